@@ -74,7 +74,7 @@ def _ours(**model_options: Callable[[], str]) -> Callable[..., Choose]:
         if options.half:
             given["dtype"] = "mixed_bfloat16"
         epochs = {"epochs": options.epochs} if options.epochs is not None else None
-        done = training.train(train, None, "choice_ranker", given, epochs, seed=seed)
+        done = training.train(train, None, "multiple_choice", given, epochs, seed=seed)
         return done.answerer.predict
 
     return make
@@ -89,7 +89,7 @@ def _transformers(train: Examples, options: argparse.Namespace, seed: int) -> Ch
     folder, recipe = encoder_folder(), keras_qa.recipes.FINE_TUNING
     torch.manual_seed(seed)
     # Its weights are not used, only its inputs.
-    model = keras_qa.models.choice_ranker(backbone=folder)
+    model = keras_qa.models.multiple_choice(backbone=folder)
     rows = model.preprocessor.make_training_data
     rival = ChooserRival(folder, *rows(model, train), recipe.batch_size, options.half, "cpu")
     rival.train(options.epochs or recipe.epochs, recipe.warmup)

@@ -76,7 +76,7 @@ def train(
     from keras_qa.answering import Reranker
     from keras_qa.data import squad
     from keras_qa.documents import hard_negatives
-    from keras_qa.models import encoder_classifier
+    from keras_qa.models import text_classifier
     from keras_qa.training.checkpoints import TrainingState
 
     examples = squad.load(folder / "reading" / "train.json")
@@ -91,9 +91,7 @@ def train(
     state = TrainingState(run, out.with_suffix(".checkpoint"))
     keras.utils.set_random_seed(settings["seed"])
     keras.config.set_dtype_policy(settings["dtype"])
-    model = encoder_classifier(
-        "minilm", "sequence_classification", 1, lora_rank=settings["lora_rank"]
-    )
+    model = text_classifier("minilm", "sequence_classification", 1, lora_rank=settings["lora_rank"])
     if start is not None:
         copy_lora(start, model)
     model.preprocessor.vectorizer.max_length = settings["max_length"]

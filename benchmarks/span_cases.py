@@ -145,12 +145,12 @@ def ranking(device: str) -> tuple[Contenders, int]:
     The head is random, which does not change the time.
     """
     from keras_qa.answering import Reranker
-    from keras_qa.models import encoder_classifier
+    from keras_qa.models import text_classifier
 
     folder = encoder_folder()
     from benchmarks.rivals.transformers_ranker import RankerLoop
 
-    ranker = Reranker(encoder_classifier(folder, "sequence_classification", num_labels=1))
+    ranker = Reranker(text_classifier(folder, "sequence_classification", num_labels=1))
     examples = spread(questions(), sized(200, 4))
     asked = [item.question for item in examples[:: sized(20, 1)]]
     size = sized(20, 2)

@@ -319,8 +319,8 @@ def choices() -> str:
     """The accuracy of choosers on MCTest."""
     names = {
         "sliding window": "sliding window with word distances (Richardson et al. 2013)",
-        "from scratch": "`choice_ranker`, from scratch",
-        "backbone": "`choice_ranker` on `minilm`",
+        "from scratch": "`multiple_choice`, from scratch",
+        "backbone": "`multiple_choice` on `minilm`",
         "transformers": "`BertForMultipleChoice` of `transformers` with the same weights",
         "ranker": "`minilm-rerank` without training, by windows of four sentences",
     }

@@ -131,7 +131,7 @@ class ReaderRival:
 
 
 class ChooserRival(ReaderRival):
-    """Trains on the same rows as a choice ranker: `(questions, choices, positions)`."""
+    """Trains on the same rows as a multiple-choice model: `(questions, choices, positions)`."""
 
     def __init__(
         self,

@@ -57,9 +57,9 @@ class QuestionAnswerer(RetrievalMixin):
         model: The name of a factory in `keras_qa.models`, which `fit` calls each time; or a
             functional `keras.Model` that `fit` trains further. It has the inputs `text` and
             `question` and one output of probabilities, or the outputs `start` and `end` of a
-            `span_reader`, or is a `choice_ranker`.
+            `span_reader`, or is a `multiple_choice` model.
         model_options: Arguments of the factory, such as `{"cell": "gru"}`, or
-            `{"backbone": "path/to/folder"}` for a `span_reader` or a `choice_ranker`.
+            `{"backbone": "path/to/folder"}` for a `span_reader` or a `multiple_choice`.
         vocabulary_size: Maximum number of words, padding and the unknown word included. `None` for
             all words in the training data. Only for models without a vocabulary: a loaded model
             and a backbone have one.
@@ -289,7 +289,7 @@ class QuestionAnswerer(RetrievalMixin):
                 are the spans whose score is above a threshold and that do not overlap a better one.
                 `fit` chooses the threshold with the highest F1 of DROP if the validation data has
                 examples with `all_spans`; otherwise it is 0.2.
-            choices: For a `choice_ranker`: the answers to choose from, a list of strings; for
+            choices: For `multiple_choice`: the answers to choose from, a list of strings; for
                 several questions also a list of such lists. `None` for those of the examples.
             **options: For span readers, in this call only: `max_answer_words`, `no_answer`,
                 `whole_words`, `max_length`, `stride` and `max_question_length`, see

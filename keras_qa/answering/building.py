@@ -45,7 +45,7 @@ register(
     },
 )
 register(SpanPreprocessor, {"span_reader": models.span_reader})
-register(ChoicePreprocessor, {"choice_ranker": models.choice_ranker})
+register(ChoicePreprocessor, {"multiple_choice": models.multiple_choice})
 
 # Number of words of pretrained vectors that are added to the vocabulary.
 VECTOR_WORDS = 100_000

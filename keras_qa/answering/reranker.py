@@ -55,7 +55,7 @@ class Reranker(SaveMixin):
         model: A ranker in Hugging Face's layout (extra `hf`), which is a model for sequence
             classification with one label: a folder or `hf://owner/name`, optionally with
             `@revision`. Or a `.keras` file that `save` wrote, an exported folder, or a model of
-            `models.encoder_classifier` with one label and a tokenizer.
+            `models.text_classifier` with one label and a tokenizer.
 
     Attributes:
         model_: The `QAModel`.
@@ -72,8 +72,8 @@ class Reranker(SaveMixin):
 
     Examples:
         >>> from keras_qa.answering import Reranker
-        >>> from keras_qa.models import encoder_classifier
-        >>> untrained = encoder_classifier("minilm", "sequence_classification", num_labels=1)
+        >>> from keras_qa.models import text_classifier
+        >>> untrained = text_classifier("minilm", "sequence_classification", num_labels=1)
         >>> ranked = Reranker(untrained).rank("Who left?", ["Ann left.", "It rains."], top_k=1)
         >>> len(ranked), 0 < ranked[0].score < 1
         (1, True)
@@ -88,13 +88,13 @@ class Reranker(SaveMixin):
             name, found = os.fspath(model)[-100:], open_model(model).model
         if not hasattr(found, "preprocessor"):
             raise TypeError(
-                "`model` must be the name of a ranker or a `models.encoder_classifier`. Received: "
+                "`model` must be the name of a ranker or a `models.text_classifier`. Received: "
                 f"{short_repr(model)} (of type {type(model).__name__})."
             )
         if (found.task, found.width) != (SEQUENCE, 1) or found.preprocessor is None:
             raise ValueError(
                 f"`{name}` is not a ranker. Expected a model for sequence classification with one "
-                "label, and with a tokenizer, as `models.encoder_classifier` returns it."
+                "label, and with a tokenizer, as `models.text_classifier` returns it."
             )
         self.model_ = found
         self._is_sigmoid = _activation(found.config) == "Sigmoid"
@@ -218,7 +218,7 @@ class Reranker(SaveMixin):
 
         from keras_qa.layers.classification_head import transformer_of
         from keras_qa.losses import WarmupLinearDecay
-        from keras_qa.models.choice_ranker import rank_on_encoder
+        from keras_qa.models.multiple_choice import choose_on_encoder
         from keras_qa.models.reader import enable_lora
 
         check_positive_integers(batch_size=batch_size)
@@ -237,7 +237,7 @@ class Reranker(SaveMixin):
         rate = WarmupLinearDecay(learning_rate, max(steps, 1), steps // 10)
         optimizer = keras.optimizers.AdamW(rate, weight_decay=0.01)
         # It shares the layers of the ranker.
-        model = rank_on_encoder(encoder, self.model_.get_layer("logits"), optimizer)
+        model = choose_on_encoder(encoder, self.model_.get_layer("logits"), optimizer)
         self.history_ = model.fit(
             feed, labels, batch_size, epochs, validation_data=validation, **options
         )

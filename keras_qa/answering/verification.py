@@ -81,7 +81,7 @@ def verify(
         question: The question that the answer is about.
         reader: A `QuestionAnswerer` that marks spans, or what `keras_qa.load` takes; only with a
             question, and `None` for the preset `"minilm-squad"`. Or a
-            `models.encoder_classifier` of tokens with the labels 0 for supported and 1 for
+            `models.text_classifier` of tokens with the labels 0 for supported and 1 for
             unsupported, or its folder or `hf://owner/name`.
         threshold: The lowest score of the reader's answer, from 0 to 1, or of an unsupported span.
             To fit it on validation data, use `reader.calibrate(index, examples).threshold(0.9)`.

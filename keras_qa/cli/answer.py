@@ -82,8 +82,8 @@ def add_arguments(parser: CommandParser) -> None:
         "--choices",
         nargs="+",
         metavar="CHOICE",
-        help="for a choice ranker: the answers to choose from; those of a file are in its column "
-        "choices",
+        help="for a multiple-choice model: the answers to choose from; those of a file are in its "
+        "column choices",
     )
     parser.add_argument(
         "--top-k",

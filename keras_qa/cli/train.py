@@ -48,7 +48,7 @@ RECIPE: dict[str, tuple[type, str, str]] = {
     "keep": (str, "EPOCH", "best, by the validation accuracy, or last"),
     "augment_to": (int, "N", "numbers of questions to augment to; none turns augmentation off"),
 }
-# Options that are for `span_reader` and `choice_ranker` only.
+# Options that are for `span_reader` and `multiple_choice` only.
 READER = (
     "backbone",
     "tokenizer",
@@ -115,7 +115,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="NAME",
         help="a factory in keras_qa.models, such as answer_classifier, memory_network, "
-        "universal_transformer, span_reader or choice_ranker; of several, the best on the "
+        "universal_transformer, span_reader or multiple_choice; of several, the best on the "
         f"validation data is saved (default: {MODELS[0]} and, if it makes errors, {MODELS[1]})",
     )
     model.add_argument(
@@ -128,7 +128,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_reader(parser: argparse.ArgumentParser) -> None:
-    reader = parser.add_argument_group("for --model span_reader or choice_ranker")
+    reader = parser.add_argument_group("for --model span_reader or multiple_choice")
     reader.add_argument(
         "--backbone",
         metavar="DIR",
@@ -254,10 +254,10 @@ def _models(options: argparse.Namespace, validated: bool) -> Sequence[str]:
 def _options(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns the arguments of the model's factory, and those of the answerer."""
     given = _given(options, READER)
-    if given and options.model not in (["span_reader"], ["choice_ranker"]):
+    if given and options.model not in (["span_reader"], ["multiple_choice"]):
         raise ValueError(
             f"`--{next(iter(given)).replace('_', '-')}` is for --model span_reader or "
-            f"choice_ranker. Received: --model {' '.join(options.model or MODELS)}."
+            f"multiple_choice. Received: --model {' '.join(options.model or MODELS)}."
         )
     model_options = _json("--model-options", options.model_options)
     for name in ("backbone", "tokenizer", "answer_types", "lora_rank"):

@@ -68,7 +68,7 @@ def to_labels(
     """Converts labels to checked arrays for a model's loss.
 
     For either cross-entropy, labels are integers, `(batch,)` or `(batch, 1)`, or rows of
-    probabilities that sum to one, `(batch, classes)`. A model of `models.encoder_classifier` for
+    probabilities that sum to one, `(batch, classes)`. A model of `models.text_classifier` for
     tokens has such a label for each position. For the binary cross-entropy, labels are between 0
     and 1; for `SupportLoss` too, `(batch, sentences)`. For `SpanLoss` they are positions,
     `(batch,)` or `(batch, answers)`: the right ones first, then -1. For any other loss only their

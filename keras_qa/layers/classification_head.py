@@ -23,7 +23,7 @@ POOLINGS = ("first", "mean", "max")
 class ClassificationHead(Composite):
     """Logits of labels, for a sequence or for each of its positions.
 
-    The settings cover the heads of the families that `models.encoder_classifier` reads. The order
+    The settings cover the heads of the families that `models.text_classifier` reads. The order
     is: pooling, dropout, dense layer, activation, normalization, dropout, logits. The logits are
     float32 under every dtype policy.
 
@@ -170,7 +170,7 @@ class ClassificationHead(Composite):
 
 
 def task_of(model: keras.Model) -> str | None:
-    """Returns the task of a model of `encoder_classifier`, and `None` for other models."""
+    """Returns the task of a model of `text_classifier`, and `None` for other models."""
     encoder = transformer_of(model)
     if encoder is None or not any(isinstance(item, ClassificationHead) for item in model.layers):
         return None

@@ -25,7 +25,6 @@ from keras_qa.engine.qa_model import QAModel
 from keras_qa.layers import TransformerEncoder
 from keras_qa.layers.classification_head import transformer_of
 from keras_qa.layers.zero_initialized import skip_initializers
-from keras_qa.models.encoder_classifier import encoder_classifier
 from keras_qa.models.pretrained import (
     PACKAGES,
     PREFIX,
@@ -33,6 +32,7 @@ from keras_qa.models.pretrained import (
     find_checkpoint,
 )
 from keras_qa.models.reader import enable_lora, span_reader
+from keras_qa.models.text_classifier import text_classifier
 from keras_qa.preprocessing import Preprocessor
 from keras_qa.preprocessing.preprocessor import SEQUENCE
 from keras_qa.preprocessing.span_preprocessor import check_windows
@@ -262,7 +262,7 @@ def _make_reader(checkpoint: PretrainedCheckpoint, preprocessor: Any, **options:
 
 
 def _make_ranker(checkpoint: PretrainedCheckpoint, preprocessor: Any, **options: Any) -> QAModel:
-    return encoder_classifier(checkpoint, SEQUENCE, 1, **options)
+    return text_classifier(checkpoint, SEQUENCE, 1, **options)
 
 
 # What builds the model of an adapter on its encoder, by the name of the preprocessor.

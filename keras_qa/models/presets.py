@@ -14,11 +14,11 @@ from keras_qa.data.keras_files import check_keras_file
 from keras_qa.engine.qa_model import QAModel
 from keras_qa.layers.zero_initialized import skip_initializers
 from keras_qa.models import adapters
-from keras_qa.models.choice_ranker import choice_ranker
-from keras_qa.models.encoder_classifier import encoder_classifier
+from keras_qa.models.multiple_choice import multiple_choice
 from keras_qa.models.pretrained import find_checkpoint
 from keras_qa.models.pretrained.weights import check_finite
 from keras_qa.models.reader import span_reader
+from keras_qa.models.text_classifier import text_classifier
 from keras_qa.preprocessing.preprocessor import CHOICE, SEQUENCE, SPANS, TOKENS
 
 FOLDER = pathlib.Path(__file__).parent / "ready"
@@ -81,7 +81,7 @@ def open_file(
 def open_published(name: str) -> tuple[QAModel, bool]:
     """Loads a published model, and returns whether it has a head.
 
-    A classifier of tokens or of pairs is one of `encoder_classifier`.
+    A classifier of tokens or of pairs is one of `text_classifier`.
     """
     checkpoint = find_checkpoint(name)
     if checkpoint is None:
@@ -92,9 +92,9 @@ def open_published(name: str) -> tuple[QAModel, bool]:
     is_ranker = checkpoint.task == SEQUENCE and checkpoint.num_labels == 1
     make: Callable[..., QAModel] = span_reader
     if is_ranker or checkpoint.task == TOKENS:
-        make = encoder_classifier
+        make = text_classifier
     elif checkpoint.task == CHOICE:
-        make = choice_ranker
+        make = multiple_choice
     model = make(backbone=checkpoint)
     if model.preprocessor is None:
         use = f"{'Reranker(' if is_ranker else 'QuestionAnswerer(model='}{make.__name__}("

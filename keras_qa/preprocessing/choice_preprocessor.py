@@ -30,7 +30,7 @@ from keras_qa.text.sentence_splitting import sentence_spans
 
 
 class ChoicePreprocessor(Preprocessor):
-    """Answers with one of the choices of an example, for models of `models.choice_ranker`.
+    """Answers with one of the choices of an example, for models of `models.multiple_choice`.
 
     The scores are a softmax over the choices. A long text is read in windows. Each window gives
     probabilities of the choices; of each choice the highest one counts, and the scores are these,
@@ -47,7 +47,7 @@ class ChoicePreprocessor(Preprocessor):
 
     name: ClassVar[str] = "choices"
     description: ClassVar[str] = "chooses among given answers"
-    kind: ClassVar[str] = 'choice rankers (model="choice_ranker")'
+    kind: ClassVar[str] = 'multiple-choice models (model="multiple_choice")'
     options: ClassVar[tuple[str, ...]] = ("vectors", "max_length", "stride")
     answer_options: ClassVar[tuple[str, ...]] = ("choices", "max_length", "stride")
     exported_as: ClassVar[str] = "multiple_choice"

@@ -16,7 +16,7 @@ from keras_qa.text.windows import MAX_LENGTH
 
 
 class PairPreprocessor(Preprocessor):
-    """Turns pairs of texts into the inputs of a model of `models.encoder_classifier`.
+    """Turns pairs of texts into the inputs of a model of `models.text_classifier`.
 
     Args:
         vectorizer: A `text.Windower`, of which only the tokenizer and `max_length` are used.

@@ -134,7 +134,7 @@ class Preprocessor:
         """Raises for the first given option of `answer` that such models do not take."""
         for name, is_given in given.items():
             if is_given and name not in self.answer_options:
-                kind = "choice rankers" if name == "choices" else "span readers"
+                kind = "multiple-choice models" if name == "choices" else "span readers"
                 raise ValueError(
                     f"`{name}` is for {kind}, but the model {self.description}. Leave it out."
                 )

@@ -23,7 +23,7 @@ IGNORED = -100
 class TokenPreprocessor(SpanPreprocessor):
     """Answers with the runs of words that a classifier labels as inside an answer.
 
-    For token classifiers with two labels: 0 is outside, 1 inside, see `models.encoder_classifier`.
+    For token classifiers with two labels: 0 is outside, 1 inside, see `models.text_classifier`.
     Several spans need no threshold: each run is an answer. Of the decoder's settings, only
     `whole_words` and those of no answer apply.
 

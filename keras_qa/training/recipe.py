@@ -189,7 +189,7 @@ AUGMENTED = (3_600, 9_000)
 UNIVERSAL_TRANSFORMER = Recipe(weight_decay=0.5, patience=50, augment_to=AUGMENTED)
 MEMORY_NETWORK = Recipe(linear_start=0.2, augment_to=AUGMENTED)
 
-# `span_reader` and `choice_ranker` from scratch, and on a pretrained backbone.
+# `span_reader` and `multiple_choice` from scratch, and on a pretrained backbone.
 SPAN_READER = Recipe(epochs=12, batch_size=32, learning_rate=2e-3, clip_norm=5.0, patience=3)
 FINE_TUNING = Recipe(
     epochs=2,
@@ -211,7 +211,7 @@ def recipe_for(model: str, model_options: Mapping[str, Any] | None = None) -> Re
         model: Name of the model's factory.
         model_options: Arguments of the factory.
     """
-    if model in ("span_reader", "choice_ranker"):
+    if model in ("span_reader", "multiple_choice"):
         options = model_options or {}
         if options.get("backbone") is None:
             return SPAN_READER

@@ -1,4 +1,4 @@
-"""`QuestionAnswerer` with a choice ranker: strings and choices in, one of the choices out."""
+"""`QuestionAnswerer("multiple_choice")`: strings and choices in, one of the choices out."""
 
 import dataclasses
 import json
@@ -16,7 +16,7 @@ from small_models import same_weights
 import keras_qa
 from keras_qa import Answer, Example, QuestionAnswerer, report
 from keras_qa.cli import main
-from keras_qa.models import choice_ranker, span_reader
+from keras_qa.models import multiple_choice, span_reader
 
 EXAMPLES = [
     dataclasses.replace(item, choices=(*COLOURS[place % 3 :], *COLOURS[: place % 3]))
@@ -37,14 +37,14 @@ SIZES = {"units": 8, "embedding_dim": 8, "dropout": 0.0}
 @pytest.fixture(scope="module")
 def chooser() -> QuestionAnswerer:
     options = {**SIZES, "optimizer": keras.optimizers.Adam(0.02)}
-    qa = QuestionAnswerer("choice_ranker", options, seed=0, max_length=16, stride=4)
+    qa = QuestionAnswerer("multiple_choice", options, seed=0, max_length=16, stride=4)
     return qa.fit(EXAMPLES, validation_data=EXAMPLES, epochs=25, batch_size=9, verbose=0)
 
 
 @pytest.fixture(scope="module")
 def on_bert(tmp_path_factory) -> QuestionAnswerer:
     folder = with_head(tmp_path_factory.mktemp("bert") / "bert", "bert", "Model", {})
-    qa = QuestionAnswerer("choice_ranker", {"backbone": folder}, seed=0)
+    qa = QuestionAnswerer("multiple_choice", {"backbone": folder}, seed=0)
     return qa.fit(PLACES, epochs=1, verbose=0)
 
 
@@ -146,7 +146,7 @@ def test_one_file_holds_all(chooser, on_bert, tmp_path) -> None:
 
 
 def test_a_model_of_the_user_gets_a_vocabulary() -> None:
-    qa = QuestionAnswerer(choice_ranker(40, **SIZES), vocabulary_size=30)
+    qa = QuestionAnswerer(multiple_choice(40, **SIZES), vocabulary_size=30)
     qa.fit(EXAMPLES, epochs=1, verbose=0)
     assert qa.vectorizer_.tokenizer.vocabulary_size <= 30
     assert qa.answer(EXAMPLES[0]).text in COLOURS
@@ -229,10 +229,12 @@ def test_wrong_calls_are_one_line_and_no_weight_moves(chooser, call, kind, messa
 
 def test_other_models_take_no_choices() -> None:
     qa = QuestionAnswerer(span_reader(30, units=4)).fit(MARKED, epochs=0, verbose=0)
-    with pytest.raises(ValueError, match="`choices` is for choice rankers, but the model marks"):
+    with pytest.raises(
+        ValueError, match="`choices` is for multiple-choice models, but the model marks"
+    ):
         qa.answer(BOX, ASKED, choices=["red"])
     with pytest.raises(ValueError, match="`max_answer_words` is for span readers"):
-        QuestionAnswerer("choice_ranker", max_answer_words=3).fit(EXAMPLES)
+        QuestionAnswerer("multiple_choice", max_answer_words=3).fit(EXAMPLES)
 
 
 def test_a_choice_is_right_only_if_it_is_the_same(chooser) -> None:
@@ -254,7 +256,7 @@ def test_the_command_line_trains_evaluates_and_answers(tmp_path, capsys) -> None
     ]
     data, out = tmp_path / "data.jsonl", str(tmp_path / "chooser.keras")
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    arguments = ["--data", str(data), "--validation-data", str(data), "--model", "choice_ranker"]
+    arguments = ["--data", str(data), "--validation-data", str(data), "--model", "multiple_choice"]
     arguments += ["--model-options", json.dumps(SIZES), "--epochs", "2", "--out", out]
     assert main(["train", *arguments, "--max-length", "16"]) == 0
     assert keras_qa.load(out).vectorizer_.max_length == 16

@@ -14,7 +14,7 @@ from keras_qa import Example, Ranked
 from keras_qa.answering import Reranker, reranker
 from keras_qa.cli import main
 from keras_qa.documents import Hit
-from keras_qa.models import encoder_classifier, span_reader
+from keras_qa.models import span_reader, text_classifier
 
 TEXTS = ["Mary slept.", "She went home.", "", "Mary went to the bathroom.", "Mary slept."]
 
@@ -156,7 +156,7 @@ class TestRanking:
 
 class TestFiles:
     def test_a_file_keeps_all(self, folder, tmp_path) -> None:
-        made = Reranker(encoder_classifier(folder))
+        made = Reranker(text_classifier(folder))
         made.model_.preprocessor.vectorizer.max_length = 20
         made.save(tmp_path / "ranker.keras")
         loaded = keras_qa.load(tmp_path / "ranker.keras", compile=False)
@@ -222,9 +222,9 @@ class TestRefusing:
     def test_a_model_that_is_no_ranker(self, folder, tmp_path) -> None:
         for model in (
             cross_encoder(tmp_path / "labels", 3),
-            encoder_classifier(cross_encoder(tmp_path / "more", 3)),
-            encoder_classifier("minilm", "multiple_choice"),
-            encoder_classifier("minilm", "token_classification", num_labels=1),
+            text_classifier(cross_encoder(tmp_path / "more", 3)),
+            text_classifier("minilm", "multiple_choice"),
+            text_classifier("minilm", "token_classification", num_labels=1),
             span_reader(backbone=copy("bert", tmp_path / "reader")),
             "babi",
         ):
@@ -245,6 +245,6 @@ class TestRefusing:
         bare = cross_encoder(tmp_path / "bare")
         (bare / "tokenizer.json").unlink()
         with pytest.raises(
-            ValueError, match=r"no tokenizer. .* or pass one: `Reranker\(encoder_classifier"
+            ValueError, match=r"no tokenizer. .* or pass one: `Reranker\(text_classifier"
         ):
             keras_qa.load(bare)

@@ -11,7 +11,7 @@ import keras_qa
 from keras_qa import Example
 from keras_qa.answering import Reranker
 from keras_qa.layers.classification_head import transformer_of
-from keras_qa.models import encoder_classifier
+from keras_qa.models import text_classifier
 
 NAMES = ("Mary", "John", "She", "He")
 PLACES = ("home", "the bathroom", "there")
@@ -37,7 +37,7 @@ def folder(tmp_path_factory):
 
 def untrained(folder) -> Reranker:
     keras.utils.set_random_seed(1)
-    return Reranker(encoder_classifier(folder, "sequence_classification", num_labels=1))
+    return Reranker(text_classifier(folder, "sequence_classification", num_labels=1))
 
 
 def test_fit_learns_to_rank_and_files_keep_it(folder, tmp_path) -> None:

@@ -8,7 +8,7 @@ from small_models import same_weights
 
 import keras_qa
 from keras_qa import Example, QuestionAnswerer
-from keras_qa.models import encoder_classifier
+from keras_qa.models import text_classifier
 from keras_qa.preprocessing.token_preprocessor import IGNORED, TokenPreprocessor
 from keras_qa.text import Windower
 
@@ -37,7 +37,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(folder) -> QuestionAnswerer:
-    qa = QuestionAnswerer(encoder_classifier(folder), max_length=40, stride=20, seed=0)
+    qa = QuestionAnswerer(text_classifier(folder), max_length=40, stride=20, seed=0)
     optimizer = keras.optimizers.Adam(0.005)
     return qa.fit(DATA, validation_data=DATA, epochs=80, verbose=0, optimizer=optimizer)
 
@@ -83,7 +83,7 @@ def test_it_learns_all_spans_and_is_saved(trained, tmp_path) -> None:
 
 
 def test_labels_of_windows(folder) -> None:
-    model = encoder_classifier(folder)
+    model = text_classifier(folder)
     preprocessor = TokenPreprocessor(Windower(model.preprocessor.vectorizer.tokenizer, 64))
     # All alternatives are inside.
     sets = [("Mary", "the bathroom"), ("slept", "she"), ()]
@@ -100,8 +100,8 @@ def test_three_labels_are_no_reader(tmp_path) -> None:
     labels = {"id2label": {str(n): f"L{n}" for n in range(3)}}
     heads = {"classifier.weight": (3, 16), "classifier.bias": (3,)}
     folder = with_head(tmp_path / "three", "bert", "ForTokenClassification", heads, **labels)
-    with pytest.raises(ValueError, match="`model` must answer questions, but `encoder_classifier`"):
-        QuestionAnswerer(encoder_classifier(folder)).fit(DATA)
+    with pytest.raises(ValueError, match="`model` must answer questions, but `text_classifier`"):
+        QuestionAnswerer(text_classifier(folder)).fit(DATA)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from small_models import same_weights
 import keras_qa
 from keras_qa.answering import Verdict
 from keras_qa.cli import main
-from keras_qa.models import QAModel, encoder_classifier
+from keras_qa.models import QAModel, text_classifier
 
 ANSWER = (
     "Mary slept at home, then she went to the bathroom. Unbelievable! Then 3.5 km.\nHome: 1990s, "
@@ -46,7 +46,7 @@ def folder(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope="module")
 def model(folder) -> QAModel:
-    return encoder_classifier(folder)
+    return text_classifier(folder)
 
 
 def expected(model: QAModel, *prompts: str) -> list[Verdict]:
@@ -104,7 +104,7 @@ def test_groups_of_passages_that_fit(model) -> None:
 def test_classifiers_that_cannot_verify(
     tmp_path, labels: int, positions: int, message: str
 ) -> None:
-    model = encoder_classifier(checkpoint(tmp_path / "reader", labels, positions))
+    model = text_classifier(checkpoint(tmp_path / "reader", labels, positions))
     before = model.get_weights()
     with pytest.raises(ValueError, match=message):
         keras_qa.verify(ANSWER, PASSAGES, "Who?", model)

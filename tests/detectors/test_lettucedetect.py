@@ -9,7 +9,7 @@ from lettucedetect.models.inference import HallucinationDetector
 from small_tokenizers import LINES, modern
 
 import keras_qa
-from keras_qa.models import encoder_classifier
+from keras_qa.models import text_classifier
 
 LONG = " ".join(LINES * 12)
 QUESTION = "Where is Mary, {question} or at home?"
@@ -72,7 +72,7 @@ def folder(request, tmp_path_factory) -> pathlib.Path:
 
 
 def test_spans_and_scores(folder) -> None:
-    reader = encoder_classifier(folder)
+    reader = text_classifier(folder)
     longest = min(reader.preprocessor.vectorizer.max_length, 4096)
     theirs = HallucinationDetector(model_path=str(folder), max_length=longest, device="cpu")
     marked = 0

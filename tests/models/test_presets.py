@@ -10,7 +10,7 @@ import keras_qa
 from keras_qa import QuestionAnswerer
 from keras_qa.answering import Reranker
 from keras_qa.cli import main
-from keras_qa.models import encoder_classifier, presets
+from keras_qa.models import presets, text_classifier
 
 TEXT = (
     "The warranty of the lamp lasts three years. It covers the switch, but not the bulb. "
@@ -66,7 +66,7 @@ def test_the_preset_of_a_ranker_sorts_texts() -> None:
 
 def test_an_adapter_of_a_ranker_is_loaded_like_a_preset(tmp_path) -> None:
     options = {"task": "sequence_classification", "num_labels": 1, "lora_rank": 2}
-    ranker = Reranker(encoder_classifier("minilm", **options))
+    ranker = Reranker(text_classifier("minilm", **options))
     ranker.model_.preprocessor.vectorizer.max_length = 64
     for weight in ranker.model_.get_layer("backbone").trainable_variables:
         weight.assign(weight + 0.01)
@@ -89,7 +89,7 @@ def test_an_adapter_of_a_ranker_is_loaded_like_a_preset(tmp_path) -> None:
 def test_a_pair_longer_than_the_encoder_reads_is_refused(tmp_path) -> None:
     path = tmp_path / "adapter.keras"
     options = {"task": "sequence_classification", "num_labels": 1, "lora_rank": 1}
-    Reranker(encoder_classifier("minilm", **options)).save_adapter(path)
+    Reranker(text_classifier("minilm", **options)).save_adapter(path)
     with zipfile.ZipFile(path) as archive:
         config, weights = json.loads(archive.read("config.json")), archive.read("adapter.npz")
     config["preprocessor"]["vectorizer"]["max_length"] = 10**9

@@ -94,7 +94,7 @@ def test_exported_rankers_choosers_token_readers_and_embedders(tmp_path) -> None
         assert one.score == pytest.approx(other.score, abs=1e-4)
 
     backbone = with_head(tmp_path / "encoder", "bert", "Model", {})
-    chooser = QuestionAnswerer("choice_ranker", {"backbone": backbone}, seed=0, max_length=40)
+    chooser = QuestionAnswerer("multiple_choice", {"backbone": backbone}, seed=0, max_length=40)
     item = Example("Mary went home. " * 4, "Where is Mary?", "home", choices=("home", "at sea"))
     chooser.fit([item], epochs=0, verbose=0)
     export(chooser, tmp_path / "chooser")

@@ -16,7 +16,7 @@ import keras_qa
 from keras_qa import Example, QuestionAnswerer
 from keras_qa.answering import TextEmbedder
 from keras_qa.layers.classification_head import transformer_of
-from keras_qa.models import choice_ranker, encoder_classifier, span_reader
+from keras_qa.models import multiple_choice, span_reader, text_classifier
 from keras_qa.models.reader import enable_lora
 from keras_qa.onnx import export
 from keras_qa.onnx.onnx_model import LAYERS
@@ -82,7 +82,7 @@ def test_a_reader_of_each_family(kind: str, tmp_path) -> None:
 
 
 def on_encoder(folder: pathlib.Path, kind: str, task: str, labels: int = 3) -> keras.Model:
-    return encoder_classifier(with_head(folder, kind, "Model", {}), task, labels)
+    return text_classifier(with_head(folder, kind, "Model", {}), task, labels)
 
 
 # The models of the table in docs/export.md, by their names there.
@@ -96,7 +96,7 @@ MODELS = {
     "ranker": lambda folder: keras_qa.load(cross_encoder(folder)).model_,
     "classifier of pairs": lambda folder: on_encoder(folder, "roberta", "sequence_classification"),
     "token classifier": lambda folder: on_encoder(folder, "modernbert", "token_classification", 2),
-    "choice ranker on a published encoder": lambda folder: choice_ranker(
+    "multiple-choice model on a published encoder": lambda folder: multiple_choice(
         backbone=with_head(folder, "deberta-v2", "Model", {})
     ),
     "text embedder": lambda folder: TextEmbedder(copy("mpnet", folder)),

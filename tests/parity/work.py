@@ -100,7 +100,9 @@ def train_chooser(name: str) -> keras_qa.QuestionAnswerer:
     options = {"units": 8, "embedding_dim": 8}
     if name == "bert_chooser":
         options = {"backbone": with_head(pathlib.Path("chooser"), "bert", "Model", {})}
-    answerer = keras_qa.QuestionAnswerer("choice_ranker", options, seed=0, max_length=24, stride=4)
+    answerer = keras_qa.QuestionAnswerer(
+        "multiple_choice", options, seed=0, max_length=24, stride=4
+    )
     answerer.fit(CHOSEN, epochs=1, batch_size=2, verbose=0)
     random = np.random.default_rng(0)
     for weight in answerer.model_.trainable_variables:
@@ -182,7 +184,7 @@ HEADS = {
 def save_head() -> None:
     kind, task, labels = HEADS[BACKEND]
     folder = with_head(pathlib.Path(f"encoder-{kind}"), kind, "Model", {})
-    model = keras_qa.models.encoder_classifier(folder, task, labels)
+    model = keras_qa.models.text_classifier(folder, task, labels)
     # Not larger: rounding in the encoders, whose random weights are large, reaches 1e-5 itself.
     random = np.random.default_rng(0)
     for weight in model.get_layer("logits").weights:

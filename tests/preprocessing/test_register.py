@@ -107,7 +107,7 @@ WRONG = {
     ),
     "choices": (
         lambda qa, _: qa.answer("a", "b", choices=["a"]),
-        "`choices` is for choice rankers, but the model says yes or no. Leave it out.",
+        "`choices` is for multiple-choice models, but the model says yes or no. Leave it out.",
     ),
     "max_length of a call": (
         lambda qa, _: qa.answer("a", "b", max_length=3),

@@ -16,7 +16,7 @@ from test_transformers import PAIRS, files_of, load_make
 
 import keras_qa
 from keras_qa.answering import Reranker
-from keras_qa.models import encoder_classifier
+from keras_qa.models import text_classifier
 
 AUTO = {
     "sequence_classification": transformers.AutoModelForSequenceClassification,
@@ -104,7 +104,7 @@ def dropouts_of(model: Any) -> set[float]:
 @pytest.mark.parametrize(("kind", "task", "changes"), CASES)
 def test_logits_and_saved_folders(kind, task, changes, labels, tmp_path) -> None:
     theirs = make(kind, task, changes, tmp_path / "theirs", labels)
-    ours = encoder_classifier(tmp_path / "theirs")
+    ours = text_classifier(tmp_path / "theirs")
     first, second = map(list, zip(*PAIRS, strict=True))
     feed = ours.preprocessor.make_feed(ours, first, second)
     expected = logits_of(theirs, feed, task)
@@ -170,7 +170,7 @@ def test_a_ranker_gives_the_scores_of_a_cross_encoder(kind, identity, tmp_path) 
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta"])
-def test_a_choice_ranker_has_the_probabilities_of_a_published_head(kind, tmp_path) -> None:
+def test_a_multiple_choice_model_has_the_probabilities_of_a_published_head(kind, tmp_path) -> None:
     theirs = make(kind, "multiple_choice", {}, tmp_path / "theirs", 1)
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "theirs")
     text, question, choices = "Mary went home, then she slept.", "she slept", ["home", "a zoo", ""]

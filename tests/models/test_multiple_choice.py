@@ -1,4 +1,4 @@
-"""`choice_ranker`: each choice alone, masked padding, batches by length, wrong labels, files."""
+"""`multiple_choice`: each choice alone, masked padding, batches by length, wrong labels, files."""
 
 import keras
 import numpy as np
@@ -12,8 +12,8 @@ import keras_qa
 from keras_qa import Example
 from keras_qa._numbers import MASKED
 from keras_qa.layers.classification_head import transformer_of
-from keras_qa.models import choice_ranker, encoder_classifier
-from keras_qa.models.choice_ranker import ChoiceRanker
+from keras_qa.models import multiple_choice, save_pretrained, text_classifier
+from keras_qa.models.multiple_choice import MultipleChoice
 
 NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 TEXTS = ["Mary went home. John slept.", "", "home"]
@@ -31,13 +31,13 @@ def with_weights(model: keras.Model) -> keras.Model:
 
 @pytest.fixture(scope="module")
 def small() -> keras.Model:
-    return with_weights(choice_ranker(50, units=4, embedding_dim=6, dropout=0.0))
+    return with_weights(multiple_choice(50, units=4, embedding_dim=6, dropout=0.0))
 
 
 @pytest.fixture(scope="module")
 def on_encoder(tmp_path_factory) -> keras.Model:
     folder = with_head(tmp_path_factory.mktemp("bert") / "bert", "bert", "Model", {}, **NO_DROPOUT)
-    model = choice_ranker(backbone=folder)
+    model = multiple_choice(backbone=folder)
     head = model.get_layer("logits").weights
     random = np.random.default_rng(0)
     for weight in head:
@@ -145,7 +145,7 @@ def test_an_encoder_gives_the_logits_of_its_classifier(on_encoder, tmp_path) -> 
     feed, labels = encoder_feed(on_encoder)
     assert labels.tolist() == [0, 0, 0]
     found = on_encoder.predict(feed, verbose=0)
-    rows = encoder_classifier(with_head(tmp_path / "bert", "bert", "Model", {}), "multiple_choice")
+    rows = text_classifier(with_head(tmp_path / "bert", "bert", "Model", {}), "multiple_choice")
     rows.set_weights(on_encoder.get_weights())
     for place, (text, choices) in enumerate(zip(TEXTS, CHOICES, strict=True)):
         pairs = [text] * len(choices), [f"Who slept? {choice}" for choice in choices]
@@ -170,11 +170,11 @@ def test_one_file_or_folder_holds_all_of_a_model(small, on_encoder, tmp_path) ->
     for model, arrays in ((small, small_feed()), (on_encoder, feed)):
         model.save(tmp_path / "model.keras")
         loaded = keras.saving.load_model(tmp_path / "model.keras")
-        assert type(loaded) is ChoiceRanker
+        assert type(loaded) is MultipleChoice
         expected = model.predict(arrays, verbose=0)
         np.testing.assert_allclose(loaded.predict(arrays, verbose=0), expected, atol=1e-6)
     loaded.fit(feed, labels, epochs=1, batch_size=2, verbose=0)
-    on_encoder.save_pretrained(tmp_path / "folder")
+    save_pretrained(on_encoder, tmp_path / "folder")
     published = keras_qa.load(tmp_path / "folder").model_
     np.testing.assert_allclose(published.predict(feed, verbose=0), expected, atol=1e-6)
     assert published.preprocessor.get_config() == on_encoder.preprocessor.get_config()
@@ -182,7 +182,7 @@ def test_one_file_or_folder_holds_all_of_a_model(small, on_encoder, tmp_path) ->
 
 def test_lora_trains_few_weights(tmp_path) -> None:
     folder = with_head(tmp_path / "bert", "bert", "Model", {})
-    model = choice_ranker(backbone=folder, lora_rank=2)
+    model = multiple_choice(backbone=folder, lora_rank=2)
     assert transformer_of(model).lora_rank == 2
     counts = [sum(map(np.size, part)) for part in (model.trainable_weights, model.weights)]
     assert counts[0] < 0.5 * counts[1]

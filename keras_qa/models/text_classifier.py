@@ -22,7 +22,7 @@ from keras_qa.text import SubwordTokenizer, Windower
 CLASSIFICATIONS = tuple(task for task in TASKS if task != SPANS)
 
 
-def encoder_classifier(
+def text_classifier(
     backbone: PretrainedCheckpoint | str | os.PathLike[str],
     task: str | None = None,
     num_labels: int | None = None,
@@ -30,7 +30,7 @@ def encoder_classifier(
     lora_rank: int | None = None,
     dtype: DType = None,
     optimizer: Optimizer | None = None,
-    name: str = "encoder_classifier",
+    name: str = "text_classifier",
 ) -> QAModel:
     """A classifier on a published encoder, with the head of its family. Compiled.
 
@@ -76,8 +76,8 @@ def encoder_classifier(
             supported, or has a head for another task or with another number of labels.
 
     Examples:
-        >>> from keras_qa.models import encoder_classifier
-        >>> model = encoder_classifier("minilm", task="sequence_classification", num_labels=3)
+        >>> from keras_qa.models import text_classifier
+        >>> model = text_classifier("minilm", task="sequence_classification", num_labels=3)
         >>> feed = model.preprocessor.make_feed(model, ["Is it red?"], ["It is a red ferry."])
         >>> model.predict(feed, verbose=0).shape
         (1, 3)

@@ -1,4 +1,4 @@
-"""Choice rankers: which of several choices answers a question about a text."""
+"""Multiple-choice models: which of several choices answers a question about a text."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from keras_qa.layers.choice_rows import FoldChoices, JoinChoices
 from keras_qa.layers.classification_head import ClassificationHead
 from keras_qa.layers.composite import DType
 from keras_qa.layers.word_features import ExactMatch
-from keras_qa.models.encoder_classifier import open_classifier
 from keras_qa.models.pretrained import PretrainedCheckpoint
 from keras_qa.models.reader import Tokenizer, make_word_embedding
+from keras_qa.models.text_classifier import open_classifier
 from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
 from keras_qa.preprocessing.preprocessor import CHOICE
 from keras_qa.text import Windower
@@ -33,8 +33,8 @@ from keras_qa.text.windows import MAX_LENGTH
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class ChoiceRanker(QAModel):
-    """A model of `choice_ranker`. A label is the number of a choice, which must not be padding."""
+class MultipleChoice(QAModel):
+    """The model of `multiple_choice`. A label is the number of a choice that is not padding."""
 
     preprocessor_name = "choices"
 
@@ -54,7 +54,7 @@ class ChoiceRanker(QAModel):
         return packed, labels, weights
 
 
-def choice_ranker(
+def multiple_choice(
     text_vocabulary_size: int = 10_000,
     embedding_dim: int = 50,
     units: int = 64,
@@ -69,8 +69,8 @@ def choice_ranker(
     fused: str | bool = "auto",
     dtype: DType = None,
     optimizer: Optimizer | None = None,
-    name: str = "choice_ranker",
-) -> ChoiceRanker:
+    name: str = "multiple_choice",
+) -> MultipleChoice:
     """A ranker of the choices of a question about a text. Compiled.
 
     Each choice is read with the text and the question, without the other choices. So the logit of
@@ -90,7 +90,7 @@ def choice_ranker(
         dropout: Dropout rate of the word vectors and of the inputs of recurrent layers and heads.
         word_vectors: Initial word vectors.
         trainable_vectors: Whether `word_vectors` are trained.
-        backbone: An encoder, as in `encoder_classifier`, with its head for multiple choice if it
+        backbone: An encoder, as in `text_classifier`, with its head for multiple choice if it
             has one. All arguments above are then ignored.
         tokenizer: The backbone's tokenizer.
         lora_rank: Train matrices of this rank instead of the weights of the backbone.
@@ -113,8 +113,8 @@ def choice_ranker(
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.models import choice_ranker
-        >>> model = choice_ranker(100, units=8)
+        >>> from keras_qa.models import multiple_choice
+        >>> model = multiple_choice(100, units=8)
         >>> feed = [np.ones(shape, "int32") for shape in ((2, 7), (2, 4), (2, 3, 5))]
         >>> model.predict(feed, verbose=0).shape
         (2, 3)
@@ -122,7 +122,7 @@ def choice_ranker(
     if backbone is not None:
         encoder, head, tokenizer = open_classifier(backbone, CHOICE, 1, tokenizer, lora_rank, dtype)
         optimizer = optimizer or keras.optimizers.AdamW(5e-5, weight_decay=0.01)
-        model = rank_on_encoder(encoder, head, optimizer, name)
+        model = choose_on_encoder(encoder, head, optimizer, name)
         if tokenizer is not None:
             longest = min(MAX_LENGTH, encoder.max_length)
             model.preprocessor = ChoicePreprocessor(Windower(tokenizer, longest))
@@ -141,12 +141,12 @@ def choice_ranker(
     return _join(inputs, logits, optimizer, name)
 
 
-def rank_on_encoder(
+def choose_on_encoder(
     encoder: TransformerEncoder,
     head: ClassificationHead,
     optimizer: Optimizer,
-    name: str = "choice_ranker",
-) -> ChoiceRanker:
+    name: str = "multiple_choice",
+) -> MultipleChoice:
     """Makes a ranker of the layers of a classifier with one logit. Each choice is a row."""
     names = encoder.input_names
     inputs = [keras.Input((None, None), dtype="int32", name=name) for name in names]
@@ -154,9 +154,9 @@ def rank_on_encoder(
     return _join(inputs, head(encoder(rows), mask=rows[-1]), optimizer, name)
 
 
-def _join(inputs: list[Any], logits: Any, optimizer: Optimizer, name: str) -> ChoiceRanker:
+def _join(inputs: list[Any], logits: Any, optimizer: Optimizer, name: str) -> MultipleChoice:
     joined = JoinChoices(dtype="float32", name="choice")([logits, inputs[-1]])
-    model = ChoiceRanker(inputs, joined, name=name)
+    model = MultipleChoice(inputs, joined, name=name)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     metric = keras.metrics.SparseCategoricalAccuracy(name="accuracy")
     model.compile(optimizer, loss, metrics=[metric])

@@ -12,7 +12,7 @@ from small_checkpoints import bert_tokens, roberta_labels, with_head
 
 import keras_qa
 from keras_qa.layers.classification_head import transformer_of
-from keras_qa.models import encoder_classifier
+from keras_qa.models import save_pretrained, text_classifier
 
 QUESTIONS = ["Where is Mary?", "Who slept?", ""]
 TEXTS = ["Mary went to the bathroom, then she slept at home.", "", "home"]
@@ -32,7 +32,7 @@ def vectors_of(model: keras.Model, feed) -> np.ndarray:
 
 class TestValues:
     def test_a_sequence(self, tmp_path) -> None:
-        model = encoder_classifier(roberta_labels(tmp_path / "cross", 3))
+        model = text_classifier(roberta_labels(tmp_path / "cross", 3))
         feed = feed_of(model)
         first = vectors_of(model, feed)[:, 0].astype("float64")
         kernel, bias, last, offset = model.get_layer("logits").get_weights()
@@ -43,7 +43,7 @@ class TestValues:
         assert list(feed) == ["token_ids", "padding_mask"]
 
     def test_positions_in_any_batch_and_width(self, tmp_path) -> None:
-        model = encoder_classifier(bert_tokens(tmp_path / "tokens"))
+        model = text_classifier(bert_tokens(tmp_path / "tokens"))
         feed = feed_of(model)
         weights = model.get_layer("logits").get_weights()
         expected = reference.classification_head(vectors_of(model, feed), weights, None)
@@ -61,14 +61,14 @@ class TestValues:
             ("a", roberta_labels(tmp_path / "a")),
             ("b", bert_tokens(tmp_path / "b")),
         ):
-            model = encoder_classifier(folder)
+            model = text_classifier(folder)
             feed = feed_of(model)
             model.save(tmp_path / f"{name}.keras")
             loaded = keras.saving.load_model(tmp_path / f"{name}.keras")
             np.testing.assert_array_equal(feed_of(loaded)["token_ids"], feed["token_ids"])
             expected = model.predict(feed, verbose=0)
             np.testing.assert_allclose(loaded.predict(feed, verbose=0), expected, atol=1e-6)
-            loaded.save_pretrained(tmp_path / f"{name}-again")
+            save_pretrained(loaded, tmp_path / f"{name}-again")
             before = load_file(folder / "model.safetensors")
             after = load_file(tmp_path / f"{name}-again" / "model.safetensors")
             assert before.keys() == after.keys()
@@ -81,7 +81,7 @@ class TestValues:
 
 class TestTraining:
     def train(self, folder: pathlib.Path, feed, labels) -> None:
-        model = encoder_classifier(folder, optimizer=keras.optimizers.SGD(0.01))
+        model = text_classifier(folder, optimizer=keras.optimizers.SGD(0.01))
         # TensorFlow traces a graph for longer than these steps take.
         model.run_eagerly = keras.config.backend() == "tensorflow"
         before = model.evaluate(feed, labels, verbose=0)
@@ -90,12 +90,12 @@ class TestTraining:
 
     def test_labels_of_a_sequence(self, tmp_path) -> None:
         folder = roberta_labels(tmp_path / "cross", 3, **NO_DROPOUT)
-        feed = feed_of(encoder_classifier(folder))
+        feed = feed_of(text_classifier(folder))
         self.train(folder, feed, np.array([2, 0, 1]))
 
     def test_labels_of_positions_are_trimmed_with_their_rows(self, tmp_path) -> None:
         folder = bert_tokens(tmp_path / "tokens", **NO_DROPOUT)
-        model = encoder_classifier(folder)
+        model = text_classifier(folder)
         feed = feed_of(model)
         wide = {name: np.pad(array, [(0, 0), (0, 9)]) for name, array in feed.items()}
         labels = np.where(wide["padding_mask"] == 1, wide["token_ids"] % 2, -100)
@@ -121,13 +121,13 @@ class TestTraining:
         ],
     )
     def test_bad_labels_of_positions(self, labels, message: str, tmp_path) -> None:
-        model = encoder_classifier(bert_tokens(tmp_path / "tokens"))
+        model = text_classifier(bert_tokens(tmp_path / "tokens"))
         feed = feed_of(model)
         assert feed["token_ids"].shape == (3, 23)
         self.refused(model, feed, labels, message)
 
     def test_bad_labels_of_one_logit(self, tmp_path) -> None:
-        model = encoder_classifier(roberta_labels(tmp_path / "cross"))
+        model = text_classifier(roberta_labels(tmp_path / "cross"))
         self.refused(model, feed_of(model), [0, 2, 1], r"hold 2 at \[1\], but must be between 0 a")
 
     def refused(self, model: keras.Model, feed, labels, message: str) -> None:
@@ -143,20 +143,20 @@ class TestHeads:
     def test_an_encoder_gets_a_new_head_and_keeps_its_pooler(self, tmp_path) -> None:
         heads = {"bert.pooler.dense.weight": (16, 16), "bert.pooler.dense.bias": (16,)}
         folder = with_head(tmp_path / "encoder", "bert", "Model", heads)
-        model = encoder_classifier(folder, task="sequence_classification", num_labels=3)
+        model = text_classifier(folder, task="sequence_classification", num_labels=3)
         head = model.get_layer("logits")
         pooler = load_file(folder / "model.safetensors")["bert.pooler.dense.weight"]
         np.testing.assert_array_equal(head.dense.kernel.numpy(), pooler.T)
         assert 0 < np.abs(head.logits.kernel.numpy()).max() < 0.1
-        model.save_pretrained(tmp_path / "saved")
+        save_pretrained(model, tmp_path / "saved")
         config = json.loads((tmp_path / "saved" / "config.json").read_text())
         assert config["architectures"] == ["BertForSequenceClassification"]
         assert config["label2id"] == {"LABEL_0": 0, "LABEL_1": 1, "LABEL_2": 2}
-        again = encoder_classifier(tmp_path / "saved")
+        again = text_classifier(tmp_path / "saved")
         assert again.output.shape == (None, 3)
 
     def test_lora_trains_the_head_too(self, tmp_path) -> None:
-        model = encoder_classifier(roberta_labels(tmp_path / "cross"), lora_rank=2)
+        model = text_classifier(roberta_labels(tmp_path / "cross"), lora_rank=2)
         paths = [variable.path for variable in model.trainable_variables]
         assert sum("lora_kernel" in path for path in paths) == 24
         assert sum(path.startswith("logits/") for path in paths) == 4
@@ -165,11 +165,11 @@ class TestHeads:
         folder = roberta_labels(tmp_path / "cross")
         file = folder / "tokenizer.json"
         file.rename(tmp_path / "tokenizer.json")
-        assert encoder_classifier(folder).preprocessor is None
-        model = encoder_classifier(folder, tokenizer=tmp_path / "tokenizer.json")
+        assert text_classifier(folder).preprocessor is None
+        model = text_classifier(folder, tokenizer=tmp_path / "tokenizer.json")
         assert model.preprocessor.vectorizer.max_length == 64
         (folder / "tokenizer_config.json").write_text('{"model_max_length": 20}')
-        model = encoder_classifier(folder, tokenizer=model.preprocessor.vectorizer.tokenizer)
+        model = text_classifier(folder, tokenizer=model.preprocessor.vectorizer.tokenizer)
         assert feed_of(model)["token_ids"].shape == (3, 20)
 
     @pytest.mark.parametrize(
@@ -230,7 +230,7 @@ class TestHeads:
 
     def refused(self, folder, options, message: str) -> None:
         with pytest.raises(ValueError, match=message) as raised:
-            encoder_classifier(folder, **options)
+            text_classifier(folder, **options)
         assert "\n" not in str(raised.value)
         assert len(str(raised.value).replace(str(folder), "folder")) <= 300
 
@@ -239,6 +239,6 @@ def test_a_reader_does_not_take_a_classifier(tmp_path) -> None:
     folder = bert_tokens(tmp_path / "tokens")
     with pytest.raises(ValueError, match="XForTokenClassification: a model for another task"):
         keras_qa.models.span_reader(backbone=folder)
-    model = encoder_classifier(roberta_labels(tmp_path / "labels", 3))
-    with pytest.raises(ValueError, match="`model` must answer questions, but `encoder_classifier`"):
+    model = text_classifier(roberta_labels(tmp_path / "labels", 3))
+    with pytest.raises(ValueError, match="`model` must answer questions, but `text_classifier`"):
         keras_qa.QuestionAnswerer(model).fit([keras_qa.Example("a b", "c", "a", 0)])
