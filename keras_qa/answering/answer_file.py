@@ -11,14 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Unpack
 
-from keras_qa import _backend
 from keras_qa._arguments import check_positive_integers, to_optional_integer
 from keras_qa._terminal import Bar
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.data import tables
 from keras_qa.data.sqlite import sqlite3
 from keras_qa.example import Answer, Example
-from keras_qa.onnx.runtime import SETTINGS, ExportedModel
 from keras_qa.preprocessing.ask_calibration import AskOptions
 
 # Maximum number of questions, and of characters in their texts, between two writes.
@@ -49,27 +47,24 @@ def answer_file(
 ) -> tuple[int, int]:
     """Answers the questions of a file, and writes the answers to another, one in a line.
 
-    Answers are written in chunks, and memory does not grow with their number. A file beside `out`,
-    `out` with `.progress` added, keeps which chunks are complete, and checksums of the reader, the
-    questions and the answers. So the same call completes an interrupted one: it removes an
-    incomplete chunk and writes the same file as an uninterrupted call. If the reader, an option or
-    an answered question differs, or another process writes to `out`, it raises a `ValueError`. If a
-    question cannot be answered, the answers before it are written and an error is raised.
+    Returns the numbers of questions that this call and earlier calls answered. Memory does not grow
+    with their number. The file `out` with `.progress` added keeps which chunks are complete, and
+    checksums of the reader, the questions and the answers. So the same call completes an
+    interrupted one, and a call with other options or questions raises a `ValueError`. If a question
+    cannot be answered, the answers before it are written and an error is raised.
 
     Each line of `out` is a JSON object with `id`, `question`, `answer`, `score`, `start` and `end`;
-    with `top_k` or `all_spans` also a list `answers` of objects with `text`, `score`, `start` and
-    `end`. With `all_spans` it may be empty; then `answer` is empty too, and the score is `null`.
+    with `top_k` or `all_spans` also a list `answers`, which `all_spans` may leave empty.
     `columns` are as in `keras_qa.datasets.tables.load`, and `text` is one text for all questions.
-    Returns the numbers of questions that this call and earlier calls answered.
     """
     source, target = Path(path).expanduser(), Path(out).expanduser()
     _check(source, target)
     to_optional_integer("top_k", top_k)
     check_positive_integers(batch_size=batch_size)
     # Check the options here, so that an error is not attributed to the first question.
-    asked: dict[str, Any] = {**options, "top_k": top_k, "all_spans": all_spans}
-    answerer.answer([], [], **asked)
-    run = {"reader": _fingerprint(answerer), "batch_size": batch_size, **asked}
+    settings: dict[str, Any] = {**options, "top_k": top_k, "all_spans": all_spans}
+    answerer.answer([], [], **settings)
+    run = {"reader": _checksum(answerer), "batch_size": batch_size, **settings}
     records = tables.records(source, columns or {}, answers=False, text=text)
     with _locked_progress(target) as state:
         progress = _Progress(state, target, run)
@@ -81,7 +76,7 @@ def answer_file(
                 # A chunk is complete once the next one was read: an error cuts it short. It is
                 # answered again then, so that the batches are those of an uninterrupted run.
                 progress.save(file.tell())
-                for part in _answer(answerer, chunk, batch_size, asked):
+                for part in _answer(answerer, chunk, batch_size, settings):
                     progress.write(file, part)
                 for _, example in chunk:
                     progress.add(example)
@@ -140,10 +135,7 @@ def _locked_progress(target: Path) -> Iterator[sqlite3.Connection]:
 class _Progress:
     """The complete chunks of a file of answers, with checksums of their questions and answers.
 
-    Args:
-        file: The file of `_locked_progress`.
-        target: The file of answers.
-        run: The reader and the options, which a continued run must share.
+    `run` has the reader and the options, which a continued run must share.
     """
 
     def __init__(self, file: sqlite3.Connection, target: Path, run: dict[str, Any]) -> None:
@@ -213,19 +205,12 @@ class _Progress:
         self.file.execute("INSERT OR REPLACE INTO chunks VALUES (?, ?, ?, ?, ?)", row)
 
 
-def _fingerprint(answerer: QuestionAnswerer) -> str:
+def _checksum(answerer: QuestionAnswerer) -> str:
     """Returns a checksum of the settings and weights of a reader."""
     model: Any = answerer.model_
     settings = json.dumps(model.preprocessor.get_config(), sort_keys=True, default=str)
-    digest = hashlib.sha256(settings.encode())
-    if isinstance(model, ExportedModel):
-        # It has the checksums of all graphs.
-        digest.update(model.path.name.encode() + (model.folder / SETTINGS).read_bytes())
-    else:
-        digest.update(_backend.configured().encode())
-        for weights in model.get_weights():
-            digest.update(weights.tobytes())
-    return digest.hexdigest()[:16]
+    content = settings + model.weights_checksum()
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def _chunks(records: Iterable[_Record]) -> Iterator[list[_Record]]:
@@ -251,33 +236,33 @@ def _answer(
     answerer: QuestionAnswerer,
     chunk: list[_Record],
     batch_size: int,
-    asked: dict[str, Any],
+    settings: dict[str, Any],
 ) -> Iterator[list[dict[str, Any]]]:
     """Yields the lines of a chunk. If a record fails, yields the lines before it and raises."""
     if not chunk:
         return
     try:
-        found = _ask(answerer, [example for _, example in chunk], batch_size, asked)
+        rows = _ask(answerer, [example for _, example in chunk], batch_size, settings)
     except _ERRORS as error:
         if len(chunk) == 1:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"{chunk[0][0]}: {error}") from None
         for record in chunk:
-            yield from _answer(answerer, [record], batch_size, asked)
+            yield from _answer(answerer, [record], batch_size, settings)
         return
-    yield found
+    yield rows
 
 
 def _ask(
     answerer: QuestionAnswerer,
     examples: list[Example],
     batch_size: int,
-    asked: dict[str, Any],
+    settings: dict[str, Any],
 ) -> list[dict[str, Any]]:
-    has_list = asked["all_spans"] or asked["top_k"] is not None
+    has_list = settings["all_spans"] or settings["top_k"] is not None
     if not has_list:
-        asked = {**asked, "top_k": 1}
-    ranked = answerer.answer(examples, batch_size=batch_size, verbose=0, **asked)
+        settings = {**settings, "top_k": 1}
+    ranked = answerer.answer(examples, batch_size=batch_size, verbose=0, **settings)
     rows = []
     for item, answers in zip(examples, ranked, strict=True):
         best = _facts(answers[0]) if answers else {**_facts(Answer("", 0.0)), "score": None}

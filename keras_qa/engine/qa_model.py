@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import hashlib
 import types
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -112,6 +113,13 @@ class QAModel(PortableModel):
         """The `config.json` of its published encoder."""
         encoder = transformer_of(self)
         return (encoder.settings["checkpoint"] if encoder else None) or {}
+
+    def weights_checksum(self) -> str:
+        """Returns a checksum of the weights and the name of the backend."""
+        digest = hashlib.sha256(keras.backend.backend().encode())
+        for weights in self.get_weights():
+            digest.update(weights.tobytes())
+        return digest.hexdigest()
 
     def with_evidence(self) -> QAModel:
         """Returns a copy that also returns which sentences support its answers, if it can."""

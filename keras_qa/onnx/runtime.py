@@ -266,6 +266,11 @@ class ExportedModel:
     # What a `QAModel` has: no layer computes here.
     encoder = None
 
+    def weights_checksum(self) -> str:
+        """Returns a checksum of the name of the graph and the settings, which have its checksum."""
+        content = self.path.name.encode() + (self.folder / SETTINGS).read_bytes()
+        return hashlib.sha256(content).hexdigest()
+
     def with_evidence(self) -> Self:
         """Returns the model itself, as `QAModel.with_evidence` does without attention."""
         return self
