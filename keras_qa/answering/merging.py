@@ -12,7 +12,7 @@ from keras_qa import metrics
 from keras_qa.example import Answer, AnswerLocation
 
 if TYPE_CHECKING:
-    from keras_qa.documents import Hit
+    from keras_qa.documents import Passage
 
 
 def locator(passages: Iterable[str]) -> Callable[[int], tuple[int, int]]:
@@ -38,7 +38,7 @@ class _Place:
         return location.document == document and location.start < end and start < location.end
 
 
-def merge_answers(answers: Sequence[Answer], hits: Sequence[Hit]) -> list[Answer]:
+def merge_answers(answers: Sequence[Answer], hits: Sequence[Passage]) -> list[Answer]:
     """Returns answers with their places in documents, best first. Equal answers are merged.
 
     "No answer" stays first if it was first. Answers that are not spans stay without a place.
@@ -63,7 +63,7 @@ def merge_answers(answers: Sequence[Answer], hits: Sequence[Hit]) -> list[Answer
             score = same.location.score + answer.score
             same.location = dataclasses.replace(same.location, score=score)
         elif not any(one.overlaps(*at) for others in found.values() for one in others):
-            location = AnswerLocation(*at, answer.score, *hit.place(start))
+            location = AnswerLocation(*at, answer.score, *hit.locate(start))
             found.setdefault(key, []).append(_Place(answer.text, location))
     merged = sorted(
         [*placeless, *(_answer(places) for places in found.values())], key=lambda one: -one.score

@@ -14,7 +14,7 @@ from keras_qa.answering.reranker import Reranker
 from keras_qa.preprocessing.calibration import retrieval_priors
 
 if TYPE_CHECKING:
-    from keras_qa.documents import Hit, Retriever
+    from keras_qa.documents import Passage, Retriever
 
 # Number of passages that a ranker sorts.
 CANDIDATES = 50
@@ -23,7 +23,7 @@ CANDIDATES = 50
 AnyReranker: TypeAlias = Reranker | str | os.PathLike[str]
 
 # The passages of a question, and the logits of a ranker, or zeros.
-Selection: TypeAlias = tuple[Sequence["Hit"], npt.NDArray[np.float64]]
+Selection: TypeAlias = tuple[Sequence["Passage"], npt.NDArray[np.float64]]
 
 
 def open_ranker(ranker: AnyReranker | None) -> Reranker | None:

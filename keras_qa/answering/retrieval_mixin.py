@@ -34,7 +34,7 @@ from keras_qa.preprocessing.preprocessor import Verbose
 from keras_qa.preprocessing.selective import precision_thresholds
 
 if TYPE_CHECKING:
-    from keras_qa.documents import Hit, Retriever
+    from keras_qa.documents import Passage, Retriever
 
 # Defaults without a calibration. The retrieval weight is the log-odds between an answer in the best
 # passage and in a passage with a retrieval score of 0. A trained ranker's logits are log-odds.
@@ -149,9 +149,9 @@ class RetrievalMixin(Estimator):
 
         Raises:
             TypeError: If a question is not a string, an option is unknown, or `index` is not a
-                retriever or returns other objects than hits.
+                retriever or returns other objects than passages.
             ValueError: If an argument is out of its range, the model is not a span reader, the
-                answerer is not fitted, `ranker` is no ranker, or the scores of hits cannot be
+                answerer is not fitted, `ranker` is no ranker, or the scores of passages cannot be
                 compared. With `min_precision` also if the answerer is not calibrated, with a ranker
                 if there is one, or no score reaches it.
 
@@ -350,8 +350,8 @@ def _without_none(options: AskOptions) -> AskOptions:
     return cast(AskOptions, {name: one for name, one in options.items() if one is not None})
 
 
-def _example(hits: Sequence[Hit], question: str) -> Example:
-    """Returns the passages of a question as one text, empty if there are no hits."""
+def _example(hits: Sequence[Passage], question: str) -> Example:
+    """Returns the passages of a question as one text, empty if there are none."""
     return Example([hit.text for hit in hits] or [""], question)
 
 

@@ -1,4 +1,4 @@
-"""`Document`, `Hit`, a passage that a search returns, and `Retriever`, what can search."""
+"""`Document`, `Passage`, a passage that a search returns, and `Retriever`, what can search."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Document:
 
 
 @dataclasses.dataclass(frozen=True)
-class Hit:
+class Passage:
     """A passage that a search returns.
 
     Args:
@@ -59,9 +59,9 @@ class Hit:
         TypeError: If the document's name or the text is not a string, or the score not a number.
 
     Examples:
-        >>> from keras_qa.documents import Hit
-        >>> hit = Hit("note.txt", "Ann left.", 1.0)
-        >>> hit.start, hit.end, hit.line
+        >>> from keras_qa.documents import Passage
+        >>> passage = Passage("note.txt", "Ann left.", 1.0)
+        >>> passage.start, passage.end, passage.line
         (0, 9, 1)
     """
 
@@ -76,16 +76,16 @@ class Hit:
     pages: tuple[int, ...] = dataclasses.field(default=(), repr=False)
 
     def __post_init__(self) -> None:
-        _check_strings(self, "hit", "document", "text")
+        _check_strings(self, "passage", "document", "text")
         if not isinstance(self.score, numbers.Real):
             raise TypeError(
-                f"`score` of a hit must be a number. Received: {self.score!r:.80} (of type "
+                f"`score` of a passage must be a number. Received: {self.score!r:.80} (of type "
                 f"{type(self.score).__name__})."
             )
         if self.end < 0:
             object.__setattr__(self, "end", self.start + len(self.text))
 
-    def place(self, start: int) -> tuple[int, int | None]:
+    def locate(self, start: int) -> tuple[int, int | None]:
         """Returns the line and the page of a character of the passage.
 
         Args:
@@ -95,14 +95,14 @@ class Hit:
             `(line, page)`, both from 1. `page` is `None` if the document has no pages.
 
         Examples:
-            >>> from keras_qa.documents import Hit
-            >>> Hit("a.txt", "Ann left.\\nBob stayed.", 1.0, 100, 121, line=7).place(110)
+            >>> from keras_qa.documents import Passage
+            >>> Passage("a.txt", "Ann left.\\nBob stayed.", 1.0, 100, 121, line=7).locate(110)
             (8, None)
         """
         return self.line + self.text.count("\n", 0, start - self.start), page_at(self.pages, start)
 
 
-def _check_strings(record: Document | Hit, kind: str, *fields: str) -> None:
+def _check_strings(record: Document | Passage, kind: str, *fields: str) -> None:
     for field in fields:
         value = getattr(record, field)
         if not isinstance(value, str):
@@ -153,7 +153,7 @@ class Retriever(Protocol):
     `QuestionAnswerer.ask` accepts it instead of an index.
 
     Examples:
-        >>> from keras_qa.documents import Hit
+        >>> from keras_qa.documents import Passage
         >>> class Shared:
         ...     def __init__(self, texts):
         ...         self.texts = texts
@@ -161,18 +161,18 @@ class Retriever(Protocol):
         ...         return [self.best(set(question.lower().split()), k) for question in questions]
         ...     def best(self, words, k):
         ...         found = [
-        ...             Hit(name, text, len(words & set(text.lower().split())))
+        ...             Passage(name, text, len(words & set(text.lower().split())))
         ...             for name, text in self.texts.items()
         ...         ]
-        ...         found = [hit for hit in found if hit.score > 0]
-        ...         return sorted(found, key=lambda hit: -hit.score)[:k]
+        ...         found = [passage for passage in found if passage.score > 0]
+        ...         return sorted(found, key=lambda passage: -passage.score)[:k]
         >>> texts = {"oslo": "Ferries cross the fjord.", "rome": "Rome lies on the Tiber."}
-        >>> hits = Shared(texts).search(["Where do ferries go?"], k=1)
-        >>> hits[0][0].document, hits[0][0].end
+        >>> passages = Shared(texts).search(["Where do ferries go?"], k=1)
+        >>> passages[0][0].document, passages[0][0].end
         ('oslo', 24)
     """
 
-    def search(self, questions: list[str], k: int, /) -> Sequence[Sequence[Hit]]:
+    def search(self, questions: list[str], k: int, /) -> Sequence[Sequence[Passage]]:
         """Finds passages for several questions.
 
         Args:
@@ -180,14 +180,14 @@ class Retriever(Protocol):
             k: Maximum number of passages for each question.
 
         Returns:
-            For each question a list of at most `k` `Hit` objects, best first. It may be empty. A
-            hit needs `document`, `text` and `score`; if passages are parts of a document, also
-            `start`, and `line` and `page` if they are known.
+            For each question a list of at most `k` `Passage` objects, best first. It may be empty.
+            A passage needs `document`, `text` and `score`; if passages are parts of a document,
+            also `start`, and `line` and `page` if they are known.
         """
         ...
 
 
-def retrieve(retriever: Retriever, questions: list[str], k: int) -> Sequence[Sequence[Hit]]:
+def retrieve(retriever: Retriever, questions: list[str], k: int) -> Sequence[Sequence[Passage]]:
     """Searches with a retriever, and checks what it returns."""
     if not callable(getattr(retriever, "search", None)):
         raise TypeError(
@@ -196,18 +196,18 @@ def retrieve(retriever: Retriever, questions: list[str], k: int) -> Sequence[Seq
         )
     found = retriever.search(questions, k)
     expected = (
-        f"`search` of the {type(retriever).__name__} must return a list of at most {k} `Hit` "
+        f"`search` of the {type(retriever).__name__} must return a list of at most {k} `Passage` "
         "objects for each question"
     )
-    if not _is_list(found) or not all(_is_list(hits) for hits in found):
+    if not _is_list(found) or not all(_is_list(passages) for passages in found):
         raise TypeError(f"{expected}, in a list. Received: {found!r:.80}.")
-    for hit in itertools.chain.from_iterable(found):
-        if not isinstance(hit, Hit):
-            raise TypeError(f"{expected}. Received one of type {type(hit).__name__}.")
-    counts = [len(hits) for hits in found]
+    for passage in itertools.chain.from_iterable(found):
+        if not isinstance(passage, Passage):
+            raise TypeError(f"{expected}. Received one of type {type(passage).__name__}.")
+    counts = [len(passages) for passages in found]
     if len(counts) != len(questions) or max(counts, default=0) > k:
         raise ValueError(
-            f"{expected}. Received for {len(questions)} questions lists of {counts!r:.80} hits."
+            f"{expected}. Received for {len(questions)} questions lists of {counts!r:.80} passages."
         )
     return found
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from keras_qa._arguments import to_integer
-from keras_qa.documents.document import Hit, Retriever, retrieve
+from keras_qa.documents.document import Passage, Retriever, retrieve
 from keras_qa.documents.index import Index
 from keras_qa.example import Example, to_examples
 
@@ -19,7 +19,7 @@ _QUESTIONS = 256
 _DISCARDED = 50
 
 
-class Place(NamedTuple):
+class DocumentSpan(NamedTuple):
     """A part of a document's text, from `start` to `end`."""
 
     document: str
@@ -27,7 +27,7 @@ class Place(NamedTuple):
     end: int
 
 
-def texts_in(index: Index, examples: Sequence[Example]) -> list[list[Place]]:
+def texts_in(index: Index, examples: Sequence[Example]) -> list[list[DocumentSpan]]:
     """Returns, for each example, the spans of its text in the documents of an index.
 
     The text of an example with a `document` is searched in that document. Any other text must be
@@ -46,11 +46,11 @@ def texts_in(index: Index, examples: Sequence[Example]) -> list[list[Place]]:
 
 def _texts(
     index: Index, item: Example, position: int, wanted: dict[str, list[str]]
-) -> Iterator[Place]:
+) -> Iterator[DocumentSpan]:
     text = item.plain_text
     if item.document is None:
         for name in wanted[text]:
-            yield Place(name, 0, len(text))
+            yield DocumentSpan(name, 0, len(text))
         return
     try:
         start = index.text(item.document).find(text)
@@ -60,23 +60,23 @@ def _texts(
             "the index does not have. Give the name that `index.names` has."
         ) from None
     if start >= 0:
-        yield Place(item.document, start, start + len(text))
+        yield DocumentSpan(item.document, start, start + len(text))
 
 
-def answers_in(example: Example, texts: Sequence[Place]) -> list[Place]:
+def answers_in(example: Example, texts: Sequence[DocumentSpan]) -> list[DocumentSpan]:
     """Returns the places of an example's answers, by the places of its text from `texts_in`."""
     return [
-        Place(text.document, text.start + start, text.start + start + len(answer))
+        DocumentSpan(text.document, text.start + start, text.start + start + len(answer))
         for text in texts
         for answer, start in zip(example.answers, example.answer_start, strict=False)
     ]
 
 
-def rank(hits: Sequence[Hit], answers: Sequence[Place]) -> int | None:
+def rank(passages: Sequence[Passage], answers: Sequence[DocumentSpan]) -> int | None:
     """Returns the rank of the first passage that contains a whole answer, from 1, or `None`."""
-    for number, hit in enumerate(hits, start=1):
+    for number, passage in enumerate(passages, start=1):
         for document, start, end in answers:
-            if hit.document == document and hit.start <= start and end <= hit.end:
+            if passage.document == document and passage.start <= start and end <= passage.end:
                 return number
     return None
 
@@ -120,8 +120,8 @@ def hard_negatives(
     for first in range(0, len(data), _QUESTIONS):
         part = data[first : first + _QUESTIONS]
         found = retrieve(index, [item.question for item in part], k + _DISCARDED)
-        for item, hits in zip(part, found, strict=True):
-            texts = dict.fromkeys(hit.text for hit in hits)
+        for item, passages in zip(part, found, strict=True):
+            texts = dict.fromkeys(passage.text for passage in passages)
             wrong = (text for text in texts if not _may_answer(item, text))
             result.append(dataclasses.replace(item, negatives=tuple(itertools.islice(wrong, k))))
     return result

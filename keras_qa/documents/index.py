@@ -14,10 +14,10 @@ from typing import overload
 from keras_qa._arguments import check_number, to_integer
 from keras_qa.data.sqlite import sqlite3
 from keras_qa.documents import storage
-from keras_qa.documents.document import Document, Hit, to_documents
+from keras_qa.documents.document import Document, Passage, to_documents
 from keras_qa.documents.folder import Changes, read_encoding, update_index
 from keras_qa.documents.full_text import FullTextTokenizer
-from keras_qa.documents.search import read_hits, search
+from keras_qa.documents.search import read_passages, search
 from keras_qa.documents.storage import get_setting, translate_sqlite_errors
 from keras_qa.documents.vector_search import (
     Floats,
@@ -51,7 +51,7 @@ class Index:
         >>> path = os.path.join(tempfile.mkdtemp(), "handbook.index")
         >>> with Index.create(path) as index:
         ...     index.add([{"name": "a.txt", "text": "The warranty is two years."}])
-        ...     [hit.document for hit in index.search("How long is the warranty?")]
+        ...     [passage.document for passage in index.search("How long is the warranty?")]
         1
         ['a.txt']
     """
@@ -258,12 +258,12 @@ class Index:
             return update_index(writer, self._connection, pathlib.Path(folder), encoding, verbose)
 
     @overload
-    def search(self, question: str, k: int = 20) -> list[Hit]: ...
+    def search(self, question: str, k: int = 20) -> list[Passage]: ...
 
     @overload
-    def search(self, question: Questions, k: int = 20) -> list[list[Hit]]: ...
+    def search(self, question: Questions, k: int = 20) -> list[list[Passage]]: ...
 
-    def search(self, question: str | Questions, k: int = 20) -> list[Hit] | list[list[Hit]]:
+    def search(self, question: str | Questions, k: int = 20) -> list[Passage] | list[list[Passage]]:
         """Finds the most relevant passages for a question.
 
         The score is BM25. With vectors, it is the mean of BM25 and of the cosine similarity, each
@@ -275,8 +275,8 @@ class Index:
             k: Maximum number of passages for each question.
 
         Returns:
-            A list of `Hit` objects, best first; for several questions, a list of such lists. Only
-            passages with a word of the question, or with a positive cosine similarity, are
+            A list of `Passage` objects, best first; for several questions, a list of such lists.
+            Only passages with a word of the question, or with a positive cosine similarity, are
             returned; none for a question without words.
 
         Raises:
@@ -288,13 +288,13 @@ class Index:
         questions = to_questions(question)
         with self._locked():
             tokenizer, vectors = self._get_tokenizer(), self._encode(questions)
-            found: list[list[Hit]] = [[] for _ in questions]
+            found: list[list[Passage]] = [[] for _ in questions]
             if tokenizer is not None:
                 with self._reading():
                     ranked = search(
                         self._connection, tokenizer, questions, k, self._vector_search, vectors
                     )
-                    found = [read_hits(self._connection, row, self._verified) for row in ranked]
+                    found = [read_passages(self._connection, row, self._verified) for row in ranked]
         return found[0] if isinstance(question, str) else found
 
     def text(self, name: str, start: int = 0, end: int | None = None) -> str:

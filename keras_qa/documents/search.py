@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from keras_qa.data.sqlite import sqlite3
 from keras_qa.documents import storage
-from keras_qa.documents.document import Hit, page_at
+from keras_qa.documents.document import Passage, page_at
 from keras_qa.documents.full_text import FullTextTokenizer
 from keras_qa.documents.storage import get_setting
 from keras_qa.documents.vector_search import Floats, Scored, VectorSearch
@@ -141,9 +141,11 @@ def _ranked(connection: sqlite3.Connection, expression: str, scale: float, k: in
     return [(id, -score / scale) for id, score in rows]
 
 
-def read_hits(connection: sqlite3.Connection, ranked: Scored, verified: set[int]) -> list[Hit]:
+def read_passages(
+    connection: sqlite3.Connection, ranked: Scored, verified: set[int]
+) -> list[Passage]:
     """Reads passages. Texts of documents that are not in `verified` are verified, and added."""
-    hits = []
+    passages = []
     for id, score in ranked:
         row = connection.execute(
             "SELECT documents.name, documents.id, passages.start, passages.stop, passages.line, "
@@ -158,8 +160,8 @@ def read_hits(connection: sqlite3.Connection, ranked: Scored, verified: set[int]
             storage.verify_document(connection, number)
             verified.add(number)
         pages = struct.unpack(f"<{len(raw) // 8}Q", raw) if raw else ()
-        hits.append(
-            Hit(
+        passages.append(
+            Passage(
                 storage.decode_text(name),
                 storage.read_text(connection, number, start, stop),
                 score,
@@ -171,4 +173,4 @@ def read_hits(connection: sqlite3.Connection, ranked: Scored, verified: set[int]
                 pages,
             )
         )
-    return hits
+    return passages

@@ -161,7 +161,7 @@ def retrieval_priors(scores: Sequence[float]) -> npt.NDArray[np.float64]:
     best = max(scores)
     if not np.isfinite(scores).all() or best <= 0:
         raise ValueError(
-            "The scores of hits must be finite and the best one positive, because they are "
+            "The scores of passages must be finite and the best one positive, because they are "
             f"divided by it. Received: {', '.join(f'{score:g}' for score in scores[:5])}. "
             "Return other scores, or pass `retrieval_weight=0`."
         )

@@ -21,7 +21,7 @@ from keras_qa.report.page import Report
 
 if TYPE_CHECKING:
     from keras_qa.documents import Index
-    from keras_qa.documents.gold import Place
+    from keras_qa.documents.gold import DocumentSpan
 
 BINS = 10
 # Numbers of passages for which the recall is computed.
@@ -236,7 +236,7 @@ def _points(examples: Sequence[Example], answers: Sequence[Answer]) -> list[Poin
     ]
 
 
-def _in_text(answer: Answer, texts: Sequence[Place]) -> Answer:
+def _in_text(answer: Answer, texts: Sequence[DocumentSpan]) -> Answer:
     """The answer with offsets in the text of the example, or without offsets if it is not in it."""
     if answer.start is not None and answer.end is not None:
         for document, start, end in texts:

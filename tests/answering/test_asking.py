@@ -5,7 +5,7 @@ import pytest
 
 from keras_qa import Answer, Example, QuestionAnswerer
 from keras_qa.answering import merging, retrieval_mixin
-from keras_qa.documents import Document, Hit, Index
+from keras_qa.documents import Document, Index, Passage
 from keras_qa.metrics import normalize_answer
 from keras_qa.preprocessing import SpanDecoder, SpanPreprocessor, span_preprocessor
 
@@ -107,7 +107,7 @@ def test_an_answer_says_where_it_stands(golden_reader, index) -> None:
 
 
 def test_no_answer_stays_where_it_was() -> None:
-    hits = [Hit("a", "red blue", 1.0, 0, 8)]
+    hits = [Passage("a", "red blue", 1.0, 0, 8)]
     spans = [Answer("red", 0.3, 0, 3), Answer("blue", 0.2, 4, 8)]
     none = Answer("", 0.25)
     for given, expected in (
@@ -176,7 +176,7 @@ class Shelf:
         self.texts, self.scores = texts, scores
 
     def search(self, questions, k):
-        hits = [Hit(name, self.texts[name], score) for name, score in self.scores.items()]
+        hits = [Passage(name, self.texts[name], score) for name, score in self.scores.items()]
         return [sorted(hits, key=lambda hit: -hit.score)[:k] for _ in questions]
 
 
@@ -199,11 +199,11 @@ def test_any_retriever_stands_in_the_place_of_an_index(golden_reader, index) -> 
 
 def test_scores_of_a_retriever_that_cannot_be_divided_by_the_best_are_said(golden_reader) -> None:
     far = Shelf({"a": "Mary went home.", "b": "She slept."}, {"a": -0.5, "b": -2.0})
-    with pytest.raises(ValueError, match="^The scores of hits") as caught:
+    with pytest.raises(ValueError, match="^The scores of passages") as caught:
         golden_reader.ask(far, QUESTION)
     assert str(caught.value) == (
-        "The scores of hits must be finite and the best one positive, because they are divided by "
-        "it. Received: -0.5, -2. Return other scores, or pass `retrieval_weight=0`."
+        "The scores of passages must be finite and the best one positive, because they are divided "
+        "by it. Received: -0.5, -2. Return other scores, or pass `retrieval_weight=0`."
     )
     answers = golden_reader.ask(far, QUESTION, top_k=9, retrieval_weight=0)
     assert answers[1].document in ("a", "b")

@@ -13,7 +13,7 @@ import keras_qa
 from keras_qa import Example, Ranked
 from keras_qa.answering import Reranker, reranker
 from keras_qa.cli import main
-from keras_qa.documents import Hit
+from keras_qa.documents import Passage
 from keras_qa.models import span_reader, text_classifier
 
 TEXTS = ["Mary slept.", "She went home.", "", "Mary went to the bathroom.", "Mary slept."]
@@ -119,7 +119,7 @@ class TestRanking:
         questions = ["Who slept?", "Where is Mary?", "Who?", "Who went home?"]
         texts = ["Mary slept.", "She went home.", "Mary went to the bathroom.", "It rains."]
         # By this search, the right text is the first of three, and the second of one.
-        hits = [Hit(text, text, score) for text, score in zip(texts, (4, 3, 2, 0), strict=True)]
+        hits = [Passage(text, text, score) for text, score in zip(texts, (4, 3, 2, 0), strict=True)]
         right = (0, 0, 1, 0)
         examples = [
             Example(f"{texts[place]} Then it rained.", question)

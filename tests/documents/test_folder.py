@@ -58,7 +58,7 @@ def test_an_index_follows_the_content_of_a_folder(folder, tmp_path, capsys) -> N
         assert (changes.written, changes.removed, changes.kept, changes.others) == (2, 0, 0, 1)
         assert changes.unreadable == {}
         assert index.names == ["added", "a.txt", "guide/b.md"]
-        assert [hit.document for hit in index.search("return")] == ["guide/b.md"]
+        assert [passage.document for passage in index.search("return")] == ["guide/b.md"]
         # The time and the folder of a file do not matter.
         os.utime(folder / "a.txt", (0, 0))
         moved = folder.rename(tmp_path / "moved")
@@ -237,10 +237,10 @@ def test_pdf_pages(tmp_path) -> None:
         index.update(tmp_path / "a.pdf")
         text = index.text("a.pdf")
         assert text == "Page one says hello.\n\nPage two\nhas the warranty."
-        (hit,) = index.search("warranty")
-        assert (hit.page, hit.line, hit.pages) == (1, 1, (0, 22))
-        assert hit.place(text.index("warranty")) == (4, 2)
-        assert hit.place(text.index("hello")) == (1, 1)
+        (passage,) = index.search("warranty")
+        assert (passage.page, passage.line, passage.pages) == (1, 1, (0, 22))
+        assert passage.locate(text.index("warranty")) == (4, 2)
+        assert passage.locate(text.index("hello")) == (1, 1)
 
 
 def test_docx_headings_and_tables(tmp_path) -> None:

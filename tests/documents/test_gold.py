@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 
 from keras_qa import Example
-from keras_qa.documents import Document, Hit, Index, gold, hard_negatives
-from keras_qa.documents.gold import Place
+from keras_qa.documents import Document, Index, Passage, gold, hard_negatives
+from keras_qa.documents.gold import DocumentSpan
 from keras_qa.example import to_examples
 
 FILLER = "Nothing else was said. "
@@ -41,29 +41,33 @@ def test_answers_are_located_by_their_texts(index) -> None:
     found = [gold.answers_in(item, at) for item, at in zip(examples, texts, strict=True)]
     begin = len(FILLER) * 40
     assert begin == 920
-    assert found[0] == [Place(name, 0, end) for name in ("a.txt", "c.txt") for end in (3, 8)]
-    assert found[1] == [Place("c.txt", 10, 13)]
-    assert found[2] == [Place("b.txt", begin + 13, begin + 19)]
+    assert found[0] == [DocumentSpan(name, 0, end) for name in ("a.txt", "c.txt") for end in (3, 8)]
+    assert found[1] == [DocumentSpan("c.txt", 10, 13)]
+    assert found[2] == [DocumentSpan("b.txt", begin + 13, begin + 19)]
     assert index.text("b.txt", *found[2][0][1:]) == "Monday"
-    assert found[3] == [Place("b.txt", begin, begin + 4)]
+    assert found[3] == [DocumentSpan("b.txt", begin, begin + 4)]
     assert found[4:] == [[], [], [], []]
     assert [len(at) for at in texts[4:]] == [0, 0, 1, 2]
 
 
 def test_the_rank_is_that_of_the_first_passage_with_a_whole_answer(index) -> None:
-    hits = [Hit("a", "", 3.0, 0, 10), Hit("b", "", 2.0, 5, 20), Hit("b", "", 1.0, 15, 30)]
+    passages = [
+        Passage("a", "", 3.0, 0, 10),
+        Passage("b", "", 2.0, 5, 20),
+        Passage("b", "", 1.0, 15, 30),
+    ]
     for places, expected in (
-        ([Place("b", 5, 6)], 2),
-        ([Place("b", 18, 21)], 3),
-        ([Place("b", 4, 6)], None),
-        ([Place("b", 18, 21), Place("a", 9, 10)], 1),
-        ([Place("a", 9, 11), Place("c", 1, 2)], None),
+        ([DocumentSpan("b", 5, 6)], 2),
+        ([DocumentSpan("b", 18, 21)], 3),
+        ([DocumentSpan("b", 4, 6)], None),
+        ([DocumentSpan("b", 18, 21), DocumentSpan("a", 9, 10)], 1),
+        ([DocumentSpan("a", 9, 11), DocumentSpan("c", 1, 2)], None),
         ([], None),
     ):
-        assert gold.rank(hits, places) == expected
+        assert gold.rank(passages, places) == expected
     [part] = gold.texts_in(index, [Example("Carl came on Monday.", "", document="b.txt")])
-    hits = index.search("On which day came Carl?", 20)
-    assert gold.rank(hits, part) == 1
+    passages = index.search("On which day came Carl?", 20)
+    assert gold.rank(passages, part) == 1
 
 
 THINGS = {
@@ -79,7 +83,7 @@ def test_hard_negatives_match_the_question_but_do_not_answer_it(tmp_path) -> Non
     question = "How long does the lamp last?"
     with Index.create(tmp_path / "a.index", language="en") as index:
         index.add([Document(name, text) for name, text in THINGS.items()])
-        ranked = [hit.text for hit in index.search(question)]
+        ranked = [passage.text for passage in index.search(question)]
         examples = [
             Example(THINGS["lamp"], question, "two years"),
             # An answer inside a word is not mentioned, one beside it is.
@@ -103,9 +107,11 @@ def test_hard_negatives_match_the_question_but_do_not_answer_it(tmp_path) -> Non
 def test_hard_negatives_are_searched_beyond_passages_that_answer() -> None:
     class Many:
         def search(self, questions, k):
-            hits = [Hit(str(n), f"{n} 北京是首都", 1.0) for n in range(40)]
-            hits += [Hit("twice", "Some other text.", 0.5)] * 2 + [Hit("last", "Another.", 0.1)]
-            return [hits[:k] for _ in questions]
+            passages = [Passage(str(n), f"{n} 北京是首都", 1.0) for n in range(40)]
+            passages += [Passage("twice", "Some other text.", 0.5)] * 2 + [
+                Passage("last", "Another.", 0.1)
+            ]
+            return [passages[:k] for _ in questions]
 
     [found] = hard_negatives(Many(), [Example("", "首都?", "北京")], 2)
     assert found.negatives == ("Some other text.", "Another.")

@@ -35,7 +35,7 @@ def index(tmp_path):
 
 
 def names(index: Index, question: str, k: int = 20) -> list[str]:
-    return [hit.document for hit in index.search(question, k)]
+    return [passage.document for passage in index.search(question, k)]
 
 
 def bm25(texts: list[list[str]], words: list[str]) -> list[float]:
@@ -60,9 +60,9 @@ def test_hits_are_ranked_by_bm25_of_stems(index: Index) -> None:
     )
     texts = [line.split() for line in stems]
     scores = bm25(texts, ["ferri", "tiber"])
-    hits = index.search("Which ferry, what TIBERS?")
-    assert [hit.document for hit in hits] == ["rome", "oslo"]
-    assert [hit.score for hit in hits] == pytest.approx([scores[1], scores[2]])
+    passages = index.search("Which ferry, what TIBERS?")
+    assert [passage.document for passage in passages] == ["rome", "oslo"]
+    assert [passage.score for passage in passages] == pytest.approx([scores[1], scores[2]])
     assert (len(index), index.passages, index.language) == (3, 3, "en")
     assert index.search(["Norwegian fjord", "nothing at all", ""], k=1) == [
         index.search("fjord"),
@@ -82,25 +82,29 @@ def test_hits_have_offsets_lines_and_headings(tmp_path) -> None:
         index.add([{"name": "guide.md", "text": text}])
         assert index.names == ["guide.md"]
         assert index.text("guide.md") == text
-        hits = index.search("one n3 n100 hello")
-    assert len(hits) == 3
-    for hit in hits:
-        assert text[hit.start : hit.end] == hit.text
-        assert hit.line == text.count("\n", 0, hit.start) + 1
-        assert (hit.page, hit.document) == (None, "guide.md")
-        at = hit.start + hit.text.rindex(".")
-        assert hit.place(at) == (text.count("\n", 0, at) + 1, None)
-    assert {hit.heading for hit in hits} == {"Guide", "Guide > Fjords"}
+        passages = index.search("one n3 n100 hello")
+    assert len(passages) == 3
+    for passage in passages:
+        assert text[passage.start : passage.end] == passage.text
+        assert passage.line == text.count("\n", 0, passage.start) + 1
+        assert (passage.page, passage.document) == (None, "guide.md")
+        at = passage.start + passage.text.rindex(".")
+        assert passage.locate(at) == (text.count("\n", 0, at) + 1, None)
+    assert {passage.heading for passage in passages} == {"Guide", "Guide > Fjords"}
 
 
 def test_frequent_words_rank_passages_that_rare_words_select(tmp_path, monkeypatch) -> None:
     texts = [f"city {'river ' * (n % 3 == 0)}{'fjord ' * (n % 9 == 0)}n{n}" for n in range(90)]
     with Index.create(tmp_path / "a.index", language="en") as index:
         index.add({"name": f"{n}", "text": text} for n, text in enumerate(texts))
-        whole = {hit.document: hit.score for hit in index.search("fjord river n7", k=90)}
+        whole = {
+            passage.document: passage.score for passage in index.search("fjord river n7", k=90)
+        }
         assert len(whole) == 31
         monkeypatch.setattr(searching, "RANKED", 12)
-        found = {hit.document: hit.score for hit in index.search("fjord river n7", k=90)}
+        found = {
+            passage.document: passage.score for passage in index.search("fjord river n7", k=90)
+        }
         # The scores are those of all words.
         assert len(found) == 11
         assert found == pytest.approx({name: whole[name] for name in found})
@@ -183,9 +187,9 @@ def test_long_documents_are_stored_in_blocks(tmp_path, monkeypatch) -> None:
         index.add([{"name": "a", "text": text}])
         assert index.text("a") == text
         for number in (0, 150, 299):
-            hit = index.search(f"é{number}", k=1)[0]
-            assert f" é{number} " in hit.text
-            assert text[hit.start : hit.end] == hit.text
+            passage = index.search(f"é{number}", k=1)[0]
+            assert f" é{number} " in passage.text
+            assert text[passage.start : passage.end] == passage.text
         for start, end in ((0, 5), (6, 7), (7, 14), (3, 3), (13, None), (9_999_999, None)):
             assert index.text("a", start, end) == text[start:end]
 
@@ -382,7 +386,10 @@ def test_a_killed_update_leaves_whole_documents_and_the_next_one_completes_it(tm
         (folder / f"{number}.txt").write_text(text)
     with Index.create(tmp_path / "whole.index", encoder=Letters()) as whole:
         whole.update(folder)
-        expected = [(hit.document, hit.start, hit.score) for hit in whole.search("fjord n7", k=99)]
+        expected = [
+            (passage.document, passage.start, passage.score)
+            for passage in whole.search("fjord n7", k=99)
+        ]
         count, words = whole.passages, words_left(whole)
     path = tmp_path / "a.index"
     Index.create(path, encoder=Letters()).close()
@@ -397,14 +404,17 @@ def test_a_killed_update_leaves_whole_documents_and_the_next_one_completes_it(tm
             assert passages == with_vectors
             for name in index.names:
                 assert index.text(name) == (folder / name).read_text()
-            assert {hit.document for hit in index.search("fjord", k=99)} == set(index.names)
+            assert {passage.document for passage in index.search("fjord", k=99)} == set(index.names)
     assert len(states) > 2
     with Index.open(path, Letters()) as index:
         index.update(folder)
         passages, with_vectors = places(index)
         assert passages == with_vectors
         assert (len(passages), words_left(index)) == (count, words)
-        found = [(hit.document, hit.start, hit.score) for hit in index.search("fjord n7", k=99)]
+        found = [
+            (passage.document, passage.start, passage.score)
+            for passage in index.search("fjord n7", k=99)
+        ]
     assert sorted(found) == [
         (document, start, pytest.approx(score)) for document, start, score in sorted(expected)
     ]

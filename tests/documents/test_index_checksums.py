@@ -181,9 +181,11 @@ def test_a_golden_index_returns_the_same_passages(tmp_path, name: str, encoder) 
         found = index.search(SEARCHES, k=3)
         assert {name: index.text(name) for name in index.names} == expected["texts"]
         assert index.add([{"name": "new", "text": "A zebra."}]) == 1
-        assert [hit.document for hit in index.search("zebra", k=1)] == ["new"]
+        assert [passage.document for passage in index.search("zebra", k=1)] == ["new"]
     # It was written, so it has a checksum, and opens without a warning.
     Index.open(path, encoder=encoder).close()
-    for hits, before in zip(found, expected["hits"], strict=True):
-        assert [[hit.document, hit.start, hit.text] for hit in hits] == [one[:3] for one in before]
-        assert [hit.score for hit in hits] == pytest.approx([one[3] for one in before])
+    for passages, before in zip(found, expected["hits"], strict=True):
+        assert [[passage.document, passage.start, passage.text] for passage in passages] == [
+            one[:3] for one in before
+        ]
+        assert [passage.score for passage in passages] == pytest.approx([one[3] for one in before])

@@ -21,7 +21,7 @@ def test_an_index_opened_without_its_encoder_is_searched_by_words(tmp_path) -> N
             match=r"^`.*a\.index` has vectors of the encoder 'letters', but was opened without it, "
             r"so it is searched by words only\. Open it with `Index\.open\(path, encoder=…\)`\.$",
         ) as caught:
-            assert [hit.document for hit in index.search("other")] == ["b"]
+            assert [passage.document for passage in index.search("other")] == ["b"]
         assert caught[0].filename == __file__
         with warnings.catch_warnings():
             warnings.simplefilter("error")
@@ -42,7 +42,7 @@ def test_vectors_are_added_to_an_index_without_them(tmp_path) -> None:
     path, whole = tmp_path / "a.index", tmp_path / "whole.index"
     with Index.create(whole, "en", Letters()) as index:
         index.add(documents)
-        expected = [(hit.document, hit.score) for hit in index.search("fork", k=9)]
+        expected = [(passage.document, passage.score) for passage in index.search("fork", k=9)]
     with Index.create(path) as index:
         index.add(documents)
 
@@ -63,7 +63,9 @@ def test_vectors_are_added_to_an_index_without_them(tmp_path) -> None:
         index.add([])
         assert [len(texts) for texts in encoder.calls] == [44]
         assert places(index) == (passages, passages)
-        assert [(hit.document, hit.score) for hit in index.search("fork", k=9)] == expected
+        assert [
+            (passage.document, passage.score) for passage in index.search("fork", k=9)
+        ] == expected
     with Index.create(path, encoder=Letters(), exist_ok=True) as index:
         assert index.encoder_name == "letters"
     with pytest.raises(

@@ -21,22 +21,24 @@ def test_the_score_is_the_mean_of_the_shares_of_words_and_of_vectors(tmp_path) -
     documents = [{"name": text, "text": text} for text in texts]
     with Index.create(tmp_path / "words.index", language="en") as plain:
         plain.add(documents)
-        by_words = {hit.text: hit.score for hit in plain.search("red colour")}
+        by_words = {passage.text: passage.score for passage in plain.search("red colour")}
     assert sorted(by_words) == ["red fox", "red red"]
     best = max(by_words.values())
     encoder = Table({**known, "red colour": (0.6, 0.8)})
     with Index.create(tmp_path / "a.index", language="en", encoder=encoder) as index:
         assert index.add(documents) == 5
-        hits = index.search("red colour")
+        passages = index.search("red colour")
     # The cosines are 1, 0.8, 0.96, -0.6 and 0. The last two passages have no word of the question.
     expected = {
         "red fox": (by_words["red fox"] / best + 1) / 2,
         "red red": (by_words["red red"] / best + 0.8) / 2,
         "blue": 0.96 / 2,
     }
-    assert [hit.text for hit in hits] == sorted(expected, key=expected.get, reverse=True)
-    assert [hit.score for hit in hits] == pytest.approx(
-        [expected[hit.text] for hit in hits], abs=1e-3
+    assert [passage.text for passage in passages] == sorted(
+        expected, key=expected.get, reverse=True
+    )
+    assert [passage.score for passage in passages] == pytest.approx(
+        [expected[passage.text] for passage in passages], abs=1e-3
     )
 
 
@@ -120,8 +122,8 @@ def test_all_vectors_are_compared_in_blocks(tmp_path, monkeypatch, in_memory) ->
     def check(index: Index, *names: str) -> None:
         """Compares the best cosines with those of all texts; float16 changes the fourth digit."""
         for k in (2, 99):
-            for question, hits in zip(questions, index.search(questions, k), strict=True):
-                found = [hit.document for hit in hits]
+            for question, passages in zip(questions, index.search(questions, k), strict=True):
+                found = [passage.document for passage in passages]
                 assert len(set(found)) == len(found)
                 assert set(found) <= set(names)
                 best = np.sort(cosines([texts[name] for name in names], question))[::-1]
@@ -147,8 +149,8 @@ def test_all_vectors_are_compared_in_blocks(tmp_path, monkeypatch, in_memory) ->
 def test_equal_passages_come_in_the_order_in_which_they_were_written(tmp_path) -> None:
     with Index.create(tmp_path / "a.index", encoder=Letters()) as index:
         index.add({"name": name, "text": "same words"} for name in "cab")
-        assert [hit.document for hit in index.search("mows")] == ["c", "a", "b"]
-        assert [hit.document for hit in index.search("same")] == ["c", "a", "b"]
+        assert [passage.document for passage in index.search("mows")] == ["c", "a", "b"]
+        assert [passage.document for passage in index.search("same")] == ["c", "a", "b"]
 
 
 def test_a_question_without_a_word_finds_nothing(tmp_path) -> None:
@@ -168,7 +170,7 @@ def test_a_question_without_a_word_finds_nothing(tmp_path) -> None:
         assert asked == [["Some words."]]
         assert index.search(["", "?!", "\0"]) == [[], [], []]
         assert index.search([]) == []
-        assert [hit.document for hit in index.search("other")] == ["a"]
+        assert [passage.document for passage in index.search("other")] == ["a"]
 
 
 def test_lengths_do_not_count(tmp_path) -> None:

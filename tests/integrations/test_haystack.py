@@ -13,7 +13,7 @@ from haystack.document_stores.types import DuplicatePolicy
 
 import keras_qa
 from keras_qa import Example
-from keras_qa.documents import Hit
+from keras_qa.documents import Passage
 from keras_qa.integrations.haystack import KerasReader
 from keras_qa.preprocessing import SpanDecoder, SpanPreprocessor
 
@@ -147,7 +147,7 @@ def test_scores_agree_with_ask(path, reader) -> None:
 
     class All:
         def search(self, questions, k):
-            hits = [Hit(str(n), each.content, 1.0) for n, each in enumerate(DOCUMENTS)]
+            hits = [Passage(str(n), each.content, 1.0) for n, each in enumerate(DOCUMENTS)]
             return [hits for _ in questions]
 
     options = {"max_length": 6, "stride": 2, "max_question_length": 3}

@@ -13,7 +13,7 @@ import keras_qa
 from keras_qa import Answer, AnswerLocation, Example, metrics, report
 from keras_qa.cli import main
 from keras_qa.documents import Document, Index
-from keras_qa.documents.gold import Place
+from keras_qa.documents.gold import DocumentSpan
 from keras_qa.report import evaluation
 from keras_qa.report.findings import Point, coverage_steps
 
@@ -60,10 +60,10 @@ def test_offsets_in_the_text_of_the_example() -> None:
     sources = (AnswerLocation("a", 1, 5, 0.5, 1),)
     answer = Answer("John", 0.5, 19, 23, document="two.txt", sources=sources)
     for places, expected in (
-        ([Place("one.txt", 0, 50), Place("two.txt", 18, 43)], (1, 5)),
-        ([Place("two.txt", 20, 43)], (None, None)),
-        ([Place("two.txt", 0, 22)], (None, None)),
-        ([Place("one.txt", 0, 50)], (None, None)),
+        ([DocumentSpan("one.txt", 0, 50), DocumentSpan("two.txt", 18, 43)], (1, 5)),
+        ([DocumentSpan("two.txt", 20, 43)], (None, None)),
+        ([DocumentSpan("two.txt", 0, 22)], (None, None)),
+        ([DocumentSpan("one.txt", 0, 50)], (None, None)),
         ([], (None, None)),
     ):
         here = evaluation._in_text(answer, places)
