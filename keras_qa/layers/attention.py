@@ -8,13 +8,13 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_qa.layers.composite import Composite
+from keras_qa.layers.base_layer import BaseLayer
 from keras_qa.layers.keras_layers import Dense
 from keras_qa.layers.kernels.tensor_types import Masks, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class AlignedQuestionEmbedding(Composite):
+class AlignedQuestionEmbedding(BaseLayer):
     """The aligned question embedding of Chen et al. 2017 (arXiv:1704.00051, section 3.2).
 
     The word vectors of text and question pass through one dense ReLU layer. Each word of the text
@@ -67,7 +67,7 @@ class AlignedQuestionEmbedding(Composite):
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class BidirectionalAttentionFlow(Composite):
+class BidirectionalAttentionFlow(BaseLayer):
     """Attention in both directions between a text and a question.
 
     The attention flow layer of Seo et al. 2017 (arXiv:1611.01603, section 2). The similarity of

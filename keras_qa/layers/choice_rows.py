@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import Unpack
 
 import keras
 from keras import ops
 
 from keras_qa._numbers import MASKED
 from keras_qa.layers import kernels
-from keras_qa.layers.composite import LayerOptions
+from keras_qa.layers.base_layer import BaseLayer, LayerOptions
 from keras_qa.layers.kernels.tensor_types import Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class FoldChoices(kernels.Layer):
+class FoldChoices(BaseLayer):
     """Makes a row of each choice, so that other layers read each of them alone.
 
     It takes a list of `(batch, choices, time)` integers and returns `(batch * choices, time)`.
@@ -52,13 +52,6 @@ class FoldChoices(kernels.Layer):
 
     def compute_output_spec(self, inputs: Sequence[keras.KerasTensor]) -> list[keras.KerasTensor]:
         return [keras.KerasTensor((None, ids.shape[-1]), ids.dtype) for ids in inputs]
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "vocabulary_sizes": self.vocabulary_sizes,
-            "max_length": self.max_length,
-        }
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")

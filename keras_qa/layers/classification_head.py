@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_qa._arguments import check_choice, to_integer, to_optional_integer
-from keras_qa.layers.composite import Composite, LayerOptions
+from keras_qa.layers.base_layer import BaseLayer, LayerOptions
 from keras_qa.layers.encoders import max_over_time
 from keras_qa.layers.keras_layers import Dropout
 from keras_qa.layers.kernels.tensor_types import Shape, Tensor
@@ -20,7 +20,7 @@ POOLINGS = ("first", "mean", "max")
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class ClassificationHead(Composite):
+class ClassificationHead(BaseLayer):
     """Logits of labels, for a sequence or for each of its positions.
 
     The settings cover the heads of the families that `models.text_classifier` reads. The order
@@ -154,19 +154,6 @@ class ClassificationHead(Composite):
     ) -> keras.KerasTensor:
         shape = inputs.shape[:-1] if self.pooling is None else inputs.shape[:1]
         return keras.KerasTensor((*shape, self.num_labels), "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "num_labels": self.num_labels,
-            "pooling": self.pooling,
-            "hidden_dim": self.hidden_dim,
-            "activation": self.activation,
-            "use_bias": self.use_bias,
-            "layer_norm_epsilon": self.layer_norm_epsilon,
-            "input_dropout": self.input_dropout,
-            "dropout": self.dropout,
-        }
 
 
 def task_of(model: keras.Model) -> str | None:

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from keras_qa._arguments import check_choice, to_integer
-from keras_qa.layers.composite import Composite, LayerOptions, UnnamedOptions
+from keras_qa.layers.base_layer import BaseLayer, LayerOptions, UnnamedOptions
 from keras_qa.layers.keras_layers import Dropout, Embedding
 from keras_qa.layers.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.recurrent import GRU, LSTM
@@ -18,7 +18,7 @@ POOLINGS = ("last", "mean", "max")
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class SequenceEncoder(Composite):
+class SequenceEncoder(BaseLayer):
     """Encodes a sequence of word ids into one vector.
 
     An embedding followed by a recurrent layer (Hochreiter & Schmidhuber 1997
@@ -147,19 +147,6 @@ class SequenceEncoder(Composite):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.units * (2 if self.bidirectional else 1))
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "vocabulary_size": self.vocabulary_size,
-            "embedding_dim": self.embedding_dim,
-            "units": self.units,
-            "cell": self.cell,
-            "bidirectional": self.bidirectional,
-            "pooling": self.pooling,
-            "dropout": self.dropout,
-            "fused": self.fused,
-        }
 
 
 def max_over_time(states: Tensor, mask: Tensor) -> Tensor:

@@ -9,13 +9,13 @@ import keras
 from keras import ops
 
 from keras_qa._arguments import to_integer, to_optional_integer
-from keras_qa.layers.composite import Composite, LayerOptions, UnnamedOptions
+from keras_qa.layers.base_layer import BaseLayer, LayerOptions, UnnamedOptions
 from keras_qa.layers.keras_layers import Dense, Dropout
 from keras_qa.layers.kernels.tensor_types import Masks, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class AnswerHead(Composite):
+class AnswerHead(BaseLayer):
     """Softmax over an answer vocabulary.
 
     The probabilities are float32 under every dtype policy, since a softmax
@@ -84,17 +84,9 @@ class AnswerHead(Composite):
     ) -> keras.KerasTensor:
         return keras.KerasTensor(self.compute_output_shape(inputs.shape), dtype="float32")
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "vocabulary_size": self.vocabulary_size,
-            "hidden_dim": self.hidden_dim,
-            "dropout": self.dropout,
-        }
-
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class SupportHead(Composite):
+class SupportHead(BaseLayer):
     """The probability that each sentence supports the answer.
 
     A ReLU layer reads each sentence and its elementwise product with the state; a sigmoid follows.
@@ -153,9 +145,6 @@ class SupportHead(Composite):
         self, inputs: Sequence[keras.KerasTensor], mask: Masks = None
     ) -> keras.KerasTensor:
         return keras.KerasTensor(inputs[1].shape[:2], dtype="float32")
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "hidden_dim": self.hidden_dim}
 
 
 class HeadOptions(UnnamedOptions, total=False):

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Unpack
+from typing import Unpack
 
 import keras
 from keras import ops
 
 from keras_qa._arguments import to_integer
 from keras_qa.layers.attention import masked_softmax
-from keras_qa.layers.composite import Composite, LayerOptions
+from keras_qa.layers.base_layer import BaseLayer, LayerOptions
 from keras_qa.layers.kernels.tensor_types import Masks, Shape, Tensor
 
 LINEAR_SCALE = 0.3
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class MemoryHops(Composite):
+class MemoryHops(BaseLayer):
     """Several attention hops over a memory of sentences, each starting from the last result.
 
     The end-to-end memory network of Sukhbaatar et al. 2015 (arXiv:1503.08895). A hop compares the
@@ -126,10 +126,3 @@ class MemoryHops(Composite):
             return state
         by_hop = keras.KerasTensor((batch, self.num_hops, sentences), "float32")
         return state, by_hop, keras.KerasTensor((batch, sentences), "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "num_hops": self.num_hops,
-            "return_attention": self.return_attention,
-        }

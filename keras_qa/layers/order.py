@@ -9,14 +9,13 @@ import numpy as np
 from keras import ops
 
 from keras_qa._arguments import to_integer
-from keras_qa.layers import kernels
-from keras_qa.layers.composite import Composite, LayerOptions
+from keras_qa.layers.base_layer import BaseLayer, LayerOptions
 from keras_qa.layers.keras_layers import Dense
 from keras_qa.layers.kernels.tensor_types import Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class TemporalEncoding(kernels.Layer):
+class TemporalEncoding(BaseLayer):
     """Adds a learned position vector to each sentence, counted from the end of the text.
 
     Positions are counted backwards from the last sentence that is not padding. Padding and the
@@ -101,16 +100,9 @@ class TemporalEncoding(kernels.Layer):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "max_sentences": self.max_sentences,
-            "noise": self.noise,
-        }
-
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class PreviousSentence(Composite):
+class PreviousSentence(BaseLayer):
     """Adds a gated projection of the previous sentence to each sentence.
 
     The sentence itself computes the gate, which is initialized almost closed, since most sentences

@@ -11,7 +11,7 @@ from keras import ops
 
 from keras_qa._arguments import is_integer
 from keras_qa.layers import kernels
-from keras_qa.layers.composite import LayerOptions
+from keras_qa.layers.base_layer import LayerOptions
 from keras_qa.layers.kernels.tensor_types import Shape, Tensor
 
 INPUTS = ("token_ids", "segment_ids", "padding_mask")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Unpack
+from typing import Unpack
 
 import keras
 from keras import ops
 
 from keras_qa._arguments import check_choice, to_integer
-from keras_qa.layers.composite import Composite, LayerOptions
+from keras_qa.layers.base_layer import BaseLayer, LayerOptions
 from keras_qa.layers.keras_layers import Dropout, Embedding
 from keras_qa.layers.kernels.tensor_types import Shape, Tensor
 
@@ -16,7 +16,7 @@ ENCODINGS = ("roles", "matrix", "positional")
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class SentenceEncoder(Composite):
+class SentenceEncoder(BaseLayer):
     """Encodes each sentence of a text into one vector.
 
     Id 0 is padding. Padding never changes the result, and a sentence of padding only gives a vector
@@ -158,17 +158,6 @@ class SentenceEncoder(Composite):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape[:-1], self.embedding_dim)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "vocabulary_size": self.vocabulary_size,
-            "embedding_dim": self.embedding_dim,
-            "encoding": self.encoding,
-            "max_words": self.max_words,
-            "num_roles": self.num_roles,
-            "dropout": self.dropout,
-        }
 
 
 def _near_identity(shape: tuple[int, ...], dtype: str | None = None) -> Tensor:

@@ -12,15 +12,14 @@ from keras import ops
 
 from keras_qa._arguments import check_choice
 from keras_qa._numbers import MASKED
-from keras_qa.layers import kernels
-from keras_qa.layers.composite import Composite, LayerOptions
+from keras_qa.layers.base_layer import BaseLayer, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout
 from keras_qa.layers.kernels.tensor_types import Shape, Tensor, shape_list
 from keras_qa.preprocessing.decoder import check_answer_types
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class SpanHead(Composite):
+class SpanHead(BaseLayer):
     """Logits of the start and of the end of an answer. Position 0 stands for no answer.
 
     The logits are float32 under every dtype policy. Masked positions get -1e9.
@@ -131,17 +130,9 @@ class SpanHead(Composite):
             time += (self.no_answer == "learned") + len(self.answer_types)
         return tuple(keras.KerasTensor((batch, time), "float32") for _ in range(2))
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "no_answer": self.no_answer,
-            "dropout": self.dropout,
-            "answer_types": list(self.answer_types),
-        }
-
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class TextPositions(kernels.Layer):
+class TextPositions(BaseLayer):
     """A mask of the text in a sequence of question and text with special tokens around them.
 
     Args:
@@ -183,6 +174,3 @@ class TextPositions(kernels.Layer):
 
     def compute_output_spec(self, inputs: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
         return keras.KerasTensor(inputs[0].shape, "bool")
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "separators": self.separators}

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_qa.layers import kernels
-from keras_qa.layers.composite import Composite, DType, LayerOptions
+from keras_qa.layers.base_layer import BaseLayer, DType, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout, LayerNormalization
 from keras_qa.layers.kernels.tensor_types import Shape, Tensor
 
@@ -21,7 +21,7 @@ TERMS = ("c2p", "p2c")
 STDDEV = 0.02
 
 
-class TransformerBlock(Composite):
+class TransformerBlock(BaseLayer):
     """Self-attention and two dense layers, each with a residual connection.
 
     Args:
@@ -95,7 +95,7 @@ class TransformerBlock(Composite):
         return state if self.pre_norm else layer(state)
 
 
-class SelfAttention(Composite):
+class SelfAttention(BaseLayer):
     """Attention of every position to every other (Vaswani et al. 2017, arXiv:1706.03762).
 
     With `wavelengths` it rotates queries and keys (Su et al. 2021, arXiv:2104.09864). For

@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from keras_qa._arguments import to_integer
-from keras_qa.layers.composite import Composite, LayerOptions
+from keras_qa.layers.base_layer import BaseLayer, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout, Embedding
 from keras_qa.layers.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.pretrained import pad_to_width
@@ -29,7 +29,7 @@ from keras_qa.layers.transformer_settings import (
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class TransformerEncoder(Composite):
+class TransformerEncoder(BaseLayer):
     """The encoder of a published model such as BERT: token ids in, a vector for each position out.
 
     The defaults are BERT's (Devlin et al. 2019, arXiv:1810.04805). The arguments also describe

@@ -10,7 +10,7 @@ from keras import ops
 
 from keras_qa._arguments import to_integer
 from keras_qa.layers import kernels
-from keras_qa.layers.composite import Composite, LayerOptions
+from keras_qa.layers.base_layer import BaseLayer, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout, LayerNormalization
 from keras_qa.layers.kernels.tensor_types import Masks, Shape, Tensor
 from keras_qa.layers.order import TemporalEncoding
@@ -18,7 +18,7 @@ from keras_qa.layers.transformer_block import merge_heads, split_heads
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class UniversalTransformerEncoder(Composite):
+class UniversalTransformerEncoder(BaseLayer):
     """Encodes a query and the sentences of a text together, by one block applied several times.
 
     The encoder of Dehghani et al. 2019 (arXiv:1807.03819). Each step adds the embeddings of
@@ -221,17 +221,6 @@ class UniversalTransformerEncoder(Composite):
             return states
         by_step = keras.KerasTensor((batch, self.num_steps, sentences), "float32")
         return *states, by_step, keras.KerasTensor((batch, sentences), "float32")
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "num_steps": self.num_steps,
-            "num_heads": self.num_heads,
-            "hidden_dim": self.hidden_dim,
-            "dropout": self.dropout,
-            "max_positions": self.max_positions,
-            "return_attention": self.return_attention,
-        }
 
 
 def _flatten_rows(state: Tensor) -> Tensor:

@@ -10,14 +10,14 @@ from keras import ops
 
 from keras_qa._arguments import check_choice, to_integer
 from keras_qa.layers import kernels
-from keras_qa.layers.composite import Composite, LayerOptions
+from keras_qa.layers.base_layer import BaseLayer, LayerOptions
 from keras_qa.layers.encoders import CELLS
 from keras_qa.layers.keras_layers import Dropout, Embedding
 from keras_qa.layers.kernels.tensor_types import Masks, Shape, Tensor, shape_list
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class WordEmbedding(Composite):
+class WordEmbedding(BaseLayer):
     """An embedding of words with dropout. Id 0 is padding, and masked.
 
     Args:
@@ -74,17 +74,9 @@ class WordEmbedding(Composite):
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (*input_shape, self.embedding_dim)
 
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "vocabulary_size": self.vocabulary_size,
-            "embedding_dim": self.embedding_dim,
-            "dropout": self.dropout,
-        }
-
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class ContextEncoder(Composite):
+class ContextEncoder(BaseLayer):
     """Stacked bidirectional recurrent layers: a vector in context for each word.
 
     After Graves & Schmidhuber (2005). Outputs of masked steps are zeros.
@@ -181,16 +173,6 @@ class ContextEncoder(Composite):
 
     def compute_output_shape(self, input_shape: Shape | Sequence[Shape]) -> Shape:
         return (*shape_list(input_shape)[0][:-1], 2 * self.units)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "num_layers": self.num_layers,
-            "cell": self.cell,
-            "dropout": self.dropout,
-            "fused": self.fused,
-        }
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")

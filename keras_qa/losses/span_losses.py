@@ -7,7 +7,7 @@ from typing import Any, TypedDict, Unpack
 import keras
 from keras import ops
 
-from keras_qa.layers.composite import DType
+from keras_qa.layers.base_layer import DType
 from keras_qa.layers.kernels.tensor_types import Tensor
 
 

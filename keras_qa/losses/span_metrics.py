@@ -9,7 +9,7 @@ import keras
 from keras import ops
 
 from keras_qa._arguments import to_integer
-from keras_qa.layers.composite import DType
+from keras_qa.layers.base_layer import DType
 from keras_qa.layers.kernels.tensor_types import Tensor
 
 

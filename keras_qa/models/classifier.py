@@ -7,7 +7,7 @@ import keras
 from keras_qa.engine.compiling import Loss, Optimizer
 from keras_qa.engine.qa_model import QAModel
 from keras_qa.layers import answer_head, question_encoder, text_encoder
-from keras_qa.layers.composite import DType
+from keras_qa.layers.base_layer import DType
 from keras_qa.layers.encoders import EncoderOptions
 
 

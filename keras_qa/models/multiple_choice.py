@@ -19,9 +19,9 @@ from keras_qa.layers import (
     ContextEncoder,
     TransformerEncoder,
 )
+from keras_qa.layers.base_layer import DType
 from keras_qa.layers.choice_rows import FoldChoices, JoinChoices
 from keras_qa.layers.classification_head import ClassificationHead
-from keras_qa.layers.composite import DType
 from keras_qa.layers.word_features import ExactMatch
 from keras_qa.models.pretrained import PretrainedCheckpoint
 from keras_qa.models.reader import Tokenizer, make_word_embedding

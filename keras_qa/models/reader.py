@@ -24,7 +24,7 @@ from keras_qa.layers import (
     TransformerEncoder,
     WordEmbedding,
 )
-from keras_qa.layers.composite import DType
+from keras_qa.layers.base_layer import DType
 from keras_qa.layers.kernels.tensor_types import Tensor
 from keras_qa.layers.span_head import TextPositions
 from keras_qa.layers.word_features import ExactMatch

@@ -16,7 +16,7 @@ from keras_qa.layers import (
     UniversalTransformerEncoder,
     answer_head,
 )
-from keras_qa.layers.composite import DType
+from keras_qa.layers.base_layer import DType
 from keras_qa.layers.order import PreviousSentence
 from keras_qa.losses import SupportLoss
 

@@ -1,4 +1,4 @@
-"""Arguments of layers: messages for invalid ones, and the names in older files."""
+"""Arguments of layers: messages for invalid ones."""
 
 import pytest
 from layer_cases import STATE, STORIES

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 
 from keras_qa import layers
-from keras_qa.engine import execution
-from keras_qa.layers import Dense, Embedding
+from keras_qa.layers import Dense, Embedding, kernels
 from keras_qa.layers.zero_initialized import skip_initializers
 
 MIB = 2**20
@@ -23,11 +22,11 @@ def memory() -> int:
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "bfloat16", "int32"])
 @pytest.mark.parametrize("shape", [(3, 5), (7,), (), (0, 4)])
-def test_execution_zeros(shape, dtype: str) -> None:
-    found = execution.zeros(shape, dtype)
-    assert keras.backend.standardize_dtype(found.dtype) == dtype
-    assert tuple(found.shape) == shape
-    assert not keras.ops.convert_to_numpy(keras.ops.cast(found, "float32")).any()
+def test_zeros_of_the_kernel(shape, dtype: str) -> None:
+    zeros = kernels.zeros(shape, dtype)
+    assert keras.backend.standardize_dtype(zeros.dtype) == dtype
+    assert tuple(zeros.shape) == shape
+    assert not keras.ops.convert_to_numpy(keras.ops.cast(zeros, "float32")).any()
 
 
 def test_weights_that_start_with_zeros_train() -> None:

@@ -1,7 +1,8 @@
-"""The base class of layers that contain layers, and the options that all layers take."""
+"""The base class of the layers of this package, and the options that all layers take."""
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from typing import Any, Self, TypeAlias, TypedDict
 
@@ -32,8 +33,8 @@ class LayerOptions(UnnamedOptions, total=False):
     name: str | None
 
 
-class Composite(ZeroInitialized):
-    """A layer that contains layers and saves later changes of them.
+class BaseLayer(ZeroInitialized):
+    """A layer whose config has its constructor arguments and later changes of its inner layers.
 
     The constructor arguments do not describe an inner layer that was frozen, quantized or adapted
     by `enable_lora` later. The config records such changes under `held`, by the layer's path.
@@ -41,9 +42,13 @@ class Composite(ZeroInitialized):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
+        for name in _argument_names(type(self)):
+            if name not in config and hasattr(self, name):
+                value = getattr(self, name)
+                config[name] = list(value) if isinstance(value, (list, tuple)) else value
         changed = {
             path: state
-            for path, layer in _inner_layers(self)
+            for path, layer in inner_layers(self)
             if (state := _get_changes(layer, self.trainable))
         }
         return {**config, "held": changed} if changed else config
@@ -53,7 +58,7 @@ class Composite(ZeroInitialized):
         config = dict(config)
         changed = config.pop("held", {})
         layer = super().from_config(config)
-        by_path = dict(_inner_layers(layer))
+        by_path = dict(inner_layers(layer))
         if not isinstance(changed, dict) or not changed.keys() <= by_path.keys():
             raise ValueError(
                 "`held` must be an object whose keys are paths of inner layers. Received: "
@@ -69,18 +74,27 @@ class Composite(ZeroInitialized):
         return layer
 
 
-def _inner_layers(
+def _argument_names(kind: type[BaseLayer]) -> Iterator[str]:
+    """Yields the names of the constructor arguments of a class, those of its bases first."""
+    for parent in reversed(kind.__mro__):
+        if issubclass(parent, BaseLayer) and "__init__" in vars(parent):
+            for name, parameter in inspect.signature(parent.__init__).parameters.items():
+                if parameter.kind is parameter.POSITIONAL_OR_KEYWORD and name != "self":
+                    yield name
+
+
+def inner_layers(
     layer: keras.layers.Layer, before: str = ""
 ) -> Iterator[tuple[str, keras.layers.Layer]]:
-    """All layers inside a layer, at any depth, with their paths."""
+    """Yields all layers inside a layer, at any depth, with their paths."""
     modules = vars(layer).get("_modules", {})
     for name, value in sorted({**vars(layer), **modules}.items()):
-        parts = enumerate(value) if isinstance(value, (list, tuple)) else [("", value)]
-        for place, part in parts:
-            if isinstance(part, keras.layers.Layer) and not name.startswith("_"):
-                path = f"{before}{name}{place}"
-                yield path, part
-                yield from _inner_layers(part, f"{path}.")
+        items = enumerate(value) if isinstance(value, (list, tuple)) else [("", value)]
+        for index, item in items:
+            if isinstance(item, keras.layers.Layer) and not name.startswith("_"):
+                path = f"{before}{name}{index}"
+                yield path, item
+                yield from inner_layers(item, f"{path}.")
 
 
 def _get_changes(layer: keras.layers.Layer, trainable: bool) -> dict[str, Any]:
