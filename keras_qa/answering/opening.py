@@ -96,6 +96,11 @@ def _full_name(name: str) -> str:
     return str(pathlib.Path(place).resolve()) if os.path.exists(place) else name
 
 
+def needs_backend(*names: str | None) -> bool:
+    """Whether one of these models needs Keras: exported folders do not, `None` is no model."""
+    return not all(is_exported(name) for name in names if name is not None)
+
+
 def is_exported_here(name: str) -> bool:
     """Whether a name that comes from a file is the full path of an exported folder here."""
     return not name.startswith(_ELSEWHERE) and os.path.isabs(name) and is_exported(name)

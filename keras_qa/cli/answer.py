@@ -8,20 +8,29 @@ from typing import Any
 
 from keras_qa._arguments import check_not_blank
 from keras_qa._terminal import clock
+from keras_qa.answering import opening
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli import data
 from keras_qa.cli.output import NO_ANSWER, print_answers, say
-from keras_qa.cli.parsing import CommandParser, given_once, need_backend, positive, yes_or_no
-
-# Options of a span reader, see `AskOptions`.
-SPANS = (
-    "max_answer_words",
-    "no_answer",
-    "whole_words",
-    "max_length",
-    "stride",
-    "max_question_length",
+from keras_qa.cli.parsing import (
+    CommandParser,
+    OptionTable,
+    add_options,
+    given_once,
+    given_options,
+    positive,
+    yes_or_no,
 )
+
+# Options of readers of spans.
+SPANS: OptionTable = {
+    "max_answer_words": (positive, "N", "largest number of words in an answer"),
+    "no_answer": (yes_or_no, "yes|no", "whether a text may have no answer"),
+    "whole_words": (yes_or_no, "yes|no", "whether answers begin and end at whole words"),
+    "max_length": (positive, "N", "largest number of positions in a window of the text"),
+    "stride": (int, "N", "positions that two adjacent windows share"),
+    "max_question_length": (positive, "N", "tokens of a question; the rest is cut off"),
+}
 
 HELP = "answer a question about a text, or all questions of a file"
 USAGE = """\
@@ -54,9 +63,16 @@ def add_arguments(parser: CommandParser) -> None:
         "space, the text itself",
     )
     parser.add_positional("question", "QUESTION", "the question about it")
-    one = parser.add_argument_group("one question", "the same arguments by name")
-    one.add_argument("--text", help="the text")
-    one.add_argument("--question", help="the question about it")
+    single = parser.add_argument_group("one question", "the same arguments by name")
+    single.add_argument("--text", help="the text")
+    single.add_argument("--question", help="the question about it")
+    single.add_argument(
+        "--choices",
+        nargs="+",
+        metavar="CHOICE",
+        help="for a multiple-choice model: the answers to choose from; those of a file are in its "
+        "column choices",
+    )
     many = parser.add_argument_group("the questions of a file")
     many.add_argument(
         "--input",
@@ -78,13 +94,6 @@ def add_arguments(parser: CommandParser) -> None:
         help="questions per step (default: %(default)s)",
     )
     data.add_columns(many)
-    one.add_argument(
-        "--choices",
-        nargs="+",
-        metavar="CHOICE",
-        help="for a multiple-choice model: the answers to choose from; those of a file are in its "
-        "column choices",
-    )
     parser.add_argument(
         "--top-k",
         type=int,
@@ -99,64 +108,24 @@ def add_arguments(parser: CommandParser) -> None:
         action="store_true",
         help="all spans that answer the question, best first, instead of the best one",
     )
-    spans.add_argument(
-        "--max-answer-words",
-        type=positive,
-        metavar="N",
-        help="largest number of words in an answer",
-    )
-    spans.add_argument(
-        "--no-answer", type=yes_or_no, metavar="yes|no", help="whether a text may have no answer"
-    )
-    spans.add_argument(
-        "--whole-words",
-        type=yes_or_no,
-        metavar="yes|no",
-        help="whether answers begin and end at whole words, not inside them",
-    )
-    spans.add_argument(
-        "--max-length",
-        type=positive,
-        metavar="N",
-        help="largest number of positions in a window of the text",
-    )
-    spans.add_argument(
-        "--stride",
-        type=int,
-        metavar="N",
-        help="positions that two adjacent windows share",
-    )
-    spans.add_argument(
-        "--max-question-length",
-        type=positive,
-        metavar="N",
-        help="largest number of tokens of a question; the rest is cut off",
-    )
+    add_options(spans, SPANS)
 
 
 def needs_backend(options: argparse.Namespace) -> bool:
     """Whether a model of the options needs a backend."""
-    return need_backend(options.file)
+    return opening.needs_backend(options.file)
 
 
 def run(options: argparse.Namespace) -> None:
     """Answers the question, or the questions of the file."""
     options.text, options.question = given_once(options, "text"), given_once(options, "question")
-    given = {
-        "text": options.text,
-        "question": options.question,
-        "--input": options.input,
-        "--output": options.output,
-    }
-    names = [name for name, value in given.items() if value is not None]
-    if names not in (
-        ["text", "question"],
-        ["--input", "--output"],
-        ["text", "--input", "--output"],
-    ):
+    received = list(given_options(options, ("text", "question")))
+    files = [f"--{name}" for name in given_options(options, ("input", "output"))]
+    both = ["--input", "--output"]
+    if (received, files) not in ((["text", "question"], []), ([], both), (["text"], both)):
         raise ValueError(
             "`answer` needs a text and a question, or --input and --output. Received: "
-            f"{', '.join(names) or 'none of them'}."
+            f"{', '.join(received + files) or 'none of them'}."
         )
     if options.choices is not None and options.input is not None:
         raise ValueError("`--choices` is for one question. Add a column `choices` to the file.")
@@ -166,10 +135,6 @@ def run(options: argparse.Namespace) -> None:
         _answer_file(options)
 
 
-def _answer_options(options: argparse.Namespace) -> dict[str, Any]:
-    return {name: getattr(options, name) for name in SPANS if getattr(options, name) is not None}
-
-
 def _answer_one(options: argparse.Namespace) -> None:
     from keras_qa.answering import QuestionAnswerer
 
@@ -177,11 +142,12 @@ def _answer_one(options: argparse.Namespace) -> None:
     check_not_blank("text", text)
     check_not_blank("question", options.question)
     answerer = QuestionAnswerer.from_preset(options.file, compile=False)
-    asked: dict[str, Any] = {**_answer_options(options), "choices": options.choices}
-    asked |= {"top_k": options.top_k, "all_spans": options.all_spans}
-    if not options.all_spans and options.top_k is None:
-        asked["top_k"] = 1
-    answers = answerer.answer(text, options.question, **asked)
+    settings = given_options(options, ("top_k", "choices", *SPANS))
+    if options.all_spans:
+        settings["all_spans"] = True
+    elif options.top_k is None:
+        settings["top_k"] = 1
+    answers: Any = answerer.answer(text, options.question, **settings)
     print_answers(answers, text)
     if not answers:
         say(f"  {NO_ANSWER}")
@@ -205,7 +171,7 @@ def _answer_file(options: argparse.Namespace) -> None:
             options.top_k,
             options.batch_size,
             all_spans=options.all_spans,
-            **_answer_options(options),
+            **given_options(options, SPANS),
         )
     except KeyboardInterrupt:
         raise KeyboardInterrupt(

@@ -7,20 +7,23 @@ import contextlib
 import dataclasses
 import os
 import sys
-import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from keras_qa._arguments import check_not_blank
+from keras_qa.answering import opening
 from keras_qa.answering.loading import DEFAULT_READER
-from keras_qa.cli.indexing import (
-    add_folder_options,
-    add_reading_options,
-    open_folder,
-    open_index,
+from keras_qa.cli.indexing import FOLDER, READING, open_folder, open_index
+from keras_qa.cli.output import SENTENCE_REACH, print_answers, say, say_warnings
+from keras_qa.cli.parsing import (
+    READER_HELP,
+    CommandParser,
+    OptionTable,
+    add_options,
+    given_once,
+    given_options,
+    positive,
 )
-from keras_qa.cli.output import SENTENCE_REACH, print_answers, say
-from keras_qa.cli.parsing import CommandParser, given_once, need_backend, positive
 
 if TYPE_CHECKING:
     from keras_qa.documents import Index
@@ -40,6 +43,17 @@ Without a question, the command reads questions from a prompt, until an empty li
 # The most locations of an answer that are printed.
 _MAX_LOCATIONS = 3
 
+# Options that select answers.
+LEAST: OptionTable = {
+    "min_score": (float, "P", "the lowest score of an answer, between 0 and 1"),
+    "min_precision": (
+        float,
+        "P",
+        "the share of answers that must be right, with a confidence of 0.9: selects the lowest "
+        "score by the calibration of `evaluate --fit`",
+    ),
+}
+
 
 def add_arguments(parser: CommandParser) -> None:
     """Adds the options of the command."""
@@ -54,8 +68,7 @@ def add_arguments(parser: CommandParser) -> None:
         "--reader",
         default=DEFAULT_READER,
         metavar="READER",
-        help="a .keras file, as `keras-qa train` saves it; or a published reader or a preset, as "
-        "for `answer` (default: %(default)s)",
+        help=f"{READER_HELP} (default: %(default)s)",
     )
     parser.add_argument(
         "--ranker",
@@ -66,30 +79,18 @@ def add_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--top-k", type=positive, default=1, metavar="N", help="answers, best first (default: 1)"
     )
-    add_reading_options(parser)
+    add_options(parser, READING)
     folder = parser.add_argument_group("the index of a folder")
     folder.add_argument(
         "--index", metavar="FILE.index", help="the file of the index (default: FOLDER.index)"
     )
-    add_folder_options(folder)
-    parser.add_argument(
-        "--min-score",
-        type=float,
-        metavar="P",
-        help="the lowest score of an answer, between 0 and 1",
-    )
-    parser.add_argument(
-        "--min-precision",
-        type=float,
-        metavar="P",
-        help="the share of answers that must be right, with a confidence of 0.9: selects the "
-        "lowest score by the calibration of `evaluate --fit`",
-    )
+    add_options(folder, FOLDER)
+    add_options(parser, LEAST)
 
 
 def needs_backend(options: argparse.Namespace) -> bool:
     """Whether a model of the options needs a backend."""
-    return need_backend(options.reader, options.ranker, options.embed)
+    return opening.needs_backend(options.reader, options.ranker, options.embed)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -111,25 +112,10 @@ def run(options: argparse.Namespace) -> None:
         else:
             index = stack.enter_context(open_index(options.documents, options.embed))
             reader = QuestionAnswerer.from_preset(options.reader, compile=False)
-        shown: set[str] = set()
+        stack.enter_context(say_warnings())
+        settings = given_options(options, ("passages", "no_answer", *LEAST))
         for question in questions:
-            with warnings.catch_warnings(record=True) as caught:
-                warnings.simplefilter("always")
-                answers = reader.ask(
-                    index,
-                    question,
-                    top_k=options.top_k,
-                    passages=options.passages,
-                    min_score=options.min_score,
-                    min_precision=options.min_precision,
-                    no_answer=options.no_answer,
-                    ranker=ranker,
-                )
-            for message in [str(one.message) for one in caught if one.category is UserWarning]:
-                if message not in shown:
-                    say(f"keras-qa: {message}", error=True)
-                    shown.add(message)
-            for answer in answers:
+            for answer in reader.ask(index, question, options.top_k, ranker=ranker, **settings):
                 _print(answer, index)
 
 
@@ -142,12 +128,11 @@ def _is_folder(options: argparse.Namespace) -> bool:
             f"There is no folder and no index {options.documents!r}. Give a folder of documents, "
             "or an index, as `keras-qa index` makes it."
         )
-    for name in ("index", "language", "encoding"):
-        if getattr(options, name) is not None:
-            raise ValueError(
-                f"`--{name}` is for a folder, and {options.documents!r} is a file. Leave it out, "
-                "or give the folder."
-            )
+    for name in given_options(options, ("index", "language", "encoding")):
+        raise ValueError(
+            f"`--{name}` is for a folder, and {options.documents!r} is a file. Leave it out, or "
+            "give the folder."
+        )
     return False
 
 
@@ -178,10 +163,11 @@ def _print(answer: Answer, index: Index) -> None:
     part = index.text(answer.document, first, answer.end + SENTENCE_REACH)
     within = dataclasses.replace(answer, start=answer.start - first, end=answer.end - first)
     print_answers([within], part)
-    places = [_location(one.document, one.line, one.page) for one in answer.sources]
+    places = [
+        f"{source.document}:{source.line}"
+        if source.page is None
+        else f"{source.document}, page {source.page}"
+        for source in answer.sources
+    ]
     more = f" and {len(places) - _MAX_LOCATIONS} more" if len(places) > _MAX_LOCATIONS else ""
     say(f"          {', '.join(dict.fromkeys(places[:_MAX_LOCATIONS]))}{more}")
-
-
-def _location(document: str, line: int, page: int | None) -> str:
-    return f"{document}, page {page}" if page is not None else f"{document}:{line}"

@@ -7,10 +7,11 @@ import json
 import pathlib
 from typing import TYPE_CHECKING, Any
 
+from keras_qa.answering import opening
 from keras_qa.cli import data
-from keras_qa.cli.indexing import add_reading_options, open_index
+from keras_qa.cli.indexing import READING, open_index
 from keras_qa.cli.output import print_scores, say
-from keras_qa.cli.parsing import need_backend
+from keras_qa.cli.parsing import READER_HELP, add_options, given_options, option_name
 
 if TYPE_CHECKING:
     from keras_qa.answering import QuestionAnswerer
@@ -33,11 +34,7 @@ examples:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
-    parser.add_argument(
-        "file",
-        metavar="READER",
-        help="a .keras file, as `keras-qa train` saves it; or a published reader, as for `answer`",
-    )
+    parser.add_argument("file", metavar="READER", help=READER_HELP)
     stories = data.add_arguments(parser)
     stories.add_argument(
         "--split",
@@ -65,10 +62,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.index",
         help="answer from this index, as `keras-qa index` makes it, not from each question's text",
     )
-    add_reading_options(documents)
+    add_options(documents, READING)
     documents.add_argument(
         "--fit",
         action="store_true",
+        default=None,
         help="first calibrate on this data: the weight of retrieval, and the share of right "
         "answers above each score",
     )
@@ -79,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def needs_backend(options: argparse.Namespace) -> bool:
     """Whether a model of the options needs a backend."""
-    return need_backend(options.file)
+    return opening.needs_backend(options.file)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -89,45 +87,37 @@ def run(options: argparse.Namespace) -> None:
     from keras_qa.report.evaluation import has_spans
 
     _check(options)
-    answerer, examples = (
-        QuestionAnswerer.from_preset(options.file, compile=False),
-        data.examples(options, options.split),
-    )
+    answerer = QuestionAnswerer.from_preset(options.file, compile=False)
+    examples = data.examples(options, options.split)
     title = f"{pathlib.Path(options.file).name} on {', '.join(options.data)}"
     if options.index:
-        given = {"passages": options.passages, "no_answer": options.no_answer}
-        settings: dict[str, Any] = {name: one for name, one in given.items() if one is not None}
+        settings = given_options(options, ("passages", "no_answer"))
         title += f", asked of {options.index}"
         with open_index(options.index, options.embed) as index:
             if options.fit:
                 _fit(answerer, index, examples, options.out, settings)
-            found = report.evaluate(answerer, examples, index, version=options.version, **settings)
-        print_scores(found.scores)
-        _print_retrieval(found)
+            result = report.evaluate(answerer, examples, index, version=options.version, **settings)
+        print_scores(result.scores)
+        _print_retrieval(result)
     elif options.report or options.version or has_spans(examples):
-        found = report.evaluate(answerer, examples, version=options.version)
-        print_scores(found.scores)
-        if found.official:
-            say(f"Official scores of SQuAD {found.version}: {json.dumps(found.official)}")
+        result = report.evaluate(answerer, examples, version=options.version)
+        print_scores(result.scores)
+        if result.official:
+            say(f"Official scores of SQuAD {result.version}: {json.dumps(result.official)}")
     else:
         print_scores(answerer.evaluate(examples))
         return
     if options.report:
-        found.save(options.report, title)
+        result.save(options.report, title)
         say(f"Wrote {options.report}.")
 
 
 def _check(options: argparse.Namespace) -> None:
-    given = {
-        "passages": options.passages is not None,
-        "no-answer": options.no_answer is not None,
-        "embed": options.embed is not None,
-        "fit": options.fit,
-        "out": options.out is not None,
-    }
-    first = next((name for name, there in given.items() if there), None)
-    if first is not None and not options.index:
-        raise ValueError(f"`--{first}` is for asking documents: name them by `--index`.")
+    for name in given_options(options, (*READING, "fit", "out")):
+        if not options.index:
+            raise ValueError(
+                f"`{option_name(name)}` is for asking documents: name them by `--index`."
+            )
     if options.out is not None:
         if not options.fit:
             raise ValueError("`--out` saves what `--fit` calibrates: give both, or neither.")
@@ -154,14 +144,14 @@ def _fit(
         say(f"Saved {out}.")
 
 
-def _print_retrieval(found: Report) -> None:
+def _print_retrieval(result: Report) -> None:
     """Prints the recall of retrieval, and the risk for each fifth of the questions."""
     from keras_qa.report.findings import coverage_steps
 
-    if found.recall:
-        shares = ", ".join(f"{share:.1f} % at {most}" for most, share in found.recall.items())
-        say(f"recall of the passage {shares}, {found.located:,} examples with a known passage")
-    for point in coverage_steps(found.points, 5):
+    if result.recall:
+        shares = ", ".join(f"{share:.1f} % at {most}" for most, share in result.recall.items())
+        say(f"recall of the passage {shares}, {result.located:,} examples with a known passage")
+    for point in coverage_steps(result.points, 5):
         say(
             f"answered {point.coverage:6.1%}, wrong {point.risk:6.1%} of these, "
             f"scores from {point.threshold:.3f}"

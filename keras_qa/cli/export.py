@@ -6,6 +6,7 @@ import argparse
 
 from keras_qa.cli import data
 from keras_qa.cli.output import say
+from keras_qa.cli.parsing import READER_HELP
 
 HELP = "export a reader, a ranker or an embedder to ONNX, to answer without Keras"
 USAGE = "%(prog)s READER FOLDER [--int8 --data FILE] [options]"
@@ -20,12 +21,7 @@ reader-onnx/onnx/model_quantized.onnx.
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
-    parser.add_argument(
-        "file",
-        metavar="READER",
-        help="a .keras file, as `keras-qa train` saves it; or a published reader or a preset, as "
-        "for `answer`",
-    )
+    parser.add_argument("file", metavar="READER", help=READER_HELP)
     parser.add_argument("folder", metavar="FOLDER", help="the folder to write")
     small = parser.add_argument_group("weights of int8")
     small.add_argument(
@@ -63,13 +59,8 @@ def run(options: argparse.Namespace) -> int:
         raise ValueError("`--int8` and `--data` need each other. Give both, or neither.")
     options.lenient = False
     examples = data.from_files(options.data, options) if options.int8 else None
-    scores = export(
-        load(options.file, compile=False),
-        options.folder,
-        options.int8,
-        examples,
-        options.max_loss,
-    )
+    reader = load(options.file, compile=False)
+    scores = export(reader, options.folder, options.int8, examples, options.max_loss)
     say(f"Wrote {options.folder}.")
     if scores is None:
         return 0

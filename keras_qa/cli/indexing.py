@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from keras_qa._terminal import clock
+from keras_qa.answering import opening
 from keras_qa.cli.output import say
-from keras_qa.cli.parsing import need_backend, positive, yes_or_no
+from keras_qa.cli.parsing import OptionTable, add_options, positive, yes_or_no
 
 if TYPE_CHECKING:
     from keras_qa.documents import Index
@@ -28,6 +29,40 @@ examples:
   keras-qa index handbook/ --embed minilm
 The same command again reads new and changed files, and removes deleted ones from the index.
 """
+
+# Options for reading passages of an index.
+READING: OptionTable = {
+    "passages": (
+        positive,
+        "N",
+        "passages to read per question (default: the calibrated number, or 10)",
+    ),
+    "no_answer": (
+        yes_or_no,
+        "yes|no",
+        "whether the reader may give no answer (default: as it was trained)",
+    ),
+    "embed": (
+        str,
+        "ENCODER",
+        "the encoder of the index (default: the one that the index names, if it is minilm or a "
+        "local folder: others are downloaded only if you name them)",
+    ),
+}
+# Options for reading the files of a folder.
+FOLDER: OptionTable = {
+    "language": (
+        str,
+        "CODE",
+        "language of the texts, such as en, for stemming (default: detected from the first texts)",
+    ),
+    "encoding": (
+        str,
+        "NAME",
+        "encoding of texts that are not Unicode and declare none, such as cp1252 (default: these "
+        "are skipped)",
+    ),
+}
 
 # The most reasons for which files are left out that are printed.
 _MAX_REASONS = 20
@@ -46,7 +81,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.index",
         help="the index; an existing one is updated (default: FOLDER.index, beside the folder)",
     )
-    add_folder_options(parser)
+    add_options(parser, FOLDER)
     parser.add_argument(
         "--embed",
         metavar="ENCODER",
@@ -59,11 +94,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def needs_backend(options: argparse.Namespace) -> bool:
     """Whether a model of the options needs a backend."""
     if options.embed is not None:
-        return need_backend(options.embed)
-    from keras_qa.answering.opening import is_exported_here
-
+        return opening.needs_backend(options.embed)
     name = _read_encoder_name(_index_path(options.folder, options.out, "--out"))
-    return name is not None and not is_exported_here(name)
+    return name is not None and not opening.is_exported_here(name)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -72,50 +105,9 @@ def run(options: argparse.Namespace) -> None:
         pass
 
 
-def add_reading_options(parser: argparse._ActionsContainer) -> None:
-    """Adds the options for reading passages of an index."""
-    parser.add_argument(
-        "--passages",
-        type=positive,
-        metavar="N",
-        help="passages to read per question (default: the calibrated number, or 10)",
-    )
-    parser.add_argument(
-        "--no-answer",
-        type=yes_or_no,
-        metavar="yes|no",
-        help="whether the reader may give no answer (default: as it was trained)",
-    )
-    parser.add_argument(
-        "--embed",
-        metavar="ENCODER",
-        help="the encoder of the index (default: the one that the index names, if it is minilm or "
-        "a local folder: others are downloaded only if you name them)",
-    )
-
-
-def add_folder_options(parser: argparse._ActionsContainer) -> None:
-    """Adds the options for reading the files of a folder."""
-    parser.add_argument(
-        "--language",
-        metavar="CODE",
-        help="language of the texts, such as en, for stemming (default: detected from the first "
-        "texts)",
-    )
-    parser.add_argument(
-        "--encoding",
-        metavar="NAME",
-        help="encoding of texts that are not Unicode and declare none, such as cp1252 (default: "
-        "these are skipped)",
-    )
-
-
 @contextlib.contextmanager
 def open_index(path: str, embed: str | None, **options: float) -> Iterator[Index]:
-    """Opens an index with its encoder while the block runs.
-
-    `embed` names the encoder; if it is `None`, the index does. `options` are those of `Index.open`.
-    """
+    """Opens an index while the block runs. If `embed` is `None`, the index names its encoder."""
     from keras_qa.documents import Index
 
     with Index.open(path, _find_encoder(path, embed), **options) as index:
@@ -128,9 +120,8 @@ def open_folder(
 ) -> Iterator[Index]:
     """Makes or updates the index of a folder, and opens it with its encoder while the block runs.
 
-    `path` is the index: `None` for the one beside the folder. `options` has those of
-    `add_reading_options` and `add_folder_options`. If the index is asked, standard output is for
-    the answers.
+    `path` is the index: `None` for the one beside the folder. `options` has those of `FOLDER` and
+    `--embed`. If the index is asked, standard output is for the answers.
     """
     from keras_qa.documents import Index
     from keras_qa.documents.file_formats import SUFFIXES
@@ -192,12 +183,9 @@ def _update(index: Index, folder: str, encoding: str | None) -> tuple[Changes, f
 def _summary(index: Index, changes: Changes, seconds: float) -> str:
     """One line: the content of the index, and what the update changed."""
     vectors = "" if index.encoder_name is None else " with vectors"
-    settings = {
-        "language": index.language,
-        "encoding": index.encoding,
-        "encoder": index.encoder_name,
-    }
-    shown = ", ".join(f"{name} {value}" for name, value in settings.items() if value is not None)
+    encoder = ("encoder", index.encoder_name)
+    settings = (("language", index.language), ("encoding", index.encoding), encoder)
+    shown = ", ".join(f"{name} {value}" for name, value in settings if value is not None)
     return (
         f"{index.path}: {len(index):,} documents, {index.passages:,} passages{vectors}. "
         f"{changes.written:,} new or changed, {changes.removed:,} gone, "
@@ -209,14 +197,13 @@ def _summary(index: Index, changes: Changes, seconds: float) -> str:
 def _find_encoder(path: str, embed: str | None) -> TextEmbedderLike | None:
     """Loads an encoder by name; if it is `None`, the one that the index names, which is local."""
     from keras_qa.answering import TextEmbedder
-    from keras_qa.answering.opening import is_local
 
     if embed is not None:
         return TextEmbedder(embed)
     name = _read_encoder_name(path)
     if name is None:
         return None
-    if not is_local(name):
+    if not opening.is_local(name):
         raise ValueError(
             f"`{path}` names the encoder {name!r}, which is neither minilm nor a local folder. "
             "Pass it by `--embed` to load it."

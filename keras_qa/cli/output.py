@@ -5,9 +5,11 @@ Only the functions `say` and `print_…` print, and they remove what could contr
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TextIO
 
 from keras_qa._terminal import on_terminal, plain
@@ -31,6 +33,20 @@ SENTENCE_REACH = 2_000
 def say(text: str, error: bool = False) -> None:
     """Prints lines without characters that control the terminal; `error` for standard error."""
     _write(_plain_lines(text), sys.stderr if error else sys.stdout)
+
+
+@contextlib.contextmanager
+def say_warnings() -> Iterator[None]:
+    """Prints each `UserWarning` of the block once, to standard error, and no other warnings."""
+
+    def show(message: Warning | str, category: type[Warning], *location: object) -> None:
+        if category is UserWarning:
+            say(f"keras-qa: {message}", error=True)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        warnings.showwarning = show  # type: ignore[assignment]
+        yield
 
 
 def print_answers(answers: Sequence[Answer], text: str | None = None) -> None:

@@ -5,12 +5,19 @@ from __future__ import annotations
 import argparse
 import difflib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from keras_qa._arguments import MAX_MESSAGE_LENGTH, shorten
 from keras_qa._terminal import plain
-from keras_qa.onnx.runtime import is_exported
+
+READER_HELP = (
+    "a .keras file, as `keras-qa train` saves it; or a published reader or a preset, as for "
+    "`answer`"
+)
+
+# Options by their names in Python: the type, the name of the value, and the help.
+OptionTable = Mapping[str, tuple[Callable[[str], Any], str, str]]
 
 
 class Parser(argparse.ArgumentParser):
@@ -56,6 +63,22 @@ class CommandParser(Parser):
         return parsed, unknown
 
 
+def option_name(name: str) -> str:
+    """Returns an option by its name in Python: `"--top-k"` for `"top_k"`."""
+    return f"--{name.replace('_', '-')}"
+
+
+def add_options(parser: argparse._ActionsContainer, table: OptionTable) -> None:
+    """Adds options that take a value and are `None` by default."""
+    for name, (kind, metavar, text) in table.items():
+        parser.add_argument(option_name(name), type=kind, metavar=metavar, help=text)
+
+
+def given_options(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
+    """Returns the options of these names that were given."""
+    return {name: value for name in names if (value := getattr(options, name)) is not None}
+
+
 def given_once(options: argparse.Namespace, option: str) -> str | None:
     """The value of an option that may also be a positional argument, or `None`."""
     value: str | None = getattr(options, option)
@@ -80,8 +103,3 @@ def yes_or_no(value: str) -> bool:
     if value in ("yes", "no"):
         return value == "yes"
     raise argparse.ArgumentTypeError(f"must be yes or no. Received: {value!r}")
-
-
-def need_backend(*models: str | None) -> bool:
-    """Whether one of these models needs a backend: exported folders do not, `None` is no model."""
-    return not all(is_exported(name) for name in models if name is not None)

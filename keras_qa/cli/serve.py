@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import dataclasses
 import functools
 import logging
 import os
@@ -14,10 +13,11 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+from keras_qa.answering import opening
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli.indexing import open_index
 from keras_qa.cli.output import say
-from keras_qa.cli.parsing import need_backend, positive
+from keras_qa.cli.parsing import READER_HELP, OptionTable, add_options, given_options, positive
 
 # The environment variable with the token.
 TOKEN = "KERAS_QA_TOKEN"
@@ -37,17 +37,31 @@ Everyone who reaches the address can ask, unless {TOKEN} or --token-file sets a 
 # Seconds to wait while another process writes the index. Meanwhile the model answers nobody.
 _INDEX_TIMEOUT = 2.0
 
+# Fields of `serving.limits.Limits`, which needs the extra `serve` and has the defaults.
+LIMITS: OptionTable = {
+    "max_batch": (positive, "N", "questions that the model reads at once (default: 32)"),
+    "max_queue": (
+        positive,
+        "N",
+        "questions that wait; with more, the server answers 503 (default: 256)",
+    ),
+    "max_body": (positive, "N", "bytes of a request (default: 1048576)"),
+    "max_text": (positive, "N", "characters of a text (default: 100000)"),
+    "max_questions": (positive, "N", "questions of a request (default: 64)"),
+    "max_wait_ms": (
+        float,
+        "MS",
+        "the longest wait for more questions between two batches (default: 5)",
+    ),
+    "timeout": (float, "S", "seconds until a request fails if it has no answer (default: 30)"),
+}
+
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
-    parser.add_argument(
-        "reader",
-        metavar="READER",
-        help="a .keras file, as `keras-qa train` saves it; or a published reader or a preset, as "
-        "for `answer`",
-    )
+    parser.add_argument("reader", metavar="READER", help=READER_HELP)
     parser.add_argument(
         "--index", metavar="FILE.index", help="answer from its documents, too: see `keras-qa index`"
     )
@@ -79,33 +93,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a host name by which clients reach the server, such as that of a proxy; repeat it "
         "for several (default: those of this machine if it listens there alone, otherwise all)",
     )
-    limits = parser.add_argument_group("limits")
-    # Their defaults are those of `serving.limits.Limits`, which needs the extra `serve`.
-    for name, text in (
-        ("max-batch", "questions that the model reads at once (default: 32)"),
-        ("max-queue", "questions that wait; with more, the server answers 503 (default: 256)"),
-        ("max-body", "bytes of a request (default: 1048576)"),
-        ("max-text", "characters of a text (default: 100000)"),
-        ("max-questions", "questions of a request (default: 64)"),
-    ):
-        limits.add_argument(f"--{name}", type=positive, metavar="N", help=text)
-    limits.add_argument(
-        "--max-wait-ms",
-        type=float,
-        metavar="MS",
-        help="the longest wait for more questions between two batches (default: 5)",
-    )
-    limits.add_argument(
-        "--timeout",
-        type=float,
-        metavar="S",
-        help="seconds until a request fails if it has no answer (default: 30)",
-    )
+    add_options(parser.add_argument_group("limits"), LIMITS)
 
 
 def needs_backend(options: argparse.Namespace) -> bool:
     """Whether a model of the options needs a backend."""
-    return need_backend(options.reader, options.ranker, options.embed)
+    return opening.needs_backend(options.reader, options.ranker, options.embed)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -114,9 +107,8 @@ def run(options: argparse.Namespace) -> None:
     from keras_qa.answering import QuestionAnswerer, Reranker
     from keras_qa.serving.limits import Limits
 
-    names = [field.name for field in dataclasses.fields(Limits) if hasattr(options, field.name)]
-    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    limits = Limits(**given)
+    limits = given_options(options, LIMITS)
+    timeout = Limits(**limits).timeout
     token = _read_token(options.token_file)
     with contextlib.ExitStack() as stack:
         # Each thread that runs PyTorch has workers of its own. With those of a second thread there
@@ -137,14 +129,14 @@ def run(options: argparse.Namespace) -> None:
             token=token,
             allowed_hosts=_hosts(options),
             thread=thread,
-            **given,
+            **limits,
         )
         stack.enter_context(_log_to_stderr())
         serving.run(
             app,
             options.host,
             options.port,
-            limits.timeout,
+            timeout,
             lambda url: say(f"Serving {options.reader} at {url}. Ctrl-C ends it."),
         )
 

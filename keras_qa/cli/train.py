@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from keras_qa.cli import data
 from keras_qa.cli.output import print_scores, say
-from keras_qa.cli.parsing import positive
+from keras_qa.cli.parsing import OptionTable, add_options, given_options, option_name, positive
 from keras_qa.data import unanswerable
 from keras_qa.text import WordVectors
 
@@ -35,8 +35,8 @@ are right, when its loss no longer falls.
 Options that are not given come from the model's recipe.
 """
 
-# Options that are fields of `Recipe`: type, name of the value, help.
-RECIPE: dict[str, tuple[type, str, str]] = {
+# Options that are fields of `Recipe`, and `augment_to`, which takes a list.
+RECIPE: OptionTable = {
     "epochs": (int, "N", "largest number of epochs"),
     "steps_per_epoch": (int, "N", "steps in an epoch, if not a pass over the data"),
     "batch_size": (int, "N", "questions per step"),
@@ -46,21 +46,31 @@ RECIPE: dict[str, tuple[type, str, str]] = {
     "patience": (int, "N", "epochs without improvement before training stops"),
     "hard_example_share": (float, "SHARE", "share of the batches per epoch, wrong answers first"),
     "keep": (str, "EPOCH", "best, by the validation accuracy, or last"),
-    "augment_to": (int, "N", "numbers of questions to augment to; none turns augmentation off"),
 }
-# Options that are for `span_reader` and `multiple_choice` only.
-READER = (
-    "backbone",
-    "tokenizer",
-    "answer_types",
-    "lora_rank",
-    "adapter",
-    "unanswerable",
-    "unanswerable_kinds",
-    "vectors",
-    "vectors_words",
-    "max_length",
-)
+# Options that are for `span_reader` and `multiple_choice` only, and two that take lists.
+READER: OptionTable = {
+    "backbone": (
+        str,
+        "DIR",
+        "a pretrained encoder: minilm, which is in this package, a folder in Hugging Face's "
+        "layout, or hf://... (default: none, the reader is trained from scratch)",
+    ),
+    "lora_rank": (
+        positive,
+        "N",
+        "rank of LoRA: train low-rank matrices and freeze the weights of the backbone",
+    ),
+    "adapter": (str, "FILE.keras", "file to save the LoRA weights to, without the backbone"),
+    "unanswerable": (
+        float,
+        "SHARE",
+        "share of the questions to repeat with a similar text that does not answer them, so that "
+        "the reader learns to give no answer; also in validation data without such questions",
+    ),
+    "vectors": (str, "FILE", "word vectors in GloVe's text format"),
+    "max_length": (int, "N", "positions of a window; a longer text is read in several windows"),
+}
+READER_LISTS = ("answer_types", "unanswerable_kinds")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,7 +87,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     _add_model(parser)
     _add_reader(parser)
-    _add_recipe(parser)
+    recipe = parser.add_argument_group("how long and how fast to train (default: a recipe)")
+    add_options(recipe, RECIPE)
+    recipe.add_argument(
+        "--augment-to",
+        type=int,
+        nargs="*",
+        metavar="N",
+        help="numbers of questions to augment to; none turns augmentation off",
+    )
 
 
 def _add_run(parser: argparse.ArgumentParser) -> None:
@@ -129,17 +147,7 @@ def _add_model(parser: argparse.ArgumentParser) -> None:
 
 def _add_reader(parser: argparse.ArgumentParser) -> None:
     reader = parser.add_argument_group("for --model span_reader or multiple_choice")
-    reader.add_argument(
-        "--backbone",
-        metavar="DIR",
-        help="a pretrained encoder: minilm, which is in this package, a folder in Hugging Face's "
-        "layout, or hf://... (default: none, the reader is trained from scratch)",
-    )
-    reader.add_argument(
-        "--tokenizer",
-        metavar="FILE",
-        help="tokenizer.json, if it is not in the folder of the backbone",
-    )
+    add_options(reader, READER)
     reader.add_argument(
         "--answer-types",
         nargs="+",
@@ -147,46 +155,12 @@ def _add_reader(parser: argparse.ArgumentParser) -> None:
         help="span and yes or no or both, for questions whose answer is yes or no (default: span)",
     )
     reader.add_argument(
-        "--lora-rank",
-        type=positive,
-        metavar="N",
-        help="rank of LoRA: train low-rank matrices and freeze the weights of the backbone",
-    )
-    reader.add_argument(
-        "--adapter",
-        metavar="FILE.keras",
-        help="file to save the LoRA weights to, without the backbone",
-    )
-    reader.add_argument(
-        "--unanswerable",
-        type=float,
-        metavar="SHARE",
-        help="share of the questions to repeat with a similar text that does not answer them, so "
-        "that the reader learns to give no answer; also in validation data without such questions",
-    )
-    reader.add_argument(
         "--unanswerable-kinds",
         nargs="+",
         choices=unanswerable.KINDS,
-        help="how they are made: a similar text that is found by a search, the text without the "
+        help="for --unanswerable: a similar text that is found by a search, the text without the "
         "sentences of the answer, or another name or number in the question (default: found)",
     )
-    reader.add_argument("--vectors", metavar="FILE", help="word vectors: GloVe's text or .npy")
-    reader.add_argument("--vectors-words", metavar="FILE", help="the words of a .npy file")
-    reader.add_argument(
-        "--max-length",
-        type=int,
-        metavar="N",
-        help="positions of a window; a longer text is read in several windows",
-    )
-
-
-def _add_recipe(parser: argparse.ArgumentParser) -> None:
-    recipe = parser.add_argument_group("how long and how fast to train (default: a recipe)")
-    for name, (kind, metavar, help) in RECIPE.items():
-        nargs = "*" if name == "augment_to" else None
-        option = f"--{name.replace('_', '-')}"
-        recipe.add_argument(option, type=kind, nargs=nargs, metavar=metavar, help=help)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -212,12 +186,12 @@ def run(options: argparse.Namespace) -> None:
         # Check the file before the training, not after it.
         add_results(options.results, [])
     try:
-        done = training.train(
+        result = training.train(
             train,
             valid or None,
             _models(options, bool(valid)),
             model_options,
-            recipe=_given(options, RECIPE),
+            recipe=given_options(options, (*RECIPE, "augment_to")),
             seed=options.seed,
             seeds=options.seeds,
             out=options.out,
@@ -230,18 +204,14 @@ def run(options: argparse.Namespace) -> None:
         ) from None
     say(f"Saved {options.out}.")
     if options.adapter is not None:
-        done.answerer.save_adapter(options.adapter)
+        result.answerer.save_adapter(options.adapter)
         say(f"Saved {options.adapter}.")
     if options.results:
-        add_results(options.results, [{**about, **dataclasses.asdict(one)} for one in done.runs])
+        runs = [{**about, **dataclasses.asdict(run)} for run in result.runs]
+        add_results(options.results, runs)
     if valid:
-        say(done.summary())
-        print_scores(done.answerer.evaluate(valid))
-
-
-def _given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
-    """Returns the options of these names that were given."""
-    return {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+        say(result.summary())
+        print_scores(result.answerer.evaluate(valid))
 
 
 def _models(options: argparse.Namespace, validated: bool) -> Sequence[str]:
@@ -253,35 +223,30 @@ def _models(options: argparse.Namespace, validated: bool) -> Sequence[str]:
 
 def _options(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns the arguments of the model's factory, and those of the answerer."""
-    given = _given(options, READER)
-    if given and options.model not in (["span_reader"], ["multiple_choice"]):
-        raise ValueError(
-            f"`--{next(iter(given)).replace('_', '-')}` is for --model span_reader or "
-            f"multiple_choice. Received: --model {' '.join(options.model or MODELS)}."
-        )
-    model_options = _json("--model-options", options.model_options)
-    for name in ("backbone", "tokenizer", "answer_types", "lora_rank"):
-        if name in given:
-            model_options[name] = given[name]
-    if options.dtype:
-        model_options["dtype"] = options.dtype
-    answerer_options: dict[str, Any] = {}
-    if "max_length" in given:
-        answerer_options["max_length"] = given["max_length"]
-    if "vectors" in given:
-        found = WordVectors.load(given["vectors"], given.get("vectors_words"))
-        say(f"Read the vectors of {len(found):,} words, {found.dim} numbers each.")
-        answerer_options["vectors"] = found
+    for name in given_options(options, (*READER, *READER_LISTS)):
+        if options.model not in (["span_reader"], ["multiple_choice"]):
+            raise ValueError(
+                f"`{option_name(name)}` is for --model span_reader or multiple_choice. Received: "
+                f"--model {' '.join(options.model or MODELS)}."
+            )
+    model_options = {
+        **_parse_json("--model-options", options.model_options),
+        **given_options(options, ("backbone", "answer_types", "lora_rank", "dtype")),
+    }
+    answerer_options = given_options(options, ("max_length",))
+    if options.vectors is not None:
+        vectors = answerer_options["vectors"] = WordVectors.load(options.vectors)
+        say(f"Read the vectors of {len(vectors):,} words, {vectors.dim} numbers each.")
     return model_options, answerer_options
 
 
-def _json(name: str, text: str) -> dict[str, Any]:
+def _parse_json(name: str, text: str) -> dict[str, Any]:
     try:
-        found = json.loads(text)
+        value = json.loads(text)
     except json.JSONDecodeError:
-        found = None
-    if not isinstance(found, dict):
+        value = None
+    if not isinstance(value, dict):
         raise ValueError(
             f'`{name}` must be a JSON object, such as {{"units": 32}}. Received: {text!r}.'
         )
-    return found
+    return value

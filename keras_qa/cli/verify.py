@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
-import warnings
 
+from keras_qa.answering import opening
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli import data
-from keras_qa.cli.output import print_marked, say
-from keras_qa.cli.parsing import need_backend
+from keras_qa.cli.output import print_marked, say, say_warnings
 
 HELP = "mark what the documents do not support in an answer"
 USAGE = "%(prog)s ANSWER --documents FOLDER|FILE [options]"
@@ -56,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def needs_backend(options: argparse.Namespace) -> bool:
     """Whether a model of the options needs a backend. A question needs the default reader."""
     default = None if options.question is None else DEFAULT_READER
-    return need_backend(options.reader or default)
+    return opening.needs_backend(options.reader or default)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -64,21 +63,17 @@ def run(options: argparse.Namespace) -> int:
     from keras_qa.answering import verify
 
     answer = data.read_text(options.answer)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        found = verify(
+    with say_warnings():
+        verdicts = verify(
             answer, options.documents, options.question, options.reader, options.threshold
         )
-    for warning in caught:
-        if warning.category is UserWarning:
-            say(f"keras-qa: {warning.message}", error=True)
-    unsupported = [(one.start, one.end) for one in found if not one.supported]
+    unsupported = [(verdict.start, verdict.end) for verdict in verdicts if not verdict.supported]
     if options.json:
-        say(json.dumps([dataclasses.asdict(one) for one in found], indent=2))
+        say(json.dumps([dataclasses.asdict(verdict) for verdict in verdicts], indent=2))
     else:
         print_marked(answer, unsupported)
         say(f"\nUnsupported: {len(unsupported)}.")
-        for one in found:
-            if one.supported:
-                say(f"  {one.document}:{one.line}  {one.text}")
+        for verdict in verdicts:
+            if verdict.supported:
+                say(f"  {verdict.document}:{verdict.line}  {verdict.text}")
     return 1 if unsupported else 0

@@ -239,7 +239,7 @@ def test_evaluate_takes_no_weights(parts) -> None:
 
 
 def test_only_two_files_print() -> None:
-    """Only `cli.output` and `terminal` print. They replace control characters."""
+    """Only `cli.output` and `_terminal` print. They replace control characters."""
     package = pathlib.Path(keras_qa.__file__).parent
     found = {
         path.relative_to(package).as_posix()
@@ -247,4 +247,4 @@ def test_only_two_files_print() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("print", "sys.stdout.write")
     }
-    assert found == {"cli/output.py", "terminal.py"}
+    assert found == {"_terminal.py", "cli/output.py"}
