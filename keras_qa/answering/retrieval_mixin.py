@@ -18,15 +18,16 @@ from keras_qa._arguments import (
     to_optional_integer,
 )
 from keras_qa._terminal import Bar
-from keras_qa.answering.encoded_text import AnswerOptions, AnswerResult, Questions
-from keras_qa.answering.estimator import Estimator
-from keras_qa.answering.merging import merge_answers
-from keras_qa.answering.passage_selection import (
+from keras_qa.answering.document_answers import (
     AnyReranker,
+    Selection,
     log_priors,
+    merge_answers,
     open_ranker,
     select_passages,
 )
+from keras_qa.answering.encoded_text import AnswerOptions, AnswerResult, Questions
+from keras_qa.answering.estimator import Estimator
 from keras_qa.example import Answer, Example, select_answers, to_examples, to_questions
 from keras_qa.preprocessing.ask_calibration import AskCalibration, AskOptions, check_option_names
 from keras_qa.preprocessing.calibration import combine_priors
@@ -34,7 +35,7 @@ from keras_qa.preprocessing.preprocessor import Verbose
 from keras_qa.preprocessing.selective import precision_thresholds
 
 if TYPE_CHECKING:
-    from keras_qa.documents import Passage, Retriever
+    from keras_qa.documents import Retriever
 
 # Defaults without a calibration. The retrieval weight is the log-odds between an answer in the best
 # passage and in a passage with a retrieval score of 0. A trained ranker's logits are log-odds.
@@ -129,7 +130,6 @@ class RetrievalMixin(Estimator):
             passages: Number of passages to read for each question. `None` for the value of
                 `calibrate`, or 10 without it.
             min_score: Minimum score of an answer. If no answer reaches it, the answer is empty.
-                `None` for no minimum.
             retrieval_weight: Weight of the retrieval score; 0 ignores it. `None` for the value of
                 `calibrate`, or 4.0 without it.
             batch_size: Number of windows in a step.
@@ -137,8 +137,7 @@ class RetrievalMixin(Estimator):
             min_precision: Minimum share of right answers. It sets `min_score` by the result of
                 `calibrate`, with a confidence of 0.9.
             ranker: An `answering.Reranker`, or what `keras_qa.load` takes: a name is loaded in each
-                call. It sorts the `candidates` of the search, and the first `passages` of them are
-                read. `None` to read the best ones by search.
+                call. It sorts the `candidates` of the search, and the first `passages` are read.
             candidates: Number of passages that the ranker sorts. `None` for 50, as in `calibrate`.
             **options: As in `answer`. Missing ones have the values of `calibrate`.
 
@@ -148,12 +147,10 @@ class RetrievalMixin(Estimator):
             `end` in the document's text. The empty answer, yes and no have none of these.
 
         Raises:
-            TypeError: If a question is not a string, an option is unknown, or `index` is not a
-                retriever or returns other objects than passages.
-            ValueError: If an argument is out of its range, the model is not a span reader, the
-                answerer is not fitted, `ranker` is no ranker, or the scores of passages cannot be
-                compared. With `min_precision` also if the answerer is not calibrated, with a ranker
-                if there is one, or no score reaches it.
+            TypeError: If an argument has the wrong type, or `index` is not a retriever.
+            ValueError: If an argument is out of its range or does not apply to the reader, or the
+                scores of passages cannot be compared. With `min_precision` also if the answerer is not
+                calibrated, with a ranker if there is one, or no score reaches it.
 
         Reference:
             Chen et al. 2017, "Reading Wikipedia to Answer Open-Domain Questions",
@@ -181,12 +178,12 @@ class RetrievalMixin(Estimator):
                 },
                 ranker is not None,
             )
-        known = AskCalibration(1.0, RETRIEVAL_WEIGHT, PASSAGES) if fitted is None else fitted
-        passages = passages or known.passages
-        options = {**known.options, **_without_none(options)}
+        calibration = fitted or AskCalibration(1.0, RETRIEVAL_WEIGHT, PASSAGES)
+        passages = passages or calibration.passages
+        options = {**calibration.options, **_without_none(options)}
         weights = (
-            known.retrieval_weight if retrieval_weight is None else retrieval_weight,
-            RANKER_WEIGHT if known.ranker_weight is None else known.ranker_weight,
+            calibration.retrieval_weight if retrieval_weight is None else retrieval_weight,
+            RANKER_WEIGHT if calibration.ranker_weight is None else calibration.ranker_weight,
         )
         temperature = None if fitted is None else fitted.temperature
         preprocessor = own.for_documents(model, options, temperature)
@@ -198,16 +195,16 @@ class RetrievalMixin(Estimator):
         bar = Bar(len(questions)) if shown else None
         for start in range(0, len(questions), _QUESTIONS):
             part = questions[start : start + _QUESTIONS]
-            found = select_passages(index, part, passages, ranker, batch_size, candidates)
-            examples = [_example(hits, one) for (hits, _), one in zip(found, part, strict=True)]
-            priors = [
-                combine_priors(log_priors(one, bool(weights[0])), weights, np.array([0])).tolist()
-                for one in found
-            ]
+            selections = select_passages(index, part, passages, ranker, batch_size, candidates)
+            priors = [log_priors(selection, bool(weights[0])) for selection in selections]
             spans = preprocessor.answer_from_passages(
-                model, examples, priors, _SPANS * count, batch_size
+                model,
+                _examples(selections, part),
+                [combine_priors(prior, weights, np.array([0])).tolist() for prior in priors],
+                _SPANS * count,
+                batch_size,
             )
-            for answers, (hits, _) in zip(spans, found, strict=True):
+            for answers, (hits, _) in zip(spans, selections, strict=True):
                 ranked.append(_above(min_score, merge_answers(answers, hits))[:count])
             if bar is not None:
                 bar.show(len(ranked))
@@ -232,13 +229,11 @@ class RetrievalMixin(Estimator):
         1.0 unless another one helps in a five-fold cross-validation. Then the minimum scores for
         `min_precision` of `ask` are found.
         An answer is right if `metrics.exact_match` is 1. The precision above a score is a lower
-        bound with a confidence of 0.9, so it is below the share in the examples, and closer to it
-        with more answers. If users will ask questions that the documents do not answer, the
-        examples must contain such questions.
+        bound with a confidence of 0.9. If users will ask questions that the documents do not
+        answer, the examples must contain such questions.
 
         The result is stored in `model_.preprocessor.asking`, and saved with the model. `ask` uses
-        it, including its passages and options, until the next `fit`. The threshold of no answer
-        does not change.
+        it, including its passages and options, until the next `fit`.
 
         Args:
             index: As in `ask`.
@@ -256,10 +251,9 @@ class RetrievalMixin(Estimator):
             precision.
 
         Raises:
-            TypeError: If an example or one of its fields has the wrong type; or as `ask`.
-            ValueError: If there are no examples, no retrieved passage has a right answer, an
-                argument is out of its range, the model is not a span reader, or the answerer is not
-                fitted.
+            TypeError: As `ask`, or if an example or one of its fields has the wrong type.
+            ValueError: As `ask`, or if there are no examples or no retrieved passage has a right
+                answer.
 
         Reference:
             Kamath et al. 2020, "Selective Question Answering under Domain Shift", arXiv:2006.09462.
@@ -276,23 +270,22 @@ class RetrievalMixin(Estimator):
         preprocessor = own.for_documents(model, options)
         shown = len(data) > _QUESTIONS if verbose == "auto" else verbose
         ranker, questions = open_ranker(ranker), [item.question for item in data]
-        found = select_passages(index, questions, passages, ranker, batch_size)
+        selections = select_passages(index, questions, passages, ranker, batch_size)
         read = [
-            dataclasses.replace(_example(hits, item.question), answers=item.answers)
-            for (hits, _), item in zip(found, data, strict=True)
+            dataclasses.replace(example, answers=item.answers)
+            for example, item in zip(_examples(selections, questions), data, strict=True)
         ]
-        priors = [log_priors(one).tolist() for one in found]
+        priors = [log_priors(selection).tolist() for selection in selections]
         temperature, (weight, ranker_weight), ranked = preprocessor.calibrate_passages(
             model, read, priors, _SPANS, batch_size, shown
         )
-        best = [
-            merge_answers(answers, hits)[0]
-            for answers, (hits, _) in zip(ranked, found, strict=True)
-        ]
-        answered = [(one, item) for one, item in zip(best, data, strict=True) if one.text]
+        answered = []
+        for answers, (hits, _), item in zip(ranked, selections, data, strict=True):
+            best = merge_answers(answers, hits)[0]
+            if best.text:
+                answered.append((best.score, metrics.exact_match(best.text, item.answers or ("",))))
         precisions, thresholds = precision_thresholds(
-            [answer.score for answer, _ in answered],
-            [metrics.exact_match(answer.text, item.answers or ("",)) for answer, item in answered],
+            [score for score, _ in answered], [is_right for _, is_right in answered]
         )
         own.asking = AskCalibration(
             temperature,
@@ -319,11 +312,11 @@ def _check_weights(min_score: float | None, retrieval_weight: float | None) -> N
 def _min_score(
     fitted: AskCalibration | None,
     min_precision: float,
-    asked: Mapping[str, object],
+    options: Mapping[str, object],
     has_ranker: bool,
 ) -> float:
     """Returns the minimum score for a precision, which depends on the settings of `calibrate`."""
-    if asked["min_score"] is not None:
+    if options["min_score"] is not None:
         raise ValueError(
             "`min_score` and `min_precision` exclude each other. Leave one of them out."
         )
@@ -332,7 +325,7 @@ def _min_score(
             "`min_precision` needs a calibration. Call `calibrate(index, examples)` first, with "
             "questions whose answers are known."
         )
-    for name, value in asked.items():
+    for name, value in options.items():
         if value is not None:
             raise ValueError(
                 f"`min_precision` answers with the settings of `calibrate`. Leave `{name}` out, or "
@@ -347,12 +340,15 @@ def _min_score(
 
 
 def _without_none(options: AskOptions) -> AskOptions:
-    return cast(AskOptions, {name: one for name, one in options.items() if one is not None})
+    return cast(AskOptions, {name: value for name, value in options.items() if value is not None})
 
 
-def _example(hits: Sequence[Passage], question: str) -> Example:
-    """Returns the passages of a question as one text, empty if there are none."""
-    return Example([hit.text for hit in hits] or [""], question)
+def _examples(selections: Sequence[Selection], questions: Sequence[str]) -> list[Example]:
+    """Returns the passages of each question as one text, empty if there are no passages."""
+    return [
+        Example([hit.text for hit in hits] or [""], question)
+        for (hits, _), question in zip(selections, questions, strict=True)
+    ]
 
 
 def _above(min_score: float | None, answers: list[Answer]) -> list[Answer]:

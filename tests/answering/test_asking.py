@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from keras_qa import Answer, Example, QuestionAnswerer
-from keras_qa.answering import merging, retrieval_mixin
+from keras_qa.answering import document_answers, retrieval_mixin
 from keras_qa.documents import Document, Index, Passage
 from keras_qa.metrics import normalize_answer
 from keras_qa.preprocessing import SpanDecoder, SpanPreprocessor, span_preprocessor
@@ -116,7 +116,7 @@ def test_no_answer_stays_where_it_was() -> None:
         (spans, ["red", "blue"]),
         ([none], [""]),
     ):
-        assert [answer.text for answer in merging.merge_answers(given, hits)] == expected
+        assert [answer.text for answer in document_answers.merge_answers(given, hits)] == expected
 
 
 def test_there_being_no_answer_is_said_beside_the_spans(golden_reader) -> None:
