@@ -51,14 +51,14 @@ def select_passages(
     from keras_qa.documents.document import retrieve
 
     count = max(passages, candidates or CANDIDATES) if ranker else passages
-    retrieved = retrieve(index, questions, count)
+    results = retrieve(index, questions, count)
     if ranker is None:
-        return [(hits, np.zeros(len(hits))) for hits in retrieved]
-    texts = [[hit.text for hit in hits] for hits in retrieved]
+        return [(result, np.zeros(len(result))) for result in results]
+    texts = [[passage.text for passage in result] for result in results]
     selections: list[Selection] = []
-    for hits, logits in zip(retrieved, ranker.logits(questions, texts, batch_size), strict=True):
+    for result, logits in zip(results, ranker.logits(questions, texts, batch_size), strict=True):
         order = np.argsort(-logits, kind="stable")[:passages]
-        selections.append(([hits[number] for number in order], logits[order]))
+        selections.append(([result[number] for number in order], logits[order]))
     return selections
 
 
@@ -67,12 +67,12 @@ def log_priors(selection: Selection, uses_search: bool = True) -> npt.NDArray[np
 
     Without passages there is a row of zeros. The best of each prior is 0.
     """
-    hits, logits = selection
-    priors = np.zeros((max(len(hits), 1), 2))
+    passages, logits = selection
+    priors = np.zeros((max(len(passages), 1), 2))
     # Without a weight, scores may be any numbers.
-    if uses_search and hits:
-        priors[:, 0] = retrieval_priors([hit.score for hit in hits])
-    if len(hits):
+    if uses_search and passages:
+        priors[:, 0] = retrieval_priors([passage.score for passage in passages])
+    if len(passages):
         priors[:, 1] = logits - logits.max()
     return priors
 
@@ -100,12 +100,12 @@ class _Mention:
         return location.document == document and location.start < end and start < location.end
 
 
-def merge_answers(answers: Sequence[Answer], hits: Sequence[Passage]) -> list[Answer]:
+def merge_answers(answers: Sequence[Answer], passages: Sequence[Passage]) -> list[Answer]:
     """Returns answers with their places in documents, best first. Equal answers are merged.
 
     "No answer" stays first if it was first. Answers that are not spans stay without a place.
     """
-    locate = locator(hit.text for hit in hits)
+    locate = locator(passage.text for passage in passages)
     mentions: dict[str, list[_Mention]] = {}
     none: list[Answer] = []
     placeless: list[Answer] = []
@@ -114,9 +114,9 @@ def merge_answers(answers: Sequence[Answer], hits: Sequence[Passage]) -> list[An
             (placeless if answer.text else none).append(answer)
             continue
         number, within = locate(answer.start)
-        hit = hits[number]
-        start = within + hit.start
-        span = (hit.document, start, start + answer.end - answer.start)
+        passage = passages[number]
+        start = within + passage.start
+        span = (passage.document, start, start + answer.end - answer.start)
         key = metrics.normalize_answer(answer.text) or answer.text
         # The same mention in two overlapping passages, or with an article or a punctuation mark.
         same = next((item for item in mentions.get(key, ()) if item.overlaps(*span)), None)
@@ -124,7 +124,7 @@ def merge_answers(answers: Sequence[Answer], hits: Sequence[Passage]) -> list[An
             score = same.location.score + answer.score
             same.location = dataclasses.replace(same.location, score=score)
         elif not any(item.overlaps(*span) for items in mentions.values() for item in items):
-            location = AnswerLocation(*span, answer.score, *hit.locate(start))
+            location = AnswerLocation(*span, answer.score, *passage.locate(start))
             mentions.setdefault(key, []).append(_Mention(answer.text, location))
     merged = [*placeless, *map(_merge_mentions, mentions.values())]
     merged.sort(key=lambda answer: -answer.score)

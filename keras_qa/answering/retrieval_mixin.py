@@ -149,8 +149,8 @@ class RetrievalMixin(Estimator):
         Raises:
             TypeError: If an argument has the wrong type, or `index` is not a retriever.
             ValueError: If an argument is out of its range or does not apply to the reader, or the
-                scores of passages cannot be compared. With `min_precision` also if the answerer is not
-                calibrated, with a ranker if there is one, or no score reaches it.
+                scores of passages cannot be compared. With `min_precision` also if the answerer is
+                not calibrated, with a ranker if there is one, or no score reaches it.
 
         Reference:
             Chen et al. 2017, "Reading Wikipedia to Answer Open-Domain Questions",
@@ -204,8 +204,8 @@ class RetrievalMixin(Estimator):
                 _SPANS * count,
                 batch_size,
             )
-            for answers, (hits, _) in zip(spans, selections, strict=True):
-                ranked.append(_above(min_score, merge_answers(answers, hits))[:count])
+            for answers, (retrieved, _) in zip(spans, selections, strict=True):
+                ranked.append(_above(min_score, merge_answers(answers, retrieved))[:count])
             if bar is not None:
                 bar.show(len(ranked))
         if bar is not None:
@@ -280,8 +280,8 @@ class RetrievalMixin(Estimator):
             model, read, priors, _SPANS, batch_size, shown
         )
         answered = []
-        for answers, (hits, _), item in zip(ranked, selections, data, strict=True):
-            best = merge_answers(answers, hits)[0]
+        for answers, (retrieved, _), item in zip(ranked, selections, data, strict=True):
+            best = merge_answers(answers, retrieved)[0]
             if best.text:
                 answered.append((best.score, metrics.exact_match(best.text, item.answers or ("",))))
         precisions, thresholds = precision_thresholds(
@@ -346,8 +346,8 @@ def _without_none(options: AskOptions) -> AskOptions:
 def _examples(selections: Sequence[Selection], questions: Sequence[str]) -> list[Example]:
     """Returns the passages of each question as one text, empty if there are no passages."""
     return [
-        Example([hit.text for hit in hits] or [""], question)
-        for (hits, _), question in zip(selections, questions, strict=True)
+        Example([passage.text for passage in retrieved] or [""], question)
+        for (retrieved, _), question in zip(selections, questions, strict=True)
     ]
 
 
