@@ -15,7 +15,7 @@ from keras_qa._arguments import check_positive_integers, to_optional_integer
 from keras_qa._terminal import Bar
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.data import tables
-from keras_qa.data.sqlite import sqlite3
+from keras_qa.data.sqlite import connect, sqlite3
 from keras_qa.example import Answer, Example
 from keras_qa.preprocessing.ask_calibration import AskOptions
 
@@ -111,7 +111,7 @@ def _locked_progress(target: Path) -> Iterator[sqlite3.Connection]:
     """Opens the SQLite file beside the answers, which no other process can open until the end."""
     path = target.with_name(f"{target.name}.progress")
     try:
-        file = sqlite3.connect(path, timeout=0, isolation_level=None)
+        file = connect(path, timeout=0)
         with contextlib.closing(file):
             file.execute("PRAGMA locking_mode = EXCLUSIVE")
             file.execute("BEGIN EXCLUSIVE")

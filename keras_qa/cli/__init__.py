@@ -28,8 +28,8 @@ from keras_qa.cli import (
     verify,
 )
 from keras_qa.cli.parsing import CommandParser, Parser
-from keras_qa.data.files import cache_folder
-from keras_qa.data.table_files import MissingColumnError
+from keras_qa.data.downloads import cache_folder
+from keras_qa.data.rows import MissingColumnError
 
 # Each module has `HELP`, `USAGE`, `EPILOG`, `add_arguments` and `run`, and imports Keras in `run`
 # only. `run` returns the exit code, or `None` for 0. `needs_backend`, which is optional, says

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from keras_qa._arguments import check_choice, is_integer, must_be
-from keras_qa.data import files
+from keras_qa.data import downloads
 from keras_qa.data.babi_simulator import SIMULATED_TASKS, simulate
 from keras_qa.example import Example
 
@@ -101,8 +101,8 @@ def load(
     check_choice("split", split, SPLITS)
     check_choice("variant", variant, VARIANTS)
     if path is None:
-        target = files.cache_folder() / f"{FOLDER}.tar.gz"
-        path = files.fetch(URLS, target, sha256=SHA256, size=SIZE)
+        target = downloads.cache_folder() / f"{FOLDER}.tar.gz"
+        path = downloads.fetch(URLS, target, sha256=SHA256, size=SIZE)
     path = Path(path).expanduser()
     if not path.exists():
         raise FileNotFoundError(

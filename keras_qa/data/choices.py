@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_qa._arguments import read_object
-from keras_qa.data.table_files import Row, csv_rows, jsonl_rows
+from keras_qa.data.rows import Row, csv_rows, jsonl_rows
 from keras_qa.example import Example
 
 _ENDINGS = ("ending0", "ending1", "ending2", "ending3")

@@ -1,84 +1,50 @@
-"""Downloads into the cache folder, checked by SHA-256."""
+"""Files that are replaced at once, and checks of `.keras` files before they are loaded."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import http.client
+import json
 import os
 import pathlib
 import secrets
-import sys
-import urllib.error
-import urllib.request
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+import zipfile
+import zlib
+from collections.abc import Iterator
 
-_CHUNK = 1 << 16
-_TIMEOUT = 30.0
+from keras_qa._arguments import nested_objects
 
+# Keras stores members as they are; other tools that repack archives deflate them.
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
-def cache_folder() -> Path:
-    """The folder for downloads: `KERAS_QA_HOME`, else `keras-qa` in the user's cache."""
-    home = os.environ.get("KERAS_QA_HOME")
-    if home:
-        return Path(home).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "keras-qa"
+# Members of models without assets, and of adapters. Keras unpacks others into a temporary folder.
+_MEMBERS = {"metadata.json", "config.json", "model.weights.h5", "adapter.npz"}
 
+# Class names of config entries that hold code, or call a function by its name.
+_CODE = {"Lambda", "__lambda__"}
 
-def fetch(urls: Sequence[str], target: Path, sha256: str, size: int) -> Path:
-    """Downloads a file, unless `target` exists and has the right checksum."""
-    if target.exists() and _sha256(target) == sha256:
-        return target
-    target.unlink(missing_ok=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    problems = []
-    for url in urls:
-        try:
-            with replace_atomically(target) as part:
-                _download(url, part, target.name, size)
-                received, length = _sha256(part), part.stat().st_size
-                if received != sha256:
-                    raise ConnectionError(
-                        f"sends a wrong file (expected {size:,} bytes with SHA-256 {sha256}, "
-                        f"received {length:,} with {received})"
-                    )
-            return target
-        except urllib.error.HTTPError as error:
-            error.close()
-            problems.append(f"{url} answers {error.code} {error.reason}")
-        except TimeoutError:
-            problems.append(f"{url} does not answer within {_TIMEOUT:.0f} seconds")
-        except (urllib.error.URLError, http.client.HTTPException, ConnectionError) as error:
-            problems.append(f"{url} {getattr(error, 'reason', None) or error}")
-    raise ConnectionError(
-        f"`{target.name}` cannot be downloaded: {'; '.join(problems)}. "
-        "Download it by other means, and pass its path as `path`."
-    )
+# Config entries that set the size of a weight, or the number of layers.
+_SIZES = {
+    "vocabulary_size",
+    "input_dim",
+    "output_dim",
+    "embedding_dim",
+    "units",
+    "hidden_dim",
+    "intermediate_dim",
+    "lora_rank",
+    "num_heads",
+    "num_layers",
+    "num_hops",
+    "num_roles",
+    "num_steps",
+    "num_segments",
+}
 
-
-def _download(url: str, part: Path, name: str, size: int) -> None:
-    request = urllib.request.Request(url, headers={"User-Agent": "keras-qa"})
-    done = 0
-    with urllib.request.urlopen(request, timeout=_TIMEOUT) as response, part.open("wb") as file:
-        # Read one byte more than `size`, so that a longer file fails the checksum.
-        while done <= size and (chunk := response.read(min(_CHUNK, size + 1 - done))):
-            file.write(chunk)
-            done += len(chunk)
-            _show(name, done, size)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _show(name: str, done: int, size: int) -> None:
-    if sys.stderr.isatty():
-        end = "\n" if done >= size else ""
-        sys.stderr.write(f"\r{name}: {min(done, size) / size:4.0%} of {size / 1e6:.1f} MB{end}")
-        sys.stderr.flush()
+# Maximum depth of nested objects and lists in a config. Keras writes about 30.
+_MAX_DEPTH = 200
+# Limit of how many times larger than the file its members may be: weights hardly shrink.
+_MAX_EXPANSION = 20
+_BLOCK = 1 << 20
 
 
 @contextlib.contextmanager
@@ -94,3 +60,80 @@ def replace_atomically(path: str | os.PathLike[str]) -> Iterator[pathlib.Path]:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def check_keras_file(path: pathlib.Path) -> int:
+    """Raises a `ValueError` if a `.keras` file is damaged, claims wrong sizes or contains code.
+
+    Nothing in it is executed. Returns the size in bytes of its largest member, the weights.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            if any(item.compress_type not in _METHODS for item in members):
+                raise NotImplementedError
+            unpacked = sum(item.file_size for item in members)
+            is_bomb = unpacked > _MAX_EXPANSION * path.stat().st_size + _BLOCK
+            # Reading stops at `file_size`.
+            sizes = [0 if is_bomb else _read_size(archive, item) for item in members]
+            config = {} if is_bomb else json.loads(archive.read("config.json"))
+    except KeyError:
+        raise ValueError(
+            f"`{path}` is a zip file, but not a `.keras` file: it has no `config.json`."
+        ) from None
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+        RuntimeError,
+        ValueError,
+        EOFError,
+        OSError,
+    ):
+        raise ValueError(
+            f"`{path}` is not a `.keras` file, or it is damaged or truncated. "
+            "Copy it again, or save the model again."
+        ) from None
+    names = [item.filename for item in members]
+    other = next((name for name in names if name not in _MEMBERS or names.count(name) > 1), None)
+    if is_bomb or other is not None:
+        problem = f"unpacks to {unpacked:,} bytes" if is_bomb else f"contains {other!r:.80}"
+        raise ValueError(f"`{path}` {problem}, as no model of keras-qa does. Save the model again.")
+    weight_bytes = max(sizes, default=0)
+    try:
+        entries = list(nested_objects(config, _MAX_DEPTH))
+    except ValueError as error:
+        raise ValueError(
+            f"`{path}` has an invalid config: {error}. Save the model again."
+        ) from None
+    if not isinstance(config, dict):
+        raise ValueError(f"`{path}` has a config that is not a JSON object. Save the model again.")
+    claims = [
+        (size, name)
+        for entry in entries
+        for name in _SIZES
+        if isinstance(size := entry.get(name), int)
+    ]
+    largest, name = max(claims, default=(0, ""))
+    if largest > weight_bytes:
+        raise ValueError(
+            f"`{path}` has `{name}={largest}` in its config, but only {weight_bytes:,} bytes "
+            "of weights. Save the model again."
+        )
+    for entry in entries:
+        kind = entry.get("class_name")
+        if isinstance(kind, str) and kind in _CODE:
+            raise ValueError(
+                f"`{path}` contains a `{kind.strip('_').capitalize()}`, which can execute any code "
+                "when it is loaded. Replace it by a registered layer and save the model again."
+            )
+    return weight_bytes
+
+
+def _read_size(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> int:
+    """Reads a member, which checks its CRC-32, and counts its bytes: `file_size` may be wrong."""
+    size = 0
+    with archive.open(member) as file:
+        while block := file.read(_BLOCK):
+            size += len(block)
+    return size

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_qa._arguments import check_choice, quote_names, short_repr
-from keras_qa.data import answer_offsets, files
+from keras_qa.data import answer_offsets, downloads
 from keras_qa.example import Example
 
 SPLITS = ("train", "valid")
@@ -92,8 +92,8 @@ def load(
     check_choice("version", version, VERSIONS)
     original, size, sha256 = FILES[split, version]
     if path is None:
-        target = files.cache_folder() / original
-        path = files.fetch([url + original for url in URLS], target, sha256=sha256, size=size)
+        target = downloads.cache_folder() / original
+        path = downloads.fetch([url + original for url in URLS], target, sha256=sha256, size=size)
     path = Path(path).expanduser()
     if path.is_dir():
         path = path / original

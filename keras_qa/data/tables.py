@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_qa._arguments import quote_names, short_repr
-from keras_qa.data import answer_offsets, squad, table_files
+from keras_qa.data import answer_offsets, rows, squad
 from keras_qa.example import Example
 
 SUFFIXES = (".json", ".csv", ".tsv", ".jsonl", ".parquet")
@@ -119,13 +119,13 @@ def _to_file(path: str | Path) -> Path:
     return file
 
 
-def _rows(file: Path, columns: table_files.Columns) -> Iterator[table_files.Row]:
+def _rows(file: Path, columns: rows.Columns) -> Iterator[rows.Row]:
     suffix = file.suffix.lower()
     if suffix == ".jsonl":
-        return table_files.jsonl_rows(file)
+        return rows.jsonl_rows(file)
     if suffix == ".parquet":
-        return table_files.parquet_rows(file, columns)
-    return table_files.csv_rows(file, "\t" if suffix == ".tsv" else ",", columns)
+        return rows.parquet_rows(file, columns)
+    return rows.csv_rows(file, "\t" if suffix == ".tsv" else ",", columns)
 
 
 def _columns(
@@ -180,7 +180,7 @@ def _layout(row: Mapping[str, Any]) -> dict[str, str]:
     return names
 
 
-def _example(place: str, row: Mapping[str, Any], columns: table_files.Columns) -> Example:
+def _example(place: str, row: Mapping[str, Any], columns: rows.Columns) -> Example:
     fields: dict[str, Any] = {}
     for name, column in columns.items():
         if isinstance(column, str):
@@ -227,7 +227,7 @@ def _value(place: str, name: str, column: str, row: Mapping[str, Any]) -> Any:
             if value is None:
                 break
             if not isinstance(value, Mapping) or key not in value:
-                raise table_files.MissingColumnError(place, name, column, list(row))
+                raise rows.MissingColumnError(place, name, column, list(row))
             value = value[key]
     # pandas writes missing values as NaN.
     return None if isinstance(value, float) and value != value else value

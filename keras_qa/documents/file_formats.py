@@ -18,7 +18,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from keras_qa.data.table_files import Row, csv_rows, jsonl_rows
+from keras_qa.data.rows import Row, csv_rows, jsonl_rows
 from keras_qa.documents.document import Document
 
 _MARKS = (

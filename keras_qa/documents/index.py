@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import overload
 
 from keras_qa._arguments import check_number, to_integer
-from keras_qa.data.sqlite import sqlite3
+from keras_qa.data.sqlite import sqlite3, transaction
 from keras_qa.documents import storage
 from keras_qa.documents.document import Document, Passage, to_documents
 from keras_qa.documents.folder import Changes, read_encoding, update_index
@@ -165,9 +165,6 @@ class Index:
             ValueError: If the file is not an index, is truncated or of a newer version, if the
                 index was created with another encoder or without one, or if `timeout` is not a
                 positive number.
-
-        Warns:
-            UserWarning: If the index was made by an earlier version and has no checksum.
         """
         if encoder is not None:
             # Validate the encoder before opening the file.
@@ -176,12 +173,6 @@ class Index:
         path = pathlib.Path(path).expanduser()
         with contextlib.ExitStack() as on_error:
             index = on_error.enter_context(cls(path, storage.open_file(path, timeout), encoder))
-            if storage.read_version(index._connection) < storage.CHECKSUM_VERSION:
-                warnings.warn(
-                    f"`{path}` was made by an earlier version and has no checksum: damage to it "
-                    "may go unnoticed. The next `add` or `update` writes one.",
-                    stacklevel=2,
-                )
             if encoder is not None:
                 name = index.encoder_name
                 if name is None:
@@ -402,7 +393,7 @@ class Index:
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
         """Reads in one transaction. Verifies the checksum if another connection has written."""
-        with self._locked(), storage.transaction(self._connection, writes=False):
+        with self._locked(), transaction(self._connection, writes=False):
             version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
             if version != self._version:
                 self._forget()

@@ -14,13 +14,11 @@ import sys
 import zlib
 from collections.abc import Iterator
 
-from keras_qa.data.sqlite import sqlite3
+from keras_qa.data.sqlite import connect, sqlite3, transaction
 
 # "kqai": identifies an index among other SQLite files.
 APPLICATION = 0x6B716169
-VERSION = 2
-# The first version with a checksum of everything that a search reads.
-CHECKSUM_VERSION = 2
+VERSION = 1
 
 # Characters of a text in one row. Reading a passage reads only the rows that it is in.
 BLOCK = 2**14
@@ -112,7 +110,7 @@ def open_file(path: pathlib.Path, timeout: float) -> sqlite3.Connection:
     with translate_sqlite_errors(path), contextlib.ExitStack() as on_error:
         connection = on_error.enter_context(contextlib.closing(_connect(path, timeout)))
         application = connection.execute("PRAGMA application_id").fetchone()[0]
-        version = read_version(connection)
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
         if application != APPLICATION:
             kind = "another" if path.stat().st_size else "not an"
             raise ValueError(
@@ -127,34 +125,12 @@ def open_file(path: pathlib.Path, timeout: float) -> sqlite3.Connection:
     return connection
 
 
-def read_version(connection: sqlite3.Connection) -> int:
-    """Returns the version of the file format."""
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    return version
-
-
 def _connect(path: pathlib.Path, timeout: float = TIMEOUT) -> sqlite3.Connection:
-    # `Index` has a lock, so several threads may use the connection in turn.
-    connection = sqlite3.connect(
-        path, timeout=timeout, isolation_level=None, check_same_thread=False
-    )
+    connection = connect(path, timeout)
     connection.execute(f"PRAGMA cache_size = -{_MEMORY}")
     # Others can read until a transaction is committed if nothing of it is written before.
     connection.execute("PRAGMA cache_spill = OFF")
     return connection
-
-
-@contextlib.contextmanager
-def transaction(connection: sqlite3.Connection, writes: bool = True) -> Iterator[None]:
-    """Runs a block in a transaction, which an error rolls back."""
-    connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
-    try:
-        yield
-        connection.execute("COMMIT")
-    finally:
-        # After an error. SQLite rolls back by itself after some of them.
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
 
 
 @contextlib.contextmanager
@@ -229,16 +205,8 @@ def read_text(
 
 def write_checksum(connection: sqlite3.Connection) -> None:
     """Stores the checksum of everything that a search reads, at the end of a change."""
-    connection.execute("CREATE TABLE IF NOT EXISTS checksums (value INTEGER NOT NULL)")
     connection.execute("DELETE FROM checksums")
     connection.execute("INSERT INTO checksums VALUES (?)", (_checksum(connection),))
-    connection.execute(f"PRAGMA user_version = {VERSION}")
-
-
-def delete_checksum(connection: sqlite3.Connection) -> None:
-    """Deletes the checksum, in every transaction that changes the index before the last one."""
-    if read_version(connection) >= CHECKSUM_VERSION:
-        connection.execute("DELETE FROM checksums")
 
 
 def document_digest(text: bytes, pages: bytes | None) -> bytes:
@@ -252,10 +220,9 @@ def verify_checksum(connection: sqlite3.Connection) -> None:
     The checksum is missing while the index is being written, and after an interrupted write. The
     checksums of documents are always there.
     """
-    if read_version(connection) >= CHECKSUM_VERSION:
-        row = connection.execute("SELECT value FROM checksums").fetchone()
-        if row is not None and row[0] != _checksum(connection):
-            raise sqlite3.DatabaseError("its checksum does not match its contents")
+    row = connection.execute("SELECT value FROM checksums").fetchone()
+    if row is not None and row[0] != _checksum(connection):
+        raise sqlite3.DatabaseError("its checksum does not match its contents")
 
 
 def verify_document(connection: sqlite3.Connection, number: int) -> None:

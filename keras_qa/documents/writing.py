@@ -67,7 +67,8 @@ class Writer:
         """Begins a transaction, unless there is one."""
         if not self._connection.in_transaction:
             self._run("BEGIN IMMEDIATE")
-            storage.delete_checksum(self._connection)
+            # The checksum is missing until the end of the change.
+            self._run("DELETE FROM checksums")
 
     def set_language(self, documents: Iterator[Document]) -> list[Document]:
         """Detects the language from the first documents, unless it is known, and returns them."""

@@ -19,8 +19,7 @@ import numpy as np
 
 from keras_qa import _arguments as json_files
 from keras_qa import preprocessing
-from keras_qa.data.files import replace_atomically
-from keras_qa.data.keras_files import check_keras_file
+from keras_qa.data.files import check_keras_file, replace_atomically
 from keras_qa.engine.qa_model import QAModel
 from keras_qa.layers import TransformerEncoder
 from keras_qa.layers.classification_head import transformer_of

@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from keras_qa.data.keras_files import check_keras_file
+from keras_qa.data.files import check_keras_file
 from keras_qa.engine.qa_model import QAModel
 from keras_qa.layers.zero_initialized import skip_initializers
 from keras_qa.models import adapters

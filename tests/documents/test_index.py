@@ -349,7 +349,7 @@ def test_files_that_are_not_an_index_raise(tmp_path) -> None:
             Index.open(path).search("words")
     path.write_bytes(whole)
     for setting, message in (
-        ("user_version", r"is of version 9, but this keras-qa reads up to 2\. Inst"),
+        ("user_version", r"is of version 9, but this keras-qa reads up to 1\. Inst"),
         ("application_id", r"is not an index of keras-qa: it is another SQLite file"),
     ):
         connection = sqlite3.connect(path)

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from keras_qa.data import babi, download, squad
+from keras_qa.data import babi, downloads, squad
 
 CONTENT = bytes(range(256)) * 1_000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -48,7 +48,7 @@ def server(monkeypatch):
 def fetch(server, tmp_path):
     def fetch(*behaviours):
         urls = [f"http://127.0.0.1:{server.server_port}/{name}" for name in behaviours]
-        return download.fetch(urls, tmp_path / "cache" / "file.bin", sha256=SHA256, size=SIZE)
+        return downloads.fetch(urls, tmp_path / "cache" / "file.bin", sha256=SHA256, size=SIZE)
 
     return fetch
 
@@ -89,11 +89,11 @@ def test_the_cache_folder_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.delenv("KERAS_QA_HOME", raising=False)
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert download.cache_folder() == tmp_path / "home" / ".cache" / "keras-qa"
+    assert downloads.cache_folder() == tmp_path / "home" / ".cache" / "keras-qa"
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert download.cache_folder() == tmp_path / "xdg" / "keras-qa"
+    assert downloads.cache_folder() == tmp_path / "xdg" / "keras-qa"
     monkeypatch.setenv("KERAS_QA_HOME", str(tmp_path / "own"))
-    assert download.cache_folder() == tmp_path / "own"
+    assert downloads.cache_folder() == tmp_path / "own"
 
 
 @pytest.mark.parametrize(
