@@ -27,12 +27,7 @@ Choices = Sequence[str] | Sequence[Sequence[str]]
 
 
 class AnswerOptions(AskOptions, total=False):
-    """Options of `QuestionAnswerer.answer`.
-
-    Attributes:
-        batch_size: Number of questions in a step.
-        verbose: 0 is silent, 1 shows a progress bar, `"auto"` shows it for many questions.
-    """
+    """Options of `QuestionAnswerer.answer`, which documents them."""
 
     batch_size: int
     verbose: Verbose
@@ -82,16 +77,7 @@ class EncodedText:
     def ask(self, question: str | Questions, top_k: int | None = None) -> AnswerResult:
         """Answers one or more questions about the text.
 
-        Args:
-            question: A question, or an iterable of questions.
-            top_k: Number of answers to each question, best first. `None` for the best one only.
-
-        Returns:
-            As `QuestionAnswerer.answer`.
-
-        Raises:
-            TypeError: If a question is not a string.
-            ValueError: If `top_k` is not a positive integer.
+        The arguments, the result and the errors are those of `QuestionAnswerer.answer`.
         """
         top_k = to_optional_integer("top_k", top_k)
         several = not isinstance(question, str)

@@ -77,9 +77,9 @@ def load(
         >>> keras_qa.load(path)
         QuestionAnswerer(model=<answer_classifier>)
     """
-    kind, place = find(path)
+    kind, source = find(path)
     if kind == EMBEDDER:
-        return TextEmbedder(place)
+        return TextEmbedder(source)
     opened = open_model(path, compile, backbone)
     if opened.model.task == EMBEDDING:
         return TextEmbedder(opened)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from keras_qa.onnx.runtime import ExportedModel, is_exported
 
-# What a path or a name may refer to: a folder of `exporting.export`, a published checkpoint, a
+# What a path or a name may refer to: a folder of `onnx.export`, a published checkpoint, a
 # `.keras` file, or a preset that is an encoder of texts.
 EXPORTED, PUBLISHED, FILE, EMBEDDER = "exported", "published", "file", "embedder"
 
@@ -20,12 +20,10 @@ _ELSEWHERE = ("//", "\\\\")
 
 
 class Opened(NamedTuple):
-    """A model from a path or a name.
+    """A model from a path or a name, a `QAModel` or an `ExportedModel`.
 
-    Attributes:
-        model: A `QAModel`, or an `ExportedModel`.
-        is_trained: False for an encoder without a head.
-        name: The full path of a file or folder, and any other name unchanged.
+    `is_trained` is False for an encoder without a head. `name` is the full path of a file or a
+    folder, and any other name unchanged.
     """
 
     model: Any
@@ -67,33 +65,25 @@ def open_model(
     backbone: str | os.PathLike[str] | None = None,
 ) -> Opened:
     """Loads a model with its preprocessor, see `keras_qa.load`."""
-    kind, place = find(path)
-    given = os.fspath(path)
-    name = _full_name(given)
+    kind, source = find(path)
+    name = os.fspath(path)
     if kind == EMBEDDER:
-        raise ValueError(f"`{given}` is no reader. `keras_qa.load({given!r})` returns an embedder.")
-    if kind == FILE:
-        # Not at the top: it needs Keras.
-        from keras_qa.models import presets
-
-        return Opened(presets.open_file(place, compile, backbone), True, name)
-    if backbone is not None:
+        raise ValueError(f"`{name}` is no reader. `keras_qa.load({name!r})` returns an embedder.")
+    if backbone is not None and kind != FILE:
         raise ValueError(
             "`backbone` is the encoder of a file that `save_adapter` wrote, but "
-            f"`{place[-150:]}` is not such a file. Leave `backbone` out."
+            f"`{source[-150:]}` is not such a file. Leave `backbone` out."
         )
+    local = pathlib.Path(os.path.expanduser(name))
+    name = str(local.resolve()) if os.path.exists(local) else name
     if kind == EXPORTED:
-        return Opened(ExportedModel(place), True, name)
+        return Opened(ExportedModel(source), True, name)
     # Not at the top: it needs Keras.
     from keras_qa.models import presets
 
-    return Opened(*presets.open_published(place), name)
-
-
-def _full_name(name: str) -> str:
-    """Returns the full path of a file or folder, and any other name unchanged."""
-    place = os.path.expanduser(name)
-    return str(pathlib.Path(place).resolve()) if os.path.exists(place) else name
+    if kind == FILE:
+        return Opened(presets.open_file(source, compile, backbone), True, name)
+    return Opened(*presets.open_published(source), name)
 
 
 def needs_backend(*names: str | None) -> bool:

@@ -82,22 +82,22 @@ class Reranker(SaveMixin):
     history_: keras.callbacks.History
 
     def __init__(self, model: QAModel | str | os.PathLike[str]) -> None:
-        found: Any = model
+        opened: Any = model
         name = getattr(model, "name", "")
         if isinstance(model, (str, os.PathLike)):
-            name, found = os.fspath(model)[-100:], open_model(model).model
-        if not hasattr(found, "preprocessor"):
+            name, opened = os.fspath(model)[-100:], open_model(model).model
+        if not hasattr(opened, "preprocessor"):
             raise TypeError(
                 "`model` must be the name of a ranker or a `models.text_classifier`. Received: "
                 f"{short_repr(model)} (of type {type(model).__name__})."
             )
-        if (found.task, found.width) != (SEQUENCE, 1) or found.preprocessor is None:
+        if (opened.task, opened.width) != (SEQUENCE, 1) or opened.preprocessor is None:
             raise ValueError(
                 f"`{name}` is not a ranker. Expected a model for sequence classification with one "
                 "label, and with a tokenizer, as `models.text_classifier` returns it."
             )
-        self.model_ = found
-        self._is_sigmoid = _activation(found.config) == "Sigmoid"
+        self.model_ = opened
+        self._is_sigmoid = _activation(opened.config) == "Sigmoid"
 
     def rank(
         self,
@@ -143,29 +143,19 @@ class Reranker(SaveMixin):
         batch_size = to_integer("batch_size", batch_size)
         check_number("search_weight", search_weight)
         questions = to_questions(question)
-        given: Any = texts
-        is_list = not isinstance(question, str) and isinstance(given, (list, tuple))
-        if is_list and not all(isinstance(item, str) for item in given):
-            if len(given) != len(questions):
-                raise ValueError(
-                    f"`texts` has {len(given)} lists, but there are {len(questions)} questions. "
-                    "Pass a list of texts for each question, or one list of strings for all."
-                )
-            lists = [_strings(f"texts[{place}]", item) for place, item in enumerate(given)]
-        else:
-            lists = [_strings("texts", given)] * len(questions)
+        lists = _text_lists(texts, questions, isinstance(question, str))
         priors: list[Any] = [0.0] * len(lists)
         if retrieval_scores is not None and search_weight:
-            each = [retrieval_scores] if isinstance(question, str) else retrieval_scores
-            priors = [*map(retrieval_priors, _score_lists(each, lists))]
+            scores = [retrieval_scores] if isinstance(question, str) else retrieval_scores
+            priors = [*map(retrieval_priors, _score_lists(scores, lists))]
         ranked = []
-        found = self.logits(questions, lists, batch_size)
-        for logits, prior, some in zip(found, priors, lists, strict=True):
+        all_logits = self.logits(questions, lists, batch_size)
+        for logits, prior, strings in zip(all_logits, priors, lists, strict=True):
             logits = logits + search_weight * prior
-            scores = sigmoid(logits) if self._is_sigmoid else logits
+            values = sigmoid(logits) if self._is_sigmoid else logits
             # By logits, since sigmoids of different logits may be equal.
             order = np.argsort(-logits, kind="stable")[:top_k]
-            ranked.append([Ranked(int(n), some[n], float(scores[n])) for n in order])
+            ranked.append([Ranked(int(n), strings[n], float(values[n])) for n in order])
         return ranked[0] if isinstance(question, str) else ranked
 
     def fit(
@@ -276,21 +266,22 @@ class Reranker(SaveMixin):
 
         data = to_examples(examples)
         questions = [item.question for item in data]
-        found = retrieve(index, questions, to_integer("candidates", candidates))
+        retrieved = retrieve(index, questions, to_integer("candidates", candidates))
         right = [
-            np.array([is_part(item.plain_text, hit.text) for hit in hits], bool)
-            for item, hits in zip(data, found, strict=True)
+            np.array([is_part(item.plain_text, passage.text) for passage in passages], bool)
+            for item, passages in zip(data, retrieved, strict=True)
         ]
-        used = [place for place, row in enumerate(right) if row.any()]
+        used = [number for number, row in enumerate(right) if row.any()]
         if not used:
             raise ValueError(
                 "The search finds the text of no example. Add the texts to the index, or give "
                 "examples whose `text` is in it."
             )
-        texts = [[hit.text for hit in found[place]] for place in used]
-        logits = self.logits([questions[place] for place in used], texts, batch_size)
-        priors = [retrieval_priors([hit.score for hit in found[place]]) for place in used]
-        return fit_search_weight(logits, priors, [right[place] for place in used])
+        texts = [[passage.text for passage in retrieved[number]] for number in used]
+        logits = self.logits([questions[number] for number in used], texts, batch_size)
+        scores = [[passage.score for passage in retrieved[number]] for number in used]
+        priors = [*map(retrieval_priors, scores)]
+        return fit_search_weight(logits, priors, [right[number] for number in used])
 
     def logits(
         self, questions: Sequence[str], texts: Sequence[Sequence[str]], batch_size: int = 32
@@ -298,27 +289,22 @@ class Reranker(SaveMixin):
         """Computes the logits of texts for each question, in their order.
 
         The scores of `rank` are sigmoids of these, or these.
-
-        Args:
-            questions: The questions.
-            texts: A list of texts for each question.
-            batch_size: Maximum number of pairs that are computed at once.
         """
         # Equal pairs have equal scores: in batches of other widths the last digits differ.
-        places: dict[tuple[str, str], int] = {}
-        numbers = [
-            places.setdefault((asked, text), len(places))
-            for asked, some in zip(questions, texts, strict=True)
-            for text in some
+        numbers: dict[tuple[str, str], int] = {}
+        rows = [
+            numbers.setdefault((question, text), len(numbers))
+            for question, strings in zip(questions, texts, strict=True)
+            for text in strings
         ]
-        pairs, found = list(places), [np.zeros(0)]
+        pairs, parts = list(numbers), [np.zeros(0)]
         for start in range(0, len(pairs), PAIRS):
             first, second = zip(*pairs[start : start + PAIRS], strict=True)
             feed = self._fitted()[1].make_feed(self.model_, first, second)
             logits = self.model_.predict(feed, batch_size=batch_size, verbose=0)
-            found.append(logits[:, 0].astype("float64"))
-        ends = np.cumsum([len(some) for some in texts], dtype=int)
-        return np.split(np.concatenate(found)[numbers], ends)[:-1]
+            parts.append(logits[:, 0].astype("float64"))
+        ends = np.cumsum([*map(len, texts)], dtype=int)
+        return np.split(np.concatenate(parts)[rows], ends)[:-1]
 
     def _fitted(self) -> tuple[QAModel, Any]:
         return self.model_, self.model_.preprocessor
@@ -343,8 +329,8 @@ class Reranker(SaveMixin):
                 "question. `documents.hard_negatives(index, examples)` finds them."
             )
         counts = np.array(list(map(len, texts)))
-        asked = np.repeat(np.array(questions, object), counts).tolist()
-        rows = self._fitted()[1].make_feed(self.model_, asked, list(itertools.chain(*texts)))
+        repeated = np.repeat(np.array(questions, object), counts).tolist()
+        rows = self._fitted()[1].make_feed(self.model_, repeated, list(itertools.chain(*texts)))
         return {name: stack_rows(array, counts) for name, array in rows.items()}, counts - 1
 
 
@@ -362,31 +348,44 @@ def _activation(config: dict[str, Any]) -> str:
     return name
 
 
+def _text_lists(texts: Any, questions: list[str], is_single: bool) -> list[list[str]]:
+    """Returns the texts of each question."""
+    is_list = not is_single and isinstance(texts, (list, tuple))
+    if not is_list or all(isinstance(item, str) for item in texts):
+        return [_strings("texts", texts)] * len(questions)
+    if len(texts) != len(questions):
+        raise ValueError(
+            f"`texts` has {len(texts)} lists, but there are {len(questions)} questions. "
+            "Pass a list of texts for each question, or one list of strings for all."
+        )
+    return [_strings(f"texts[{number}]", item) for number, item in enumerate(texts)]
+
+
 def _score_lists(values: Any, lists: Sequence[list[str]]) -> list[list[float]]:
     """Returns the retrieval scores of each list of texts."""
     rows = values if is_ordered(values) else [values]
-    scores = [list(some) if is_ordered(some) else [some] for some in rows]
+    scores = [list(row) if is_ordered(row) else [row] for row in rows]
     if not all(map(is_number, itertools.chain(*scores))):
         expected = "`retrieval_scores` must be numbers, in lists like the texts."
         raise TypeError(f"{expected} Received: {short_repr(values)}.")
-    given, wanted = [*map(len, scores)], [*map(len, lists)]
-    if given != wanted:
+    sizes, expected_sizes = [*map(len, scores)], [*map(len, lists)]
+    if sizes != expected_sizes:
         raise ValueError(
             "`retrieval_scores` must have a score for each text. Received lists of "
-            f"{short_repr(given)} scores for lists of {short_repr(wanted)} texts."
+            f"{short_repr(sizes)} scores for lists of {short_repr(expected_sizes)} texts."
         )
-    for some in filter(None, scores):
-        if not np.isfinite(some).all() or max(some) <= 0:
+    for row in filter(None, scores):
+        if not np.isfinite(row).all() or max(row) <= 0:
             raise ValueError(
                 "`retrieval_scores` must be finite and the best one positive, because they are "
-                f"divided by it. Received: {short_repr(some)}. Pass other scores, or "
+                f"divided by it. Received: {short_repr(row)}. Pass other scores, or "
                 "`search_weight=0`."
             )
     return scores
 
 
 def _strings(name: str, values: Any) -> list[str]:
-    found: list[Any] = list(values) if is_ordered(values) else [None]
-    if not all(isinstance(item, str) for item in found):
+    strings: list[Any] = list(values) if is_ordered(values) else [None]
+    if not all(isinstance(item, str) for item in strings):
         raise TypeError(f"`{name}` must be a list of strings. Received: {short_repr(values)}.")
-    return found
+    return strings

@@ -64,15 +64,15 @@ class TextEmbedder:
         name: str | None = None,
     ) -> None:
         opened = encoder if isinstance(encoder, Opened) else open_model(encoder)
-        model, tokenizer, longest, known = _encoder_of(opened)
+        model, tokenizer, longest, own_name = _encoder_of(opened)
         special = len(tokenizer.before) + len(tokenizer.after)
         if not is_integer(max_length, special + 1):
             raise ValueError(
-                f"`max_length` must be more than the {special} special tokens of `{known}`. "
+                f"`max_length` must be more than the {special} special tokens of `{own_name}`. "
                 f"Received: max_length={short_repr(max_length)}."
             )
         self.max_length = min(max_length, longest or max_length)
-        self.name = name or known
+        self.name = name or own_name
         self.tokenizer = tokenizer
         self.model_ = model
         self.dimension: int = model.width
@@ -93,9 +93,9 @@ class TextEmbedder:
             raise TypeError(f"`texts` must be a list of strings. Received: {texts!r:.80}.")
         if not texts:
             return np.zeros((0, self.dimension), "float32")
-        found = self.model_.predict(self._feed(texts), batch_size=32, verbose=0)
+        means = self.model_.predict(self._feed(texts), batch_size=32, verbose=0)
         # Normalize in float32: the model may compute in half precision.
-        return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-12)
+        return means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
 
     def exported_parts(self) -> tuple[Any, PairPreprocessor, str, str]:
         """Returns what `onnx.export` writes: the model, its preprocessor, its task and its name."""
