@@ -39,7 +39,7 @@ ENVIRONMENTS = {
     "engine/test_hard_examples.py": "once",
     "engine/test_labels.py": "once",
     "engine/test_model_inputs.py": "once",
-    "engine/test_prediction_batches.py": "once",
+    "engine/test_predicting.py": "once",
     "engine/test_sorted_batches.py": "once",
     "integrations": "named",
     "layers": "backend",

@@ -6,7 +6,7 @@ on JAX training turns all weights to NaN.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Protocol, TypeAlias, TypeGuard
 
 import keras
@@ -100,14 +100,13 @@ def is_source(value: object) -> bool:
     """Whether `value` yields batches, rather than being one.
 
     True for a `keras.utils.PyDataset`, a generator, a `tf.data.Dataset`, a torch `DataLoader`, and
-    any other iterable that is not an array, tensor, list, tuple, dict or DataFrame.
+    any other iterable that is not a collection such as a list or dict, a tensor or a DataFrame.
     """
     if isinstance(value, keras.utils.PyDataset):
         return True
-    if isinstance(value, (list, tuple, Mapping, np.ndarray, str, bytes)) or is_frame(value):
-        return False
-    holds_data = hasattr(value, "__array__") or hasattr(value, "to_list")
-    return hasattr(value, "__iter__") and not holds_data
+    is_data = isinstance(value, Collection) or is_frame(value)
+    is_data = is_data or hasattr(value, "__array__") or hasattr(value, "to_list")
+    return isinstance(value, Iterable) and not is_data
 
 
 def to_numpy(value: Values) -> np.ndarray:

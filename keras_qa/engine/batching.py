@@ -16,8 +16,6 @@ from typing import Any, TypeAlias
 import keras
 import numpy as np
 
-from keras_qa._numbers import rows_in_cache
-from keras_qa.engine import execution
 from keras_qa.engine.arrays import Arrays
 from keras_qa.engine.graph import (
     classifies_positions,
@@ -25,7 +23,6 @@ from keras_qa.engine.graph import (
     folds_choices,
     has_large_products,
     ignores_padding,
-    model_inputs,
     rows_are_independent,
     text_position,
 )
@@ -36,9 +33,6 @@ MIN_SAVING = 0.1
 MIN_POSITIONS = 20_000
 # Takes rows in random order and a generator, and returns some of them.
 Draw: TypeAlias = Callable[[np.ndarray, np.random.Generator], np.ndarray]
-
-# Minimum width if compiled loops end with the longest row.
-MIN_WIDTH = 32
 
 
 def grid_width(length: int) -> int:
@@ -51,11 +45,6 @@ def grid_width(length: int) -> int:
     """
     power: int = 2 ** max(3, (length - 1).bit_length())
     return power * 3 // 4 if power > 8 and length <= power * 3 // 4 else power
-
-
-def multiple_of_32(length: int) -> int:
-    """The next multiple of 32."""
-    return -(-length // 32) * 32
 
 
 def training_widths(lengths: np.ndarray) -> list[int]:
@@ -125,7 +114,7 @@ def count_axes(inputs: list[np.ndarray]) -> tuple[int, ...]:
     return tuple({1: 0, 3: 2}.get(array.ndim, 1) for array in inputs)
 
 
-class _Lengths:
+class RowLengths:
     """The lengths of the rows of a feed, along each axis that may be trimmed.
 
     Attributes:
@@ -160,66 +149,6 @@ def _full_widths(inputs: list[np.ndarray]) -> np.ndarray:
 
 def _cut(array: np.ndarray, rows: np.ndarray, widths: Iterator[Any], axes: int) -> np.ndarray:
     return array[(slice(None), *(slice(next(widths)) for _ in range(axes)))][rows]
-
-
-def rows_at_a_time(model: keras.Model, width: int, batch_size: int) -> int:
-    """Returns the number of rows in a prediction batch: few long rows for an encoder on a CPU."""
-    if not has_large_products(model) or execution.has_accelerator():
-        return batch_size
-    return min(batch_size, rows_in_cache(width))
-
-
-def fitted(
-    model: keras.Model,
-    inputs: list[np.ndarray],
-    sort: bool = True,
-    fill: bool = True,
-    size: int | None = None,
-) -> list[np.ndarray]:
-    """Trims a batch to its longest row; for a compiled model, to a size of the grid.
-
-    Args:
-        model: The functional model.
-        inputs: Arrays of ids, `(rows, time, ...)`, padded with zeros on the right.
-        sort: Whether columns of zeros may be removed or added.
-        fill: Whether rows of zeros may be added.
-        size: Number of rows to fill up to. `None` for the next power of two.
-    """
-    compiled = bool(model.jit_compile)
-    rows = len(inputs[0])
-    if compiled and fill:
-        rows = size or 2 ** (rows - 1).bit_length()
-    if not sort:
-        return [resize(array, (rows, *array.shape[1:])) for array in inputs]
-    shapes = [[_used_length(array, axis) for axis in range(1, array.ndim)] for array in inputs]
-    large = has_large_products(model)
-    if large:
-        # All inputs of an encoder have the same width.
-        longest = max(shape[-1] for shape in shapes)
-        shapes = [[*shape[:-1], longest] for shape in shapes]
-    # Models compute each choice as a row, so the number of choices is kept.
-    choices = [array.shape[1:-1] if folds_choices(model) else () for array in inputs]
-    if compiled:
-        least = MIN_WIDTH if large or ends_early(model) else 1
-        # Reading padding costs an encoder most, so its grid is finer.
-        next_width = multiple_of_32 if large else grid_width
-        shapes = [[next_width(max(least, width)) for width in shape] for shape in shapes]
-        limits = [item.max_length for item in model_inputs(model)]
-        shapes = [
-            [min(width, limit or width) for width in shape]
-            for shape, limit in zip(shapes, limits, strict=False)
-        ]
-    shapes = [[*kept, *shape[len(kept) :]] for kept, shape in zip(choices, shapes, strict=True)]
-    return [resize(a, (rows, *shape)) for a, shape in zip(inputs, shapes, strict=True)]
-
-
-def _used_length(ids: np.ndarray, axis: int) -> int:
-    """Length of an axis without padding at its end, over all rows, at least 1."""
-    others = tuple(other for other in range(ids.ndim) if other != axis)
-    used = np.logical_or.reduce(ids, axis=others)[::-1]
-    # `argmax` gives the first true entry, or 0 if all are false.
-    place = int(used.argmax())
-    return len(used) - place if used[place] else 1
 
 
 def resize(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
@@ -274,7 +203,7 @@ class SortedBatches(keras.utils.PyDataset):
         self.draw: Draw | None = None
         self.axes = count_axes(inputs)
         self.compiled = bool(model.jit_compile)
-        self.lengths: _Lengths | None = None
+        self.lengths: RowLengths | None = None
         self.cuts_labels = classifies_positions(model)
         self.text = text_position(model)
         if (
@@ -283,7 +212,7 @@ class SortedBatches(keras.utils.PyDataset):
             # If rows of a batch interact, do not reorder them. Training shuffles them anyway.
             and (seed is not None or rows_are_independent(model))
         ):
-            self.lengths = _Lengths(model, inputs)
+            self.lengths = RowLengths(model, inputs)
             longest = map(grid_width, self.lengths.of_rows.max(axis=0).tolist())
             self.widest = np.minimum(list(longest), self.lengths.full)
             self.ends = np.array([], int)
@@ -311,6 +240,12 @@ class SortedBatches(keras.utils.PyDataset):
         packed = keras.tree.pack_sequence_as(self.structure, inputs)
         # tf.data converts a list to one tensor, but keeps a tuple.
         return tuple(tuple(part) if isinstance(part, list) else part for part in (packed, *parts))
+
+    def epoch_callback(self) -> keras.callbacks.Callback:
+        """Returns a callback that sets `epoch` at the start of each epoch."""
+        return keras.callbacks.LambdaCallback(
+            on_epoch_begin=lambda epoch, logs: setattr(self, "epoch", epoch)
+        )
 
     def on_epoch_begin(self) -> None:
         if self.seed is not None:
@@ -361,84 +296,3 @@ class SortedBatches(keras.utils.PyDataset):
         widths = self.widest.copy()
         widths[lengths.tied] = min([*self.ends[self.ends >= longest[main]], widths[main]])
         return widths
-
-
-class SetEpoch(keras.callbacks.Callback):
-    """Sets `SortedBatches.epoch` at the start of each epoch."""
-
-    def __init__(self, batches: SortedBatches) -> None:
-        super().__init__()
-        self.batches = batches
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self.batches.epoch = epoch
-
-
-class PredictionBatches:
-    """Batches of rows of similar length for prediction.
-
-    Args:
-        model: The functional model.
-        inputs: Arrays of ids, `(rows, time, ...)`, padded with zeros on the right.
-        batch_size: Maximum number of rows in a batch.
-        sort: Whether to group rows of similar length, and trim batches.
-        fill: Whether rows of zeros may be added, to compile for fewer batch sizes.
-    """
-
-    def __init__(
-        self,
-        model: keras.Model,
-        inputs: list[np.ndarray],
-        batch_size: int,
-        sort: bool = True,
-        fill: bool = True,
-    ) -> None:
-        self.model = model
-        self.inputs = inputs
-        self.sort = sort
-        self.fill = fill
-        rows = np.arange(len(inputs[0]))
-        if sort:
-            lengths = _Lengths(model, inputs)
-            main = lengths.of_rows[:, lengths.main]
-            self.parts = list(self._parts(np.argsort(main, kind="stable"), main, batch_size))
-        else:
-            size = rows_at_a_time(model, inputs[0].shape[-1], batch_size) if fill else batch_size
-            self.parts = [rows[start : start + size] for start in range(0, len(rows), size)]
-        # Batches of an encoder have different numbers of rows, see `rows_at_a_time`.
-        self.size = None if has_large_products(model) else len(self.parts[0])
-        # If loops end with the longest row, all batches have one shape.
-        self.shape: list[tuple[int, ...]] | None = None
-        if sort and ends_early(model):
-            widths = [grid_width(length) for length in lengths.of_rows.max(axis=0).tolist()]
-            left = iter(np.minimum(widths, lengths.full).tolist())
-            self.shape = [tuple(itertools.islice(left, axes)) for axes in lengths.axes]
-
-    @property
-    def order(self) -> np.ndarray:
-        """The row numbers of all batches, concatenated."""
-        return np.concatenate(self.parts)
-
-    def __len__(self) -> int:
-        return len(self.parts)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Returns the row numbers of a batch, and its arrays, possibly with more rows of zeros."""
-        rows = self.parts[index]
-        arrays = [array[rows] for array in self.inputs]
-        if self.shape is None:
-            return rows, fitted(self.model, arrays, self.sort, self.fill, self.size)
-        count = self.size if self.fill and self.size else len(rows)
-        return rows, [
-            resize(a, (count, *shape)) for a, shape in zip(arrays, self.shape, strict=True)
-        ]
-
-    def _parts(
-        self, order: np.ndarray, length: np.ndarray, batch_size: int
-    ) -> Iterator[np.ndarray]:
-        while len(order):
-            # Rows are in ascending order, so the last one is the longest of its batch.
-            size = rows_at_a_time(self.model, int(length[order[0]]), batch_size)
-            size = rows_at_a_time(self.model, int(length[order[:size][-1]]), batch_size)
-            yield order[:size]
-            order = order[size:]

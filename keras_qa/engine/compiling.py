@@ -1,14 +1,19 @@
-"""Compiling: types of its arguments, and configs that load on any backend."""
+"""`CompiledModel`: its compiled functions follow changes, and its files load on any backend."""
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+import types
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import keras
 
 from keras_qa.engine import execution
+from keras_qa.engine.graph import LayerState
+from keras_qa.engine.sources import RaiseErrors
 from keras_qa.layers.kernels.tensor_types import Tensor
 
 Optimizer: TypeAlias = str | keras.optimizers.Optimizer
@@ -26,10 +31,19 @@ Callbacks: TypeAlias = (
 Scores: TypeAlias = float | list[float] | dict[str, float]
 
 
-class PortableModel(keras.Model):
-    """A model whose `compile` can be saved on one backend and loaded on another."""
+_FUNCTIONS = ("train_function", "test_function", "predict_function")
+
+
+class CompiledModel(keras.Model):
+    """A model that compiles its functions again after changes, and saves `compile` portably."""
 
     _jit_compile_given: bool | str = "auto"
+    _layer_state: LayerState | None = None
+    _predict_batch: execution.BatchPredictor | None = None
+    # Compiled functions that have to be made again.
+    _outdated: frozenset[str] = frozenset()
+    # `form_of` the last labels and weights, by compiled function and their number.
+    _forms: Mapping[tuple[str, int], list[str]] = types.MappingProxyType({})
 
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Prepares for training, as `keras.Model.compile` does."""
@@ -59,6 +73,72 @@ class PortableModel(keras.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None and self.built and is_built:
             self.optimizer.build(self.trainable_variables)
+
+    def _predictor(self) -> execution.BatchPredictor:
+        if self._predict_batch is None:
+            self._predict_batch = execution.BatchPredictor(self)
+        return self._predict_batch
+
+    @contextlib.contextmanager
+    def _remade_if_changed(self, function: str) -> Iterator[LayerState]:
+        """Recreates a compiled function if a layer has changed since it was created.
+
+        Keras uses a compiled function until `compile` is called, even if layers have changed.
+        """
+        state = self._layer_state
+        is_new = state is None or not state.is_current()
+        if state is None or is_new:
+            self._outdated = frozenset() if state is None else frozenset(_FUNCTIONS)
+            self._layer_state = state = LayerState(self)
+            self._predict_batch = None
+        if function in self._outdated:
+            self._outdated = self._outdated - {function}
+            setattr(self, function, None)
+        try:
+            yield state
+        finally:
+            if is_new:
+                state.settle()
+
+    @contextlib.contextmanager
+    def _guard(self, function: str, may_end: bool = False) -> Iterator[list[Any]]:
+        """Keeps the weights after an exception, and raises the original error of a data source.
+
+        `function` is the name of Keras' compiled function. For `train_function` the state of the
+        optimizer is kept too. With `may_end` a generator may end early without a warning. Gives
+        the callbacks that this needs.
+        """
+        hooks: list[Any] = []
+        before = self._forms
+        with warnings.catch_warnings():
+            if may_end:
+                warnings.filterwarnings("ignore", message="Your input ran out of data")
+            try:
+                kept = execution.keep_weights(self, trains=function == "train_function")
+                with self._remade_if_changed(function), kept as callbacks:
+                    hooks += callbacks
+                    yield hooks
+            except BaseException:
+                sources = [hook.source for hook in hooks if isinstance(hook, RaiseErrors)]
+                if self._forms is not before and not any(source.error for source in sources):
+                    # TensorFlow fails at every call of a function whose trace has failed.
+                    self._forms = {}
+                raise
+            finally:
+                for hook in hooks:
+                    if isinstance(hook, RaiseErrors):
+                        hook.check()
+
+    def _follow_form(self, function: str, form: Any) -> None:
+        """Recreates a compiled function for labels or weights of other ranks.
+
+        TensorFlow would trace it again for an unknown rank, which Keras does not support.
+        """
+        leaves = [leaf for leaf in keras.tree.flatten(form) if leaf is not None]
+        key = function, len(leaves)
+        if self._forms.get(key) != leaves:
+            setattr(self, function, None)
+        self._forms = {**self._forms, key: leaves}
 
 
 def recompile(model: keras.Model, optimizer: Optimizer) -> None:

@@ -11,8 +11,9 @@ import numpy as np
 
 from keras_qa.engine import execution
 from keras_qa.engine.arrays import to_array
-from keras_qa.engine.batching import fitted, resize
+from keras_qa.engine.batching import resize
 from keras_qa.engine.graph import Graph, ignores_padding, model_inputs
+from keras_qa.engine.predicting import fitted
 
 # Caches. The copies do not refer to the models.
 _SPLIT: weakref.WeakKeyDictionary[keras.Model, SplitModel] = weakref.WeakKeyDictionary()

@@ -20,6 +20,17 @@ ONE_HOT = "categorical_crossentropy"
 SPAN = "span_loss"
 BINARY = "binary_crossentropy"
 SUPPORT = "support_loss"
+# The functions and classes of the losses by name.
+_KINDS: dict[str, tuple[Any, ...]] = {
+    SPARSE: (
+        keras.losses.sparse_categorical_crossentropy,
+        keras.losses.SparseCategoricalCrossentropy,
+    ),
+    ONE_HOT: (keras.losses.categorical_crossentropy, keras.losses.CategoricalCrossentropy),
+    BINARY: (keras.losses.binary_crossentropy, keras.losses.BinaryCrossentropy),
+    SPAN: (SpanLoss,),
+    SUPPORT: (SupportLoss,),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,23 +53,19 @@ def model_outputs(model: keras.Model) -> tuple[ModelOutput, ...]:
 
     `loss` is the name of a cross-entropy, another string for any other loss, or `None` for none.
     """
-    by_key = isinstance(model.output, Mapping)
-    tensors = (
-        dict(model.output) if by_key else dict(zip(model.output_names, model.outputs, strict=True))
-    )
-    names = list(tensors)
+    tensors = model.output
+    if not isinstance(tensors, Mapping):
+        tensors = dict(zip(model.output_names, model.outputs, strict=True))
     losses = getattr(model, "loss", None)
     if isinstance(losses, Mapping):
-        by_name = [losses.get(name) for name in names]
-    elif isinstance(losses, (list, tuple)):
-        by_name = list(losses)
-    else:
-        by_name = [losses] * len(names)
+        losses = [losses.get(name) for name in tensors]
+    elif not isinstance(losses, (list, tuple)):
+        losses = [losses] * len(tensors)
     return tuple(
         ModelOutput(
             name, tuple(tensor.shape), _loss_name(loss), getattr(loss, "ignore_class", None)
         )
-        for (name, tensor), loss in zip(tensors.items(), by_name, strict=True)
+        for (name, tensor), loss in zip(tensors.items(), losses, strict=True)
     )
 
 
@@ -98,33 +105,19 @@ def to_labels(
         >>> to_labels([[0, 0, 1], [1, 0, 0]], model, batch_size=2).tolist()
         [2, 0]
     """
-    expected = model_outputs(model)
-    names = [item.name for item in expected]
-    if isinstance(labels, Mapping):
-        trained = [item.name for item in expected if item.loss is not None]
-        missing = [name for name in trained if name not in labels]
-        unknown = [name for name in labels if name not in names]
-        for problem, odd in (("are missing for", missing), ("are given for", unknown)):
-            if odd:
-                raise ValueError(
-                    f"Labels {problem} {quote_names(odd)}. Expected outputs: "
-                    f"{quote_names(trained)}. Received: {quote_names(labels)}."
-                )
-        parts: list[Any] = [labels.get(name) for name in names]
-    elif len(names) == 1:
-        parts = [labels]
-    elif isinstance(labels, (list, tuple)) and len(labels) == len(names):
-        parts = list(labels)
-    else:
+    outputs = model_outputs(model)
+    parts = _by_output(labels, outputs, "Labels are")
+    if parts is None and len(outputs) > 1:
+        names = quote_names([item.name for item in outputs])
         raise ValueError(
-            f"The model has {len(names)} outputs: {quote_names(names)}. "
+            f"The model has {len(outputs)} outputs: {names}. "
             "Pass the labels as a dict by name, or as a list in this order."
         )
-    arrays: list[Any] = [
+    arrays = [
         None if part is None else _checked(part, item, batch_size, positions)
-        for part, item in zip(parts, expected, strict=True)
+        for part, item in zip([labels] if parts is None else parts, outputs, strict=True)
     ]
-    return _packed(arrays, expected, model)
+    return _packed(arrays, outputs, model)
 
 
 def answer_of(parts: Part | Mapping[str, Part]) -> Part:
@@ -139,30 +132,32 @@ def to_weights(weights: Weights, model: keras.Model, batch_size: int) -> Arrays:
     more axes, weights may have these axes too. Weights by output get the model's structure.
     """
     outputs = model_outputs(model)
-    parts: list[Any] = []
-    if isinstance(weights, Mapping):
-        by_name = {item.name: item for item in outputs}
-        trained = [item.name for item in outputs if item.loss is not None]
-        missing = [name for name in trained if name not in weights]
-        for problem, odd in (
-            ("given", [name for name in weights if name not in by_name]),
-            ("missing", missing),
-        ):
-            if odd:
-                raise ValueError(
-                    f"`sample_weight` is {problem} for {quote_names(odd)}. Expected outputs: "
-                    f"{quote_names(by_name)}."
-                )
-        parts = [weights.get(name) for name in by_name]
-    elif isinstance(weights, (list, tuple)) and len(weights) == len(outputs) > 1:
-        parts = list(weights)
-    if not parts:
+    parts = _by_output(weights, outputs, "`sample_weight` is")
+    if parts is None:
         return _to_weights(weights, batch_size, outputs)
     arrays = [
         None if part is None else _to_weights(part, batch_size, [item])
         for part, item in zip(parts, outputs, strict=True)
     ]
     return _packed(arrays, outputs, model)
+
+
+def _by_output(values: Any, outputs: Sequence[ModelOutput], subject: str) -> list[Any] | None:
+    """Returns the labels or weights of each output, or `None` if they are not by output."""
+    names = [item.name for item in outputs]
+    if isinstance(values, Mapping):
+        trained = [item.name for item in outputs if item.loss is not None]
+        missing = [name for name in trained if name not in values]
+        unknown = [name for name in values if name not in names]
+        for problem, odd in (("missing", missing), ("given", unknown)):
+            if odd:
+                raise ValueError(
+                    f"{subject} {problem} for {quote_names(odd)}. Expected outputs: "
+                    f"{quote_names(trained)}. Received: {quote_names(values)}."
+                )
+        return [values.get(name) for name in names]
+    is_list = isinstance(values, (list, tuple)) and len(values) == len(names) > 1
+    return list(values) if is_list else None
 
 
 def _packed(arrays: list[Any], outputs: Sequence[ModelOutput], model: keras.Model) -> Arrays:
@@ -234,19 +229,10 @@ def _check_weights(argument: str, array: np.ndarray) -> None:
 def _loss_name(loss: Any) -> str | None:
     if loss is None or isinstance(loss, str):
         return loss
-    for name, function, cls in (
-        (
-            SPARSE,
-            keras.losses.sparse_categorical_crossentropy,
-            keras.losses.SparseCategoricalCrossentropy,
-        ),
-        (ONE_HOT, keras.losses.categorical_crossentropy, keras.losses.CategoricalCrossentropy),
-        (BINARY, keras.losses.binary_crossentropy, keras.losses.BinaryCrossentropy),
-    ):
-        # Not `isinstance`: a subclass may use other labels.
-        if loss is function or type(loss) is cls:
-            return name
-    return {SpanLoss: SPAN, SupportLoss: SUPPORT}.get(type(loss), "custom")
+    # Not `isinstance`: a subclass may use other labels.
+    return next(
+        (name for name, kinds in _KINDS.items() if loss in kinds or type(loss) in kinds), "custom"
+    )
 
 
 def _checked(raw: Values, item: ModelOutput, batch_size: int, positions: int | None) -> np.ndarray:
@@ -263,12 +249,8 @@ def _checked(raw: Values, item: ModelOutput, batch_size: int, positions: int | N
             f"The labels of `{item.name}` have shape {array.shape}, but the inputs hold "
             f"{batch_size} examples. Pass one label for each example."
         )
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        place = np.argwhere(~np.isfinite(array))[0].tolist()
-        raise ValueError(
-            f"The labels of `{item.name}` hold {array[tuple(place)]} at {place}, but must be "
-            "finite."
-        )
+    if array.dtype.kind == "f":
+        _refuse(~np.isfinite(array), array, item, "must be finite.")
     if item.loss == SPAN:
         return _from_positions(array, item, positions)
     if item.loss in (BINARY, SUPPORT):
@@ -305,19 +287,12 @@ def _from_integers(array: np.ndarray, item: ModelOutput) -> np.ndarray:
     wrong = (array < 0) | (array >= classes)
     if item.ignored is not None:
         wrong &= array != item.ignored
-    if wrong.any():
-        place = np.argwhere(wrong)[0].tolist()
-        most = max(int(array.max()) + 1, classes)
-        size = f"`answer_vocabulary_size={most}`" if item.name == "answer" else f"{most} labels"
-        advice = (
-            f"Build the model with {size} or more, or map other answers to one of these classes."
-        )
-        if item.name == "choice":
-            advice = "These are the choices in this feed."
-        raise ValueError(
-            f"The labels of `{item.name}` hold {array[tuple(place)]} at {place}, but there are "
-            f"{classes} classes (0 to {classes - 1}). {advice}"
-        )
+    most = max(int(array.max(initial=0)) + 1, classes)
+    size = f"`answer_vocabulary_size={most}`" if item.name == "answer" else f"{most} labels"
+    advice = f"Build the model with {size} or more, or map other answers to one of these classes."
+    if item.name == "choice":
+        advice = "These are the choices in this feed."
+    _refuse(wrong, array, item, f"there are {classes} classes (0 to {classes - 1}). {advice}")
     array = array.astype("int32")
     if item.loss == SPARSE:
         return array
@@ -334,32 +309,22 @@ def _from_positions(array: np.ndarray, item: ModelOutput, positions: int | None)
     # Rows are padded with -1.
     lowest = np.full(array.shape, -1)
     lowest[(slice(None), 0) if array.ndim == 2 else slice(None)] = 0
-    wrong = array < lowest
-    if wrong.any():
-        place = np.argwhere(wrong)[0].tolist()
-        raise ValueError(
-            f"The labels of `{item.name}` hold {array[tuple(place)]} at {place}, but positions "
-            "start at 0, which stands for no answer. The first position of a row must be a right "
-            "one; -1 only pads the row."
+    problem = (
+        "positions start at 0, which stands for no answer. The first position of a row must be a "
+        "right one; -1 only pads the row."
+    )
+    _refuse(array < lowest, array, item, problem)
+    if positions is not None:
+        problem = (
+            f"there are {positions} positions (0 to {positions - 1}) in this feed. Make texts and "
+            "labels with the same `keras_qa.text.Windower`."
         )
-    if positions is not None and (array >= positions).any():
-        place = np.argwhere(array >= positions)[0].tolist()
-        raise ValueError(
-            f"The labels of `{item.name}` hold {array[tuple(place)]} at {place}, but there are "
-            f"{positions} positions (0 to {positions - 1}) in this feed. Make texts and labels "
-            "with the same `keras_qa.text.Windower`."
-        )
+        _refuse(array >= positions, array, item, problem)
     return array.astype("int32")
 
 
 def _from_probabilities(array: np.ndarray, item: ModelOutput, positions: int | None) -> np.ndarray:
-    wrong = (array < 0) | (array > 1)
-    if wrong.any():
-        place = np.argwhere(wrong)[0].tolist()
-        raise ValueError(
-            f"The labels of `{item.name}` hold {array[tuple(place)]} at {place}, but must be "
-            "between 0 and 1."
-        )
+    _refuse((array < 0) | (array > 1), array, item, "must be between 0 and 1.")
     if item.loss == SUPPORT and (array.ndim != 2 or not array.size):
         raise ValueError(
             f"The labels of `{item.name}` have shape {array.shape}, but expected (batch, "
@@ -374,11 +339,17 @@ def _from_probabilities(array: np.ndarray, item: ModelOutput, positions: int | N
 
 
 def _check_whole(array: np.ndarray, item: ModelOutput, kind: str) -> None:
-    if array.dtype.kind == "f" and (array != np.floor(array)).any():
-        place = np.argwhere(array != np.floor(array))[0].tolist()
+    if array.dtype.kind == "f":
+        _refuse(array != np.floor(array), array, item, f"{kind} must be whole numbers.")
+
+
+def _refuse(wrong: np.ndarray, array: np.ndarray, item: ModelOutput, problem: str) -> None:
+    """Raises a `ValueError` with the first wrong label and its position, if there is one."""
+    if wrong.any():
+        position = np.argwhere(wrong)[0].tolist()
         raise ValueError(
-            f"The labels of `{item.name}` hold {array[tuple(place)]} at {place}, but {kind} "
-            "must be whole numbers."
+            f"The labels of `{item.name}` hold {array[tuple(position)]} at {position}, "
+            f"but {problem}"
         )
 
 
@@ -392,20 +363,20 @@ def _from_rows(array: np.ndarray, item: ModelOutput) -> np.ndarray:
     totals = array.sum(axis=-1, dtype="float64")
     wrong = (np.abs(totals - 1.0) > 1e-3) | (array < 0).any(axis=-1)
     if wrong.any():
-        place = np.argwhere(wrong)[0].tolist()
-        ones = int((array[tuple(place)] == 1).sum())
+        position = np.argwhere(wrong)[0].tolist()
+        ones = int((array[tuple(position)] == 1).sum())
         raise ValueError(
-            f"The labels of `{item.name}` hold a row at {place} that adds up to "
-            f"{totals[tuple(place)]:g} and has {ones} ones, but a one-hot row holds exactly one 1 "
-            "and zeros."
+            f"The labels of `{item.name}` hold a row at {position} that adds up to "
+            f"{totals[tuple(position)]:g} and has {ones} ones, but a one-hot row holds exactly "
+            "one 1 and zeros."
         )
     if item.loss == ONE_HOT:
         return array.astype("float32")
     certain = array.max(axis=-1) == 1
     if not certain.all():
-        place = np.argwhere(~certain)[0].tolist()
+        position = np.argwhere(~certain)[0].tolist()
         raise ValueError(
-            f"The labels of `{item.name}` hold a row of probabilities at {place}, which "
+            f"The labels of `{item.name}` hold a row of probabilities at {position}, which "
             f"{SPARSE} cannot use. Compile the model with {ONE_HOT}."
         )
     return array.argmax(axis=-1).astype("int32")

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import hashlib
-import types
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, cast
 
 import keras
 import numpy as np
 
 from keras_qa import preprocessing
-from keras_qa._arguments import is_number, must_be, to_integer, to_optional_integer
+from keras_qa._arguments import is_number, to_integer, to_optional_integer
 from keras_qa.engine import execution
 from keras_qa.engine.arrays import DataSource, Feed, Labels, Weights, form_of, is_source, to_arrays
-from keras_qa.engine.batching import SetEpoch, SortedBatches
-from keras_qa.engine.compiling import Callbacks, PortableModel, Scores
+from keras_qa.engine.batching import SortedBatches
+from keras_qa.engine.compiling import Callbacks, CompiledModel, Scores
 from keras_qa.engine.copies import SplitModel, split_model, with_evidence
-from keras_qa.engine.graph import LayerState, classifies_positions, ends_early, text_position
+from keras_qa.engine.graph import classifies_positions, ends_early, text_position
 from keras_qa.engine.hard_examples import HardExampleSampling
 from keras_qa.engine.labels import (
     SUPPORT,
@@ -34,20 +30,20 @@ from keras_qa.engine.sources import (
     Batch,
     CheckedSource,
     RaiseErrors,
+    flat_callbacks,
     split_off,
     unpack,
     unpacked,
+    with_hooks,
 )
 from keras_qa.layers import PretrainedEncoder, TransformerEncoder
 from keras_qa.layers.classification_head import task_of, transformer_of
 from keras_qa.layers.kernels.masking import ending_early
 from keras_qa.preprocessing.preprocessor import Preprocessor, Verbose
 
-_FUNCTIONS = ("train_function", "test_function", "predict_function")
-
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class QAModel(PortableModel):
+class QAModel(CompiledModel):
     """A functional `keras.Model` that checks every feed before the backend sees it.
 
     Use it like `keras.Model(inputs, outputs)`, with a list of named inputs. `fit`, `evaluate`,
@@ -84,12 +80,6 @@ class QAModel(PortableModel):
     # The constant value of outputs at padding, if they are as wide as the first input. `None` for
     # that of the last layer.
     output_padding: float | None = None
-    _layer_state: LayerState | None = None
-    _predict_batch: execution.BatchPredictor | None = None
-    # Compiled functions that have to be made again.
-    _outdated: frozenset[str] = frozenset()
-    # `form_of` the last labels and weights, by compiled function and their number.
-    _forms: Mapping[tuple[str, int], list[str]] = types.MappingProxyType({})
 
     @property
     def task(self) -> str | None:
@@ -128,10 +118,7 @@ class QAModel(PortableModel):
 
     def split(self, name: str) -> SplitModel | None:
         """Returns a copy that is split after what depends on one input only, or `None`."""
-        try:
-            return split_model(self, name)
-        except NotImplementedError:
-            return None
+        return split_model(self, name)
 
     def fit(
         self,
@@ -172,56 +159,46 @@ class QAModel(PortableModel):
             validation_freq = to_integer("validation_freq", validation_freq)
         may_end = epochs - initial_epoch == 1 and steps_per_epoch is None
         with self._guard("train_function", may_end) as hooks:
-            x, y, sample_weight = self._feed(
+            data = self._feed(
                 "train_function", hooks, x, y, sample_weight, steps_per_epoch, shuffle
             )
             splits = not (is_number(validation_split) and validation_split == 0)
-            if splits and validation_data is None:
-                (x, y, sample_weight), validation_data = split_off(
-                    (x, y, sample_weight), validation_split
-                )
-                self._follow_form("test_function", form_of((y, sample_weight)))
-            elif validation_data is not None:
+            if validation_data is not None:
                 parts = (validation_data,) if is_source(validation_data) else validation_data
                 val_x, val_y, val_weight = unpack(parts, "`validation_data`")
-                checked = self._feed(
+                validation_data = self._feed(
                     "test_function", hooks, val_x, val_y, val_weight, validation_steps
                 )
-                validation_data = checked[0] if is_source(checked[0]) else checked
-            if validation_steps is None and isinstance(validation_data, tuple):
+            elif splits:
+                data, validation_data = split_off(data, validation_split)
+                self._follow_form("test_function", form_of(validation_data[1:]))
+            if validation_data is not None and validation_steps is None:
                 rows = validation_batch_size or batch_size or 32
-                val_x, val_y, val_weight = keras.utils.unpack_x_y_sample_weight(validation_data)
-                batches = self._batches(val_x, val_y, val_weight, rows)[0]
-                if isinstance(batches, SortedBatches):
-                    validation_data = _as_dataset(batches)
+                validation_data = self._batched(validation_data, rows)
+            batches = None
             if shuffle:
-                x, y, sample_weight = self._batches(
-                    x,
-                    y,
-                    sample_weight,
-                    batch_size or 32,
-                    int(np.random.randint(2**31)),
-                    steps_per_epoch,
-                )
-                if isinstance(x, SortedBatches):
-                    hooks.append(SetEpoch(x))
-                    steps_per_epoch = None
-            for callback in _flat_callbacks(callbacks):
+                seed = int(np.random.randint(2**31))
+                batches = self._batches(data, batch_size or 32, seed, steps_per_epoch)
+            for callback in flat_callbacks(callbacks):
                 if isinstance(callback, HardExampleSampling):
-                    callback.attach(self, x)
+                    callback.attach(self, data[0] if batches is None else batches)
+            if batches is not None:
+                hooks.append(batches.epoch_callback())
+                steps_per_epoch = None
+                data = execution.as_dataset(batches, in_memory=True), None, None
             if class_weight is not None:
                 class_weight = to_class_weights(class_weight, model_outputs(self))
             return super().fit(
-                _as_dataset(x),
-                y,
+                data[0],
+                data[1],
                 batch_size=batch_size,
                 epochs=epochs,
                 verbose=verbose,
-                callbacks=_with_hooks(callbacks, hooks),
+                callbacks=with_hooks(callbacks, hooks),
                 validation_data=validation_data,
-                shuffle=shuffle and not is_source(x),
+                shuffle=shuffle and not is_source(data[0]),
                 class_weight=class_weight,
-                sample_weight=sample_weight,
+                sample_weight=data[2],
                 initial_epoch=initial_epoch,
                 steps_per_epoch=steps_per_epoch,
                 validation_steps=validation_steps,
@@ -247,12 +224,13 @@ class QAModel(PortableModel):
         with self._guard("test_function", may_end=steps is None) as hooks:
             # `fit` calls this with private arguments, for validation data that is already checked.
             if not kwargs:
-                x, y, sample_weight = self._feed("test_function", hooks, x, y, sample_weight, steps)
+                data = self._feed("test_function", hooks, x, y, sample_weight, steps)
                 if steps is None:
-                    x, y, sample_weight = self._batches(x, y, sample_weight, batch_size or 32)
-                callbacks = _with_hooks(callbacks, hooks)
+                    data = self._batched(data, batch_size or 32)
+                x, y, sample_weight = data
+                callbacks = with_hooks(callbacks, hooks)
             return super().evaluate(
-                _as_dataset(x),
+                x,
                 y,
                 batch_size=batch_size,
                 verbose=verbose,
@@ -290,7 +268,7 @@ class QAModel(PortableModel):
                 batch_size=batch_size,
                 verbose=verbose,
                 steps=steps,
-                callbacks=_with_hooks(callbacks, hooks),
+                callbacks=with_hooks(callbacks, hooks),
             )
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
@@ -308,8 +286,7 @@ class QAModel(PortableModel):
     ) -> Scores:
         """Trains on one batch, as `keras.Model.train_on_batch` does, on a checked feed."""
         with self._guard("train_function"):
-            x, y, sample_weight = self._checked(x, y, sample_weight)
-            self._follow_form("train_function", form_of((y, sample_weight)))
+            x, y, sample_weight = self._arrays("train_function", x, y, sample_weight)
             if class_weight is not None:
                 class_weight = to_class_weights(class_weight, model_outputs(self))
             return super().train_on_batch(
@@ -329,8 +306,7 @@ class QAModel(PortableModel):
     ) -> Scores:
         """Evaluates one batch, as `keras.Model.test_on_batch` does, on a checked feed."""
         with self._guard("test_function"):
-            x, y, sample_weight = self._checked(x, y, sample_weight)
-            self._follow_form("test_function", form_of((y, sample_weight)))
+            x, y, sample_weight = self._arrays("test_function", x, y, sample_weight)
             return super().test_on_batch(x, y, sample_weight=sample_weight, return_dict=return_dict)
 
     def predict_on_batch(self, x: Feed) -> Any:
@@ -339,11 +315,6 @@ class QAModel(PortableModel):
         with self._remade_if_changed("predict_function"):
             return keras.tree.pack_sequence_as(self.output, self._predictor()(inputs))
 
-    def _predictor(self) -> execution.BatchPredictor:
-        if self._predict_batch is None:
-            self._predict_batch = execution.BatchPredictor(self)
-        return self._predict_batch
-
     def num_positions(self, inputs: list[np.ndarray]) -> int | None:
         """Returns the width of outputs that depends on these inputs, or `None`."""
         is_wide = classifies_positions(self) or any(
@@ -351,66 +322,8 @@ class QAModel(PortableModel):
         )
         return inputs[text_position(self)].shape[1] if is_wide else None
 
-    @contextlib.contextmanager
-    def _remade_if_changed(self, function: str) -> Iterator[LayerState]:
-        """Recreates a compiled function if a layer has changed since it was created.
-
-        Keras uses a compiled function until `compile` is called, even if layers have changed.
-        """
-        state = self._layer_state
-        is_new = state is None or not state.is_current()
-        if state is None or is_new:
-            self._outdated = frozenset() if state is None else frozenset(_FUNCTIONS)
-            self._layer_state = state = LayerState(self)
-            self._predict_batch = None
-        if function in self._outdated:
-            self._outdated = self._outdated - {function}
-            setattr(self, function, None)
-        try:
-            yield state
-        finally:
-            if is_new:
-                state.settle()
-
-    @contextlib.contextmanager
-    def _guard(self, function: str, may_end: bool = False) -> Iterator[list[Any]]:
-        """Keeps the weights after an exception, and raises the original error of a data source.
-
-        `function` is the name of Keras' compiled function. For `train_function` the state of the
-        optimizer is kept too. With `may_end` a generator may end early without a warning. Gives
-        the callbacks that this needs.
-        """
-        hooks: list[Any] = []
-        before = self._forms
-        with warnings.catch_warnings():
-            if may_end:
-                warnings.filterwarnings("ignore", message="Your input ran out of data")
-            try:
-                kept = execution.keep_weights(self, trains=function == "train_function")
-                with self._remade_if_changed(function), kept as callbacks:
-                    hooks += callbacks
-                    yield hooks
-            except BaseException:
-                sources = [hook.source for hook in hooks if isinstance(hook, RaiseErrors)]
-                if self._forms is not before and not any(source.error for source in sources):
-                    # TensorFlow fails at every call of a function whose trace has failed.
-                    self._forms = {}
-                raise
-            finally:
-                for hook in hooks:
-                    if isinstance(hook, RaiseErrors):
-                        hook.check()
-
-    def _follow_form(self, function: str, form: Any) -> None:
-        """Recreates a compiled function for labels or weights of other ranks.
-
-        TensorFlow would trace it again for an unknown rank, which Keras does not support.
-        """
-        leaves = [leaf for leaf in keras.tree.flatten(form) if leaf is not None]
-        key = function, len(leaves)
-        if self._forms.get(key) != leaves:
-            setattr(self, function, None)
-        self._forms = {**self._forms, key: leaves}
+    def check_labels(self, inputs: list[np.ndarray], labels: Any) -> None:
+        """Raises a `ValueError` for checked labels that do not suit these inputs."""
 
     def _feed(
         self,
@@ -423,11 +336,8 @@ class QAModel(PortableModel):
         shuffle: bool = False,
     ) -> Batch:
         """Checks arrays at once, and a data source batch by batch."""
-        labelled = function != "predict_function"
         if not is_source(x):
-            checked = self._checked(x, y, sample_weight, labelled)
-            self._follow_form(function, form_of(checked[1:]))
-            return checked
+            return self._arrays(function, x, y, sample_weight)
         for argument, value in (("y", y), ("sample_weight", sample_weight)):
             if value is not None:
                 raise ValueError(
@@ -436,7 +346,7 @@ class QAModel(PortableModel):
                 )
 
         def check(batch: Any) -> Batch:
-            return self._checked(*unpacked(batch, len(self.inputs)), labelled)
+            return self._checked(function, *unpacked(batch, len(self.inputs)))
 
         source = CheckedSource(x, check, steps, shuffle)
         hooks.append(RaiseErrors(source))
@@ -444,14 +354,21 @@ class QAModel(PortableModel):
             self._follow_form(function, source.form)
         return source.data, None, None
 
-    def _checked(self, x: Any, y: Any, sample_weight: Any, labelled: bool = True) -> Batch:
+    def _arrays(self, function: str, x: Any, y: Any, sample_weight: Any) -> Batch:
+        """Checks arrays, and recreates a compiled function for labels of other ranks."""
+        checked = self._checked(function, x, y, sample_weight)
+        self._follow_form(function, form_of(checked[1:]))
+        return checked
+
+    def _checked(self, function: str, x: Any, y: Any, sample_weight: Any) -> Batch:
         inputs = list(to_arrays(x, self).values())
         packed = keras.tree.pack_sequence_as(self.input, inputs)
-        if not labelled:
+        if function == "predict_function":
             return packed, None, None
         batch_size = len(inputs[0])
         if y is not None:
             y = to_labels(y, self, batch_size, self.num_positions(inputs))
+            self.check_labels(inputs, y)
         elif self.loss is not None:
             raise ValueError(
                 "`y` is missing: training and evaluation need a label for each example."
@@ -461,21 +378,21 @@ class QAModel(PortableModel):
         return packed, y, sample_weight
 
     def _batches(
-        self,
-        x: Any,
-        y: Any,
-        sample_weight: Any,
-        size: int,
-        seed: int | None = None,
-        steps: int | None = None,
-    ) -> Batch:
-        """Returns a checked feed as batches, and a data source unchanged."""
-        others = [part for part in (y, sample_weight) if part is not None]
+        self, data: Batch, size: int, seed: int | None = None, steps: int | None = None
+    ) -> SortedBatches | None:
+        """Returns batches of a checked feed, or `None` for a data source."""
+        others = tuple(part for part in data[1:] if part is not None)
         # The labels of an output without a loss are `None`, which batches cannot hold.
-        if is_source(x) or any(part is None for part in keras.tree.flatten(others)):
-            return x, y, sample_weight
-        inputs = keras.tree.flatten(x)
-        return SortedBatches(inputs, tuple(others), self, size, seed, steps), None, None
+        if is_source(data[0]) or any(part is None for part in keras.tree.flatten(others)):
+            return None
+        return SortedBatches(keras.tree.flatten(data[0]), others, self, size, seed, steps)
+
+    def _batched(self, data: Batch, size: int) -> Batch:
+        """Returns a checked feed in batches, and a data source unchanged."""
+        batches = self._batches(data, size)
+        return (
+            data if batches is None else (execution.as_dataset(batches, in_memory=True), None, None)
+        )
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
@@ -493,31 +410,3 @@ class QAModel(PortableModel):
         model = super().from_config(config, custom_objects=custom_objects)
         model.preprocessor = preprocessor
         return model
-
-
-def _as_dataset(x: Any) -> Any:
-    return execution.as_dataset(x, in_memory=True) if isinstance(x, SortedBatches) else x
-
-
-def _flat_callbacks(callbacks: Callbacks) -> list[keras.callbacks.Callback]:
-    """Returns callbacks as a list. Raises a `TypeError` if something else is among them."""
-    try:
-        own = keras.tree.flatten(getattr(callbacks, "callbacks", callbacks))
-    except RecursionError:
-        own = [...]
-    for callback in [] if callbacks is None else own:
-        if not isinstance(callback, keras.callbacks.Callback):
-            raise TypeError(must_be("callbacks", "a list of `keras.callbacks.Callback`", callbacks))
-    return [] if callbacks is None else own
-
-
-def _with_hooks(callbacks: Callbacks, hooks: list[Any]) -> Any:
-    """Adds the hooks of `_guard` and others to a user's callbacks."""
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        # Do not change the user's list.
-        hooked = copy.copy(callbacks)
-        hooked.callbacks = _with_hooks(callbacks.callbacks, hooks)
-        return hooked
-    # The error of a source must be raised before callbacks save the model.
-    first = [hook for hook in hooks if isinstance(hook, RaiseErrors)]
-    return [*first, *_flat_callbacks(callbacks), *(hook for hook in hooks if hook not in first)]

@@ -135,7 +135,7 @@ def as_dataset(batches: Any, in_memory: bool = False) -> Any:
     its traceback and raise another error. The caller must keep the exception and raise it.
     """
     if in_memory:
-        return _mapped(batches)
+        return _read_in_graph(batches)
     if isinstance(batches, keras.utils.PyDataset):
         first, length = batches[0], batches.num_batches
 
@@ -143,7 +143,7 @@ def as_dataset(batches: Any, in_memory: bool = False) -> Any:
             with contextlib.suppress(Exception):
                 batches.on_epoch_begin()
                 for position in range(length) if length is not None else itertools.count():
-                    yield batches[position]
+                    yield _arrays(batches[position])
                 batches.on_epoch_end()
 
     else:
@@ -152,18 +152,30 @@ def as_dataset(batches: Any, in_memory: bool = False) -> Any:
 
         def iterate() -> Iterator[Any]:
             with contextlib.suppress(Exception):
-                yield from rest
+                yield from map(_arrays, rest)
 
-    signature = keras.tree.map_structure(
-        lambda array: tf.TensorSpec((None,) * array.ndim, array.dtype), first
+    signature = tuple(
+        tf.TensorSpec((None,) * array.ndim, array.dtype) for array in _arrays(first)
     )
     dataset = tf.data.Dataset.from_generator(iterate, output_signature=signature)
     if length is not None:
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(length))
-    return _prefetched(dataset)
+    return _prefetched(dataset.map(lambda *tensors: _packed(first, tensors)))
 
 
-def _mapped(batches: keras.utils.PyDataset) -> tf.data.Dataset:
+def _arrays(batch: Any) -> tuple[np.ndarray, ...]:
+    """The arrays of a batch. The labels of an output without a loss are `None`."""
+    return tuple(array for array in keras.tree.flatten(batch) if array is not None)
+
+
+def _packed(batch: Any, tensors: Sequence[tf.Tensor]) -> Any:
+    """Puts tensors in the place of the arrays of a batch."""
+    left = iter(tensors)
+    parts = [None if part is None else next(left) for part in keras.tree.flatten(batch)]
+    return keras.tree.pack_sequence_as(batch, parts)
+
+
+def _read_in_graph(batches: keras.utils.PyDataset) -> tf.data.Dataset:
     first = batches[0]
     arrays = keras.tree.flatten(first)
     # Inputs may have any width, and so may labels of positions. Metrics need the other sizes.

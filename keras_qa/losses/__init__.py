@@ -16,4 +16,4 @@ __all__ = [
     "WarmupLinearDecay",
 ]
 
-_backend.register("objectives")
+_backend.register("losses")

@@ -12,7 +12,6 @@ import numpy.typing as npt
 from keras_qa.engine.compiling import Optimizer
 from keras_qa.engine.labels import ONE_HOT, SPARSE, model_outputs
 from keras_qa.engine.qa_model import QAModel
-from keras_qa.engine.sources import Batch
 from keras_qa.layers import (
     AlignedQuestionEmbedding,
     BidirectionalAttentionFlow,
@@ -41,17 +40,16 @@ class MultipleChoice(QAModel):
     def num_positions(self, inputs: list[np.ndarray]) -> int | None:
         return inputs[-1].shape[1]
 
-    def _checked(self, x: Any, y: Any, sample_weight: Any, labelled: bool = True) -> Batch:
-        packed, labels, weights = super()._checked(x, y, sample_weight, labelled)
-        if labels is not None and model_outputs(self)[0].loss in (SPARSE, ONE_HOT):
-            numbers = labels if labels.ndim == 1 else labels.argmax(axis=-1)
-            exists = keras.tree.flatten(packed)[-1].any(axis=-1)
-            for place in np.flatnonzero(~exists[np.arange(len(exists)), numbers])[:1]:
-                raise ValueError(
-                    f"The label at position {place} is {numbers[place]}, but that example has "
-                    f"{exists[place].sum()} choices. The others are padding: rows of zeros."
-                )
-        return packed, labels, weights
+    def check_labels(self, inputs: list[np.ndarray], labels: Any) -> None:
+        if model_outputs(self)[0].loss not in (SPARSE, ONE_HOT):
+            return
+        numbers = labels if labels.ndim == 1 else labels.argmax(axis=-1)
+        exists = inputs[-1].any(axis=-1)
+        for row in np.flatnonzero(~exists[np.arange(len(exists)), numbers])[:1]:
+            raise ValueError(
+                f"The label at position {row} is {numbers[row]}, but that example has "
+                f"{exists[row].sum()} choices. The others are padding: rows of zeros."
+            )
 
 
 def multiple_choice(

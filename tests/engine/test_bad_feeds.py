@@ -182,7 +182,10 @@ BAD_WEIGHTS = {
     "too few": ([1.0], "`sample_weight` has shape (1,)"),
     "wide": (np.ones((2, 3)), "`sample_weight` has shape (2, 3)"),
     "strings": (["a", "b"], "expected 2 numbers"),
-    "other name": ({"answers": [1, 1]}, "`sample_weight` is given for `answers`."),
+    "other name": (
+        {"answer": [1, 1], "answers": [1, 1]},
+        "`sample_weight` is given for `answers`. Expected outputs: `answer`. Received: `answer`, ",
+    ),
     "no name": ({}, "`sample_weight` is missing for `answer`. Expected outputs: `answer`."),
     "deep": (DEEP, f"`sample_weight`: {TOO_DEEP}"),
 }
@@ -242,7 +245,7 @@ POSITIVE, NON_NEGATIVE = "must be a positive integer. Received: ", "must be a no
         (
             ("fit",),
             "validation_data",
-            (5, (), [TEXT] * 4, DEEP * 4),
+            (5, (), [TEXT] * 4, DEEP * 4, bytearray(b"ab"), {1, 2}),
             "must be `(x, y)` or `(x, y, sample_weight)`. Received: ",
         ),
         (("fit",), "validation_split", ("a", 1, TEXT), "must be between 0 and 1, and needs arrays"),

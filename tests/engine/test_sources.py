@@ -9,6 +9,8 @@ import pytest
 from data_sources import LABELS, SIZE, STEPS, Batches, Loader, good_batches
 from small_models import batch, same_weights
 
+import keras_qa
+
 BACKEND = keras.config.backend()
 
 
@@ -110,6 +112,23 @@ def test_batches_may_be_dicts_and_lists(model) -> None:
     for feed in ([text, question], {"text": text, "question": question}, ((text, question),)):
         result = model.predict((item for item in [feed]), verbose=0)
         np.testing.assert_allclose(result, model.predict([text, question], verbose=0), atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["generator", "PyDataset"])
+def test_outputs_without_a_loss_have_no_labels_in_a_source(kind: str) -> None:
+    inputs = keras.Input((3,), name="text")
+    first = keras.layers.Dense(1, name="first")(inputs)
+    outputs = {"first": first, "second": keras.layers.Dense(1, name="second")(first)}
+    model = keras_qa.models.QAModel([inputs], outputs)
+    model.compile("sgd", {"second": "mse"})
+    feed, labels = np.ones((2, 3), "float32"), np.array([[1.0], [3.0]], "float32")
+    batches = [(feed, {"second": labels})] * 2
+    predicted = model.predict(feed, verbose=0)["second"]
+    loss = model.evaluate(SOURCES[kind](batches), verbose=0)
+    assert np.ravel(loss)[0] == pytest.approx(np.mean((predicted - labels) ** 2), rel=1e-4)
+    before = model.get_weights()
+    model.fit(SOURCES[kind](batches), verbose=0)
+    assert not same_weights(model, before)
 
 
 def ids_too_high(feed, labels):

@@ -11,10 +11,11 @@ from types import CodeType, FrameType
 import keras
 import numpy as np
 import pytest
-from small_examples import EXAMPLES
+from small_examples import EXAMPLES, SPANS
 
 import keras_qa
 from keras_qa import QuestionAnswerer
+from keras_qa.cli import main
 
 PACKAGE = pathlib.Path(keras_qa.__file__).parent
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
@@ -83,3 +84,45 @@ def test_answering_a_question_enters_few_files(reader, classifier) -> None:
     assert "answering/answerer.py" in files
     # On JAX one more file compiles the model.
     assert len(set(files) - {"engine/programs.py"}) <= (15 if reader else 14), files
+
+
+def fit_model() -> Callable[[], object]:
+    model = keras_qa.models.answer_classifier(20, 20, 5, 4, 3)
+    text, labels = np.ones((8, 5), int), np.zeros(8, int)
+    return lambda: model.fit([text, text], labels, verbose=0)
+
+
+def fit_answerer(model: str, examples: list, **options: int) -> Callable[[], object]:
+    return lambda: QuestionAnswerer(model, model_options=options).fit(examples, verbose=0)
+
+
+def ask_folder(folder: pathlib.Path) -> Callable[[], object]:
+    (folder / "rooms.txt").write_text("Mary went to the office.")
+    reader = f"--reader={GOLDEN / 'reader.keras'}"
+    return lambda: main(["ask", str(folder), "Where is Mary?", reader, "--no-answer=no"])
+
+
+# The number of files that a call enters, with layers and kernels. Lower it when you can.
+WALKS = {
+    "fit of a model": (lambda _: fit_model(), 21),
+    "fit of words": (lambda _: fit_answerer("answer_classifier", EXAMPLES, text_units=4), 50),
+    "fit of spans": (lambda _: fit_answerer("span_reader", SPANS, units=4), 60),
+    "load of a .keras file": (lambda _: lambda: keras_qa.load(GOLDEN / "reader.keras"), 40),
+    "load of a preset": (lambda _: lambda: keras_qa.load("babi"), 40),
+    "load of an exported folder": (
+        lambda _: lambda: keras_qa.load(GOLDEN / "exported" / "reader"),
+        20,
+    ),
+    "ask of a folder": (ask_folder, 75),
+}
+
+
+@pytest.mark.parametrize("walk", WALKS)
+def test_walks_enter_few_files(walk: str, tmp_path: pathlib.Path) -> None:
+    prepare, most = WALKS[walk]
+    call = prepare(tmp_path)
+    # The first call imports modules.
+    call()
+    files = files_entered(call)
+    print(len(files), files)
+    assert 0 < len(files) <= most, files

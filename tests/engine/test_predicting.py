@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from small_checkpoints import FOLDER
 
 import keras_qa
-from keras_qa.engine.batching import PredictionBatches, fitted, grid_width
+from keras_qa.engine.batching import grid_width
+from keras_qa.engine.predicting import PredictionBatches, fitted
 from keras_qa.layers.pretrained import MeanPooling
 from keras_qa.models import span_reader
 
