@@ -154,9 +154,7 @@ def as_dataset(batches: Any, in_memory: bool = False) -> Any:
             with contextlib.suppress(Exception):
                 yield from map(_arrays, rest)
 
-    signature = tuple(
-        tf.TensorSpec((None,) * array.ndim, array.dtype) for array in _arrays(first)
-    )
+    signature = tuple(tf.TensorSpec((None,) * array.ndim, array.dtype) for array in _arrays(first))
     dataset = tf.data.Dataset.from_generator(iterate, output_signature=signature)
     if length is not None:
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(length))

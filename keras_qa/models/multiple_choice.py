@@ -44,7 +44,7 @@ class MultipleChoice(QAModel):
         if model_outputs(self)[0].loss not in (SPARSE, ONE_HOT):
             return
         numbers = labels if labels.ndim == 1 else labels.argmax(axis=-1)
-        exists = inputs[-1].any(axis=-1)
+        exists = np.asarray(inputs[-1].any(axis=-1))
         for row in np.flatnonzero(~exists[np.arange(len(exists)), numbers])[:1]:
             raise ValueError(
                 f"The label at position {row} is {numbers[row]}, but that example has "
