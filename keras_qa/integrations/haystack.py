@@ -141,18 +141,16 @@ class KerasReader(_Component):
     def warm_up(self) -> None:
         """Loads the reader, unless it is loaded already. `run` calls it.
 
-        Raises:
-            FileNotFoundError: If the file does not exist.
-            ValueError: If the file cannot be loaded, or is not a trained reader.
+        It raises a `ValueError` if the file is not a trained reader.
         """
         if self._loaded is not None:
             return
         answerer = load(self.model)
         own = getattr(getattr(answerer, "model_", None), "preprocessor", None)
         if own is None or not own.compares_passages:
-            found = f"a model that {own.description}" if own else "an encoder without a head"
+            content = f"a model that {own.description}" if own else "an encoder without a head"
             raise ValueError(
-                f"`model` must be a trained reader of spans. `{self.model}` holds {found}."
+                f"`model` must be a trained reader of spans. `{self.model}` holds {content}."
             )
         self._loaded = answerer
 
@@ -174,13 +172,8 @@ class KerasReader(_Component):
         """Extracts the answers to a query from documents.
 
         Documents without text are skipped, and duplicates are read once. The scores of the
-        documents are not used.
-
-        The other arguments are those of the constructor. `None` keeps the value given there.
-
-        Args:
-            query: The query.
-            documents: The documents.
+        documents are not used. The other arguments are those of the constructor; `None` keeps the
+        value given there.
 
         Returns:
             `answers`, a list of Haystack's `ExtractedAnswer`, best first; empty if there are no
@@ -206,8 +199,8 @@ class KerasReader(_Component):
         }
         settings, read = self._start(query, documents, given)
         self.warm_up()
-        found = self._read(query, read, settings) if read else [Answer("", 1.0)]
-        answers = _extracted(query, found, read, settings) if documents else []
+        spans = self._read(query, read, settings) if read else [Answer("", 1.0)]
+        answers = _extracted(query, spans, read, settings) if documents else []
         return {"answers": answers}
 
     def _read(
@@ -226,10 +219,10 @@ class KerasReader(_Component):
         each = settings["answers_per_seq"] or _SPANS
         count = each * max(len(documents), settings["top_k"])
         size = settings["max_batch_size"] or _BATCH_SIZE
-        [found] = preprocessor.answer_from_passages(
+        [spans] = preprocessor.answer_from_passages(
             model, [example], [[0.0] * len(documents)], count, size
         )
-        return found
+        return spans
 
 
 @component
@@ -269,9 +262,7 @@ class KerasRanker(_Component):
     def warm_up(self) -> None:
         """Loads the ranker, unless it is loaded already. `run` calls it.
 
-        Raises:
-            FileNotFoundError: If the file does not exist.
-            ValueError: If the file cannot be loaded, or is not a ranker.
+        It raises a `ValueError` if the file is not a ranker.
         """
         if self._loaded is None:
             self._loaded = Reranker(self.model)
@@ -288,11 +279,7 @@ class KerasRanker(_Component):
         """Sorts documents by their scores for a query.
 
         Documents without text are skipped, and duplicates are read once. The other arguments are
-        those of the constructor. `None` keeps the value given there.
-
-        Args:
-            query: The query.
-            documents: The documents.
+        those of the constructor; `None` keeps the value given there.
 
         Returns:
             `documents`, best first: copies of the given ones with new scores.
@@ -309,9 +296,9 @@ class KerasRanker(_Component):
         least = settings["score_threshold"]
         return {
             "documents": [
-                dataclasses.replace(read[place], score=float(scores[place]))
-                for place in np.argsort(-logits, kind="stable")[: settings["top_k"]]
-                if least is None or scores[place] >= least
+                dataclasses.replace(read[number], score=float(scores[number]))
+                for number in np.argsort(-logits, kind="stable")[: settings["top_k"]]
+                if least is None or scores[number] >= least
             ]
         }
 
@@ -337,15 +324,15 @@ def _with_text(documents: Sequence[Document]) -> list[Document]:
             "`documents` must be a list of Haystack's `Document` objects. Received: "
             f"{documents!r:.80}."
         )
-    found: dict[tuple[str, str], Document] = {}
+    unique: dict[tuple[str, str], Document] = {}
     for document in documents:
         if document.content is None:
             _logger.warning(
                 "The document with the id {id} has no content, and is skipped.", id=document.id
             )
         elif document.content.strip():
-            found.setdefault((document.id, document.content), document)
-    return list(found.values())
+            unique.setdefault((document.id, document.content), document)
+    return list(unique.values())
 
 
 def _content(document: Document) -> str:
@@ -354,17 +341,17 @@ def _content(document: Document) -> str:
 
 def _extracted(
     query: str,
-    found: Sequence[Answer],
+    spans: Sequence[Answer],
     documents: Sequence[Document],
     settings: Mapping[str, Any],
 ) -> list[ExtractedAnswer]:
     """Converts spans to Haystack's answers, best first."""
     locate = locator(map(_content, documents))
-    none = [answer for answer in found if not answer.text]
+    none = [answer for answer in spans if not answer.text]
     # Position of the document, start and end in its content, for each answer.
     kept: list[tuple[int, int, int]] = []
     answers: list[ExtractedAnswer] = []
-    for answer in found:
+    for answer in spans:
         if len(answers) == settings["top_k"]:
             break
         if answer.start is None or answer.end is None:
@@ -374,18 +361,18 @@ def _extracted(
                 answers.append(extracted)
             continue
         number, start = locate(answer.start)
-        place = (number, start, start + answer.end - answer.start)
-        if any(_overlap(place, other, settings["overlap_threshold"]) for other in kept):
+        span = (number, start, start + answer.end - answer.start)
+        if any(_overlap(span, other, settings["overlap_threshold"]) for other in kept):
             continue
-        kept.append(place)
+        kept.append(span)
         answers.append(
             ExtractedAnswer(
                 query=query,
                 score=answer.score,
                 data=answer.text,
                 document=documents[number],
-                document_offset=ExtractedAnswer.Span(*place[1:]),
-                meta=_page(documents[number], place[1]),
+                document_offset=ExtractedAnswer.Span(*span[1:]),
+                meta=_page(documents[number], start),
             )
         )
     if settings["no_answer"]:
@@ -397,13 +384,13 @@ def _extracted(
 
 
 def _overlap(
-    place: tuple[int, int, int], other: tuple[int, int, int], threshold: float | None
+    span: tuple[int, int, int], other: tuple[int, int, int], threshold: float | None
 ) -> bool:
     """Whether two answers overlap by more than the threshold."""
-    if threshold is None or place[0] != other[0]:
+    if threshold is None or span[0] != other[0]:
         return False
-    common = min(place[2], other[2]) - max(place[1], other[1])
-    return common > threshold * min(place[2] - place[1], other[2] - other[1])
+    common = min(span[2], other[2]) - max(span[1], other[1])
+    return common > threshold * min(span[2] - span[1], other[2] - other[1])
 
 
 def _page(document: Document, start: int) -> dict[str, Any]:

@@ -41,9 +41,9 @@ def calibration_diagram(bins: Sequence[Bin]) -> str:
 def _square() -> list[str]:
     parts = []
     for tick in TICKS:
-        place = SIDE * (1 - tick)
-        parts.append(f'<line class="grid" x1="0" y1="{place:.1f}" x2="{SIDE}" y2="{place:.1f}"/>')
-        parts.append(_text(f"{tick:g}", -8, place + 4, anchor="end"))
+        y = SIDE * (1 - tick)
+        parts.append(f'<line class="grid" x1="0" y1="{y:.1f}" x2="{SIDE}" y2="{y:.1f}"/>')
+        parts.append(_text(f"{tick:g}", -8, y + 4, anchor="end"))
     parts.append(f'<rect class="axis" width="{SIDE}" height="{SIDE}"/>')
     return parts
 

@@ -18,10 +18,8 @@ MAX_SOURCES = 5
 def errors_section(errors: Sequence[JudgedAnswer], wrong: int, marked: bool) -> str:
     """Returns the HTML of an explanation and of each error.
 
-    Args:
-        errors: At least one error.
-        wrong: Number of all wrong answers.
-        marked: Whether answers are spans: both the given and the right ones are marked.
+    `wrong` is the number of all wrong answers. If answers are spans, `marked` is true, and both the
+    given and the right ones are marked.
     """
     return "\n".join(
         [
@@ -73,12 +71,14 @@ def _sources(answer: Answer) -> str:
     """The locations of an answer in documents, if any."""
     if not answer.sources:
         return ""
-    places = dict.fromkeys(
-        f"{one.document}, page {one.page}" if one.page is not None else f"{one.document}:{one.line}"
-        for one in answer.sources
+    names = dict.fromkeys(
+        f"{part.document}:{part.line}"
+        if part.page is None
+        else f"{part.document}, page {part.page}"
+        for part in answer.sources
     )
-    shown = ", ".join(_bdi(place) for place in [*places][:MAX_SOURCES])
-    more = f" and {len(places) - MAX_SOURCES:,} more" if len(places) > MAX_SOURCES else ""
+    shown = ", ".join(map(_bdi, [*names][:MAX_SOURCES]))
+    more = f" and {len(names) - MAX_SOURCES:,} more" if len(names) > MAX_SOURCES else ""
     return f'<dt>From</dt><dd class="from">{shown}{more}</dd>'
 
 
@@ -112,10 +112,10 @@ def _story(item: JudgedAnswer, marked: bool) -> str:
     return "".join(pieces)
 
 
-def _supported(piece: str, place: int, item: JudgedAnswer) -> str:
+def _supported(piece: str, offset: int, item: JudgedAnswer) -> str:
     """A piece of a text, coloured by the support weight of its sentence, if it has one."""
     for part in item.answer.support:
-        if part.start <= place < part.end:
+        if part.start <= offset < part.end:
             fact = " fact" if part.position in item.example.supporting_facts else ""
             return (
                 f'<span class="support{fact}" style="--weight: {part.weight:.3f}" '
@@ -136,5 +136,5 @@ def _shown(text: str, spans: list[tuple[int, int]]) -> list[tuple[int, int]]:
     return around or [(0, MAX_TEXT)]
 
 
-def _inside(place: int, spans: list[tuple[int, int]]) -> bool:
-    return any(start <= place < end for start, end in spans)
+def _inside(offset: int, spans: list[tuple[int, int]]) -> bool:
+    return any(start <= offset < end for start, end in spans)

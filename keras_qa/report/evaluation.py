@@ -84,10 +84,10 @@ def evaluate(
     if not data or not has_spans(data):
         data = answered_examples(data)
     if index is None:
-        given = [*(["passages"] if passages is not None else []), *options]
-        if given:
+        names = [*(["passages"] if passages is not None else []), *options]
+        if names:
             raise ValueError(
-                f"`{given[0]}` is an option of answers from an index. Pass the `index`, or omit "
+                f"`{names[0]}` is an option of answers from an index. Pass the `index`, or omit "
                 "the option."
             )
         answers, details = answerer.answer_in_detail(data, batch_size, verbose)
@@ -101,10 +101,12 @@ def evaluate(
     answers = answerer.ask(
         index, questions, passages=passages, batch_size=batch_size, verbose=verbose, **options
     )
-    found = index.search(questions, max(RECALL_AT))
-    golds = [gold.answers_in(item, places) for item, places in zip(data, texts, strict=True)]
-    ranks = [gold.rank(hits, places) for hits, places in zip(found, golds, strict=True) if places]
-    shown = [_in_text(answer, places) for answer, places in zip(answers, texts, strict=True)]
+    retrieved = index.search(questions, max(RECALL_AT))
+    golds = [gold.answers_in(item, spans) for item, spans in zip(data, texts, strict=True)]
+    ranks = [
+        gold.rank(results, spans) for results, spans in zip(retrieved, golds, strict=True) if spans
+    ]
+    shown = [_in_text(answer, spans) for answer, spans in zip(answers, texts, strict=True)]
     return dataclasses.replace(
         judge(data, shown, errors, version),
         located=len(ranks),
@@ -169,7 +171,7 @@ def judge(
     wrong = [item for item in judged if not item.exact_match]
     wrong.sort(key=lambda item: -item.answer.score * (1.0 - item.f1))
     bins, error = _calibration(judged)
-    found = Report(
+    report = Report(
         questions=len(judged),
         exact_match=100.0 * sum(item.exact_match for item in judged) / len(judged),
         f1=100.0 * sum(item.f1 for item in judged) / len(judged),
@@ -181,10 +183,10 @@ def judge(
         calibration_error=error,
     )
     if version is None and not has_spans(examples):
-        return found
+        return report
     version = version or ("1.1" if all(item.answers for item in examples) else "2.0")
     return dataclasses.replace(
-        found,
+        report,
         by_question_word=findings.by_question_word(judged),
         by_length=findings.by_length(judged),
         version=version,
@@ -212,10 +214,10 @@ def _official(
 def _calibration(judged: list[JudgedAnswer]) -> tuple[list[Bin], float]:
     scores = np.array([item.answer.score for item in judged])
     right = np.array([item.exact_match for item in judged])
-    place = np.clip(np.ceil(scores * BINS).astype("int64") - 1, 0, BINS - 1)
+    numbers = np.clip(np.ceil(scores * BINS).astype("int64") - 1, 0, BINS - 1)
     bins = []
     for number in range(BINS):
-        inside = place == number
+        inside = numbers == number
         if inside.any():
             ends = number / BINS, (number + 1) / BINS
             means = float(scores[inside].mean()), float(right[inside].mean())
@@ -224,12 +226,12 @@ def _calibration(judged: list[JudgedAnswer]) -> tuple[list[Bin], float]:
 
 
 def _points(examples: Sequence[Example], answers: Sequence[Answer]) -> list[Point]:
-    given = [(one, item) for one, item in zip(answers, examples, strict=True) if one.text]
-    found = risk_coverage(
-        [answer.score for answer, _ in given],
-        [metrics.exact_match(answer.text, item.answers or ("",)) for answer, item in given],
+    pairs = [(answer, item) for answer, item in zip(answers, examples, strict=True) if answer.text]
+    curve = risk_coverage(
+        [answer.score for answer, _ in pairs],
+        [metrics.exact_match(answer.text, item.answers or ("",)) for answer, item in pairs],
     )
-    rows = zip(*(part.tolist() for part in (*found, found.precision)), strict=True)
+    rows = zip(*(part.tolist() for part in (*curve, curve.precision)), strict=True)
     return [
         Point(threshold, count, count / len(examples), 1 - precision)
         for threshold, count, _, precision in rows
@@ -241,6 +243,7 @@ def _in_text(answer: Answer, texts: Sequence[DocumentSpan]) -> Answer:
     if answer.start is not None and answer.end is not None:
         for document, start, end in texts:
             if answer.document == document and start <= answer.start and answer.end <= end:
-                here = answer.start - start, answer.end - start
-                return dataclasses.replace(answer, start=here[0], end=here[1])
+                return dataclasses.replace(
+                    answer, start=answer.start - start, end=answer.end - start
+                )
     return dataclasses.replace(answer, start=None, end=None)

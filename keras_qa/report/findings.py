@@ -28,14 +28,7 @@ _LONGER = "11 words or more"
 
 @dataclasses.dataclass(frozen=True)
 class JudgedAnswer:
-    """An answer and its scores.
-
-    Args:
-        example: The question, with its right answers.
-        answer: The given answer.
-        exact_match: 1.0 if it is right, else 0.0.
-        f1: Its largest word overlap with a right answer.
-    """
+    """An answer and its scores: `f1` is its largest word overlap with a right answer."""
 
     example: Example
     answer: Answer
@@ -47,12 +40,7 @@ class JudgedAnswer:
 class Group:
     """Questions with the same task, right answer, source, question word or answer length.
 
-    Args:
-        name: What they have in common.
-        questions: Number of questions.
-        right: Number of right answers.
-        confused: The most frequent wrong answer, or an empty string.
-        f1: Mean F1, in percent.
+    `confused` is the most frequent wrong answer, and `f1` the mean F1 in percent.
     """
 
     name: str
@@ -69,14 +57,9 @@ class Group:
 
 @dataclasses.dataclass(frozen=True)
 class Bin:
-    """Answers with scores in `(low, high]`. The first bin includes a score of 0.
+    """Answers with scores in `(low, high]`: their mean score and accuracy, from 0 to 1.
 
-    Args:
-        low: Lower end.
-        high: Upper end.
-        answers: Number of answers.
-        score: Their mean score.
-        accuracy: The share of right answers, between 0 and 1.
+    The first bin includes a score of 0.
     """
 
     low: float
@@ -88,14 +71,7 @@ class Bin:
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """Coverage and risk if only answers with at least a certain score are given.
-
-    Args:
-        threshold: The score.
-        answers: Number of answers with at least this score.
-        coverage: Their share of all questions, between 0 and 1.
-        risk: The share of wrong answers among them, between 0 and 1.
-    """
+    """Coverage and risk, from 0 to 1, if only answers with at least a certain score are given."""
 
     threshold: float
     answers: int
@@ -105,34 +81,22 @@ class Point:
 
 def coverage_steps(points: Sequence[Point], parts: int) -> list[Point]:
     """The first points that cover 1, 2, … of `parts` equal parts of the questions, and the last."""
-    found = []
+    steps = []
     for part in range(1, parts + 1) if points else ():
         # Allow for rounding errors of the coverage.
         reached = (point for point in points if point.coverage * parts >= part - 1e-9)
-        found.append(next(reached, points[-1]))
-    return list(dict.fromkeys(found))
+        steps.append(next(reached, points[-1]))
+    return list(dict.fromkeys(steps))
 
 
 def question_word(question: str) -> str:
-    """Returns the question word of an English question.
-
-    Examples:
-        >>> from keras_qa.report.findings import question_word
-        >>> question_word("In which year did it end?"), question_word("Name it.")
-        ('which', 'other')
-    """
-    found = _PATTERN.search(" ".join(question.split()))
-    return found[1].lower() if found else _OTHER
+    """Returns the question word of an English question."""
+    match = _PATTERN.search(" ".join(question.split()))
+    return match[1].lower() if match else _OTHER
 
 
 def answer_length(answers: Sequence[str]) -> str:
-    """Returns the length of the first right answer, as the name of a group.
-
-    Examples:
-        >>> from keras_qa.report.findings import answer_length
-        >>> answer_length(["in the late spring"]), answer_length([])
-        ('4 to 5 words', 'no answer')
-    """
+    """Returns the length of the first right answer, as the name of a group."""
     if not answers:
         return NO_ANSWER
     words = len(answers[0].split())

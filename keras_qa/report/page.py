@@ -140,14 +140,14 @@ class Section(NamedTuple):
     body: str
 
 
-def _scores(found: Report) -> str:
+def _scores(report: Report) -> str:
     tiles = (
-        ("Questions", f"{found.questions:,}", f"{found.wrong:,} answered wrong"),
-        ("Exact match", f"{found.exact_match:.2f} %", "answers that are right"),
-        ("F1", f"{found.f1:.2f} %", "mean word overlap with the right answer"),
+        ("Questions", f"{report.questions:,}", f"{report.wrong:,} answered wrong"),
+        ("Exact match", f"{report.exact_match:.2f} %", "answers that are right"),
+        ("F1", f"{report.f1:.2f} %", "mean word overlap with the right answer"),
         (
             "Calibration error",
-            f"{found.calibration_error:.4f}",
+            f"{report.calibration_error:.4f}",
             "mean difference of score and share right",
         ),
     )
@@ -164,54 +164,54 @@ def _contents(sections: Sequence[Section]) -> str:
     return f'<nav aria-label="Contents">\n<ul>\n{links}</ul>\n</nav>'
 
 
-def _sections(found: Report) -> list[Section]:
+def _sections(report: Report) -> list[Section]:
     sections = []
-    if found.official:
-        sections.append(Section("official-scores", "Official scores", _official(found)))
-    if found.points or found.recall:
-        sections.append(Section("retrieval", "Retrieval", _retrieval(found)))
-        sections.append(Section("risk", "Risk against coverage", _risk(found.points)))
-    if found.by_task:
+    if report.official:
+        sections.append(Section("official-scores", "Official scores", _official(report)))
+    if report.points or report.recall:
+        sections.append(Section("retrieval", "Retrieval", _retrieval(report)))
+        sections.append(Section("risk", "Risk against coverage", _risk(report.points)))
+    if report.by_task:
         passed = 100.0 - FAILED_TASK_ERROR
         text = f"<p>A task with an accuracy below {passed:g} % counts as failed.</p>\n"
-        table = _groups("tasks", "task", [_named(group) for group in found.by_task], passed)
+        table = _groups("tasks", "task", [_named(group) for group in report.by_task], passed)
         sections.append(Section("by-task", "By task", text + table))
-    if found.by_source:
-        table = _overlaps("sources", "source", found.by_source)
+    if report.by_source:
+        table = _overlaps("sources", "source", report.by_source)
         sections.append(Section("by-source", "By source", table))
-    if found.by_question_word:
-        table = _overlaps("words", "question word", found.by_question_word)
+    if report.by_question_word:
+        table = _overlaps("words", "question word", report.by_question_word)
         sections.append(Section("by-question-word", "By question word", table))
-    if found.by_length:
-        table = _overlaps("lengths", "right answer", found.by_length)
+    if report.by_length:
+        table = _overlaps("lengths", "right answer", report.by_length)
         sections.append(Section("by-answer-length", "By answer length", table))
-    if found.by_answer and not found.version:
-        shown = found.by_answer[:MAX_ANSWERS]
+    if report.by_answer and not report.version:
+        shown = report.by_answer[:MAX_ANSWERS]
         table = _groups("answers", "right answer", shown)
-        rarer = len(found.by_answer) - len(shown)
+        rarer = len(report.by_answer) - len(shown)
         if rarer:
             table += f"\n<p>{rarer:,} rarer answers are not shown.</p>"
         sections.append(Section("by-answer", "By answer", table))
-    sections.append(Section("calibrated", "Calibration", _calibration(found.bins)))
-    if found.errors:
-        body = errors_section(found.errors, found.wrong, marked=bool(found.version))
+    sections.append(Section("calibrated", "Calibration", _calibration(report.bins)))
+    if report.errors:
+        body = errors_section(report.errors, report.wrong, marked=bool(report.version))
         sections.append(Section("errors", "Errors with the highest scores", body))
     return sections
 
 
-def _official(found: Report) -> str:
-    rows = [[_name(name), _cell(f"{value:.10g}")] for name, value in found.official.items()]
-    text = f"<p>The scores of the official SQuAD {escape(found.version)} script, in percent.</p>\n"
-    return text + _table("official", ["score", f"SQuAD {escape(found.version)}"], rows)
+def _official(report: Report) -> str:
+    rows = [[_name(name), _cell(f"{value:.10g}")] for name, value in report.official.items()]
+    text = f"<p>The scores of the official SQuAD {escape(report.version)} script, in percent.</p>\n"
+    return text + _table("official", ["score", f"SQuAD {escape(report.version)}"], rows)
 
 
-def _retrieval(found: Report) -> str:
+def _retrieval(report: Report) -> str:
     text = (
-        f"<p>For {found.located:,} of the {found.questions:,} questions the passage with the "
+        f"<p>For {report.located:,} of the {report.questions:,} questions the passage with the "
         "answer is known. Recall is the share of these whose passage is among the first that the "
         "search returns.</p>\n"
     )
-    rows = [[_name(f"{most:,}"), _share(share)] for most, share in found.recall.items()]
+    rows = [[_name(f"{most:,}"), _share(share)] for most, share in report.recall.items()]
     return text + _table("recall", ["passages", "recall"], rows) if rows else text
 
 

@@ -90,8 +90,8 @@ def risk_coverage(points: Sequence[Point] | Mapping[str, Sequence[Point]]) -> Fi
         )
     figure = _figure(4.5, 4)
     axes = figure.add_subplot()
-    for name, found in curves.items():
-        coverage, risk = [one.coverage for one in found], [one.risk for one in found]
+    for name, curve in curves.items():
+        coverage, risk = [point.coverage for point in curve], [point.risk for point in curve]
         # matplotlib leaves labels that start with an underscore out of the legend.
         axes.plot(coverage, risk, marker=".", label=name or "_")
     axes.set(xlim=(0, 1.02), ylim=(-0.02, 1))

@@ -28,15 +28,9 @@ PATIENCE_WITHOUT_ERRORS = 3
 class TrainingCheckpoint:
     """The state of a training run.
 
-    Args:
-        run: The identity of the run: settings, seed and a digest of the data.
-            Only the same run can resume from the checkpoint.
-        epochs: Number of complete epochs.
-        state: Weights, seeds of dropout and variables of the optimizer after
-            the last epoch; then the row weights of hard-example sampling, if
-            it is on.
-        best: Weights of the best epoch, or an empty list.
-        notes: Other state, which JSON can represent.
+    `run` is its identity: settings, seed and a digest of the data. `state` has weights, seeds of
+    dropout and variables of the optimizer after the last of `epochs`; then the row weights of
+    hard-example sampling, if it is on. `best` has the weights of the best epoch, or is empty.
     """
 
     run: dict[str, Any]
@@ -50,8 +44,8 @@ class TrainingCheckpoint:
         header = {"format": FORMAT, "run": self.run, "epochs": self.epochs, "notes": self.notes}
         arrays = {"header": np.frombuffer(json.dumps(header).encode(), "uint8")}
         for name in ("state", "best"):
-            for place, array in enumerate(getattr(self, name)):
-                arrays[f"{name}_{place}"] = array
+            for number, array in enumerate(getattr(self, name)):
+                arrays[f"{name}_{number}"] = array
         with replace_atomically(path) as partial, open(partial, "wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
             file.flush()
@@ -59,18 +53,14 @@ class TrainingCheckpoint:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TrainingCheckpoint:
-        """Reads a checkpoint, without executing anything in it.
-
-        Raises:
-            ValueError: If the file is damaged or is not a checkpoint.
-        """
+        """Reads a checkpoint, without executing anything in it."""
         try:
             with open(path, "rb") as file, np.load(file, allow_pickle=False) as arrays:
                 header = json.loads(arrays["header"].tobytes())
                 parts: dict[str, list[np.ndarray]] = {"state": [], "best": []}
-                for name, found in parts.items():
-                    while f"{name}_{len(found)}" in arrays:
-                        found.append(arrays[f"{name}_{len(found)}"])
+                for name, part in parts.items():
+                    while f"{name}_{len(part)}" in arrays:
+                        part.append(arrays[f"{name}_{len(part)}"])
             if header["format"] != FORMAT:
                 raise ValueError
             rest: Any = {name: header[name] for name in ("run", "epochs", "notes")}
@@ -81,12 +71,7 @@ class TrainingCheckpoint:
         return cls(**rest, state=parts["state"], best=parts["best"])
 
     def check(self, run: dict[str, Any], path: str | os.PathLike[str]) -> None:
-        """Raises `ValueError` if a setting, the seed or the data of `run` differ.
-
-        Args:
-            run: The identity of the run to resume.
-            path: The checkpoint's file, for the message.
-        """
+        """Raises if a setting, the seed or the data of a run to resume from `path` differ."""
         for name in run:
             if self.run.get(name) != run[name]:
                 raise ValueError(
@@ -116,19 +101,9 @@ def _variables(model: keras.Model) -> list[Any]:
 class TrainingState(keras.callbacks.Callback):
     """Writes checkpoints, finds the best epoch and stops the training early.
 
-    Args:
-        run: The identity of the run, see `TrainingCheckpoint`. It has the
-            entries `epochs`, `patience` and `seed`, and `keep` if the last epoch is kept.
-        path: The checkpoint's file. Training resumes from it if it exists, and
-            replaces it after each epoch. `None` for no checkpoints.
-        patient_epochs: Number of first epochs that do not count for
-            `patience`.
-        sampling: The hard-example sampling of the run, or `None`.
-
-    Attributes:
-        epochs: Number of complete epochs.
-        notes: The `notes` of the checkpoint: `history`, `best_epoch`, `score`,
-            `waited`, `seconds` and `ended`.
+    `run` is the identity of the run, with the entries `epochs`, `patience` and `seed`, and `keep`
+    if the last epoch is kept. Training resumes from the file `path` if it exists, and replaces it
+    after each epoch. The first `patient_epochs` do not count for `patience`.
     """
 
     def __init__(
@@ -206,17 +181,16 @@ class TrainingState(keras.callbacks.Callback):
         notes = self.notes
         score = [accuracy, -loss]
         rises = notes["score"] is None or accuracy > notes["score"][0]
-        better = rises or score > notes["score"]
-        right = accuracy == 1.0
-        starting = self.epochs <= self.patient_epochs
+        is_best = rises or score > notes["score"]
+        is_right = accuracy == 1.0
         # Once all answers are right, only the loss can improve.
-        goes_on = rises or starting or (right and better)
-        notes["waited"] = 0 if goes_on else notes["waited"] + 1
-        if better:
+        improves = rises or (is_right and is_best) or self.epochs <= self.patient_epochs
+        notes["waited"] = 0 if improves else notes["waited"] + 1
+        if is_best:
             notes["score"], notes["best_epoch"] = score, self.epochs
             self.best = self.model.get_weights()
         patience = self.run["patience"]
-        if right:
+        if is_right:
             patience = min(patience, PATIENCE_WITHOUT_ERRORS)
         if notes["waited"] >= patience:
             notes["ended"] = True

@@ -13,10 +13,7 @@ from keras_qa._terminal import Line, clock, on_terminal, time_left
 class Progress(keras.callbacks.Callback):
     """Prints a line per epoch. A terminal also shows the progress within the epoch.
 
-    Args:
-        epochs: Largest number of epochs.
-        steps: Number of batches per epoch, if Keras does not know it.
-        label: The start of each line.
+    `steps` is the number of batches per epoch, if Keras does not know it.
     """
 
     def __init__(self, epochs: int, steps: int, label: str = "") -> None:
@@ -67,11 +64,6 @@ def metric(logs: dict[str, Any], name: str) -> float | None:
 
     If the model has a second output, the key has the prefix `answer_`. The accuracy of readers of
     spans is `exact_match`.
-
-    Examples:
-        >>> from keras_qa.training.progress import metric
-        >>> metric({"val_answer_accuracy": 0.5}, "val_accuracy")
-        0.5
     """
     head, rest = ("val_", name.removeprefix("val_")) if name.startswith("val_") else ("", name)
     names = [name, f"{head}answer_{rest}", *([f"{head}exact_match"] * (rest == "accuracy"))]

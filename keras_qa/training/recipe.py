@@ -111,18 +111,9 @@ class Recipe:
         return int(self.linear_start * self.epochs)
 
     def copies(self, examples: int) -> list[int]:
-        """Returns the numbers of copies per example that `augment_to` asks for.
-
-        Args:
-            examples: Number of training examples.
-
-        Examples:
-            >>> from keras_qa.training import Recipe
-            >>> Recipe(augment_to=(3_600, 9_000)).copies(900)
-            [3, 9]
-        """
-        found = [size // max(examples, 1) - 1 for size in self.augment_to]
-        return [copies for copies in dict.fromkeys(found) if copies > 0]
+        """Returns the numbers of copies per example that `augment_to` asks for."""
+        counts = [size // max(examples, 1) - 1 for size in self.augment_to]
+        return [copies for copies in dict.fromkeys(counts) if copies > 0]
 
     def steps(self, examples: int) -> int:
         """Returns the number of batches per epoch."""
@@ -131,13 +122,7 @@ class Recipe:
         return math.ceil(self.hard_example_share * math.ceil(examples / self.batch_size))
 
     def schedule(self, examples: int) -> keras.optimizers.schedules.LearningRateSchedule:
-        """Returns the learning rate schedule.
-
-        Args:
-            examples: Number of training examples.
-
-        Raises:
-            ValueError: If all batches together are too few for one update of the weights.
+        """Returns the learning rate schedule for a number of training examples.
 
         Examples:
             >>> from keras_qa.training import Recipe
@@ -146,12 +131,13 @@ class Recipe:
             >>> tuple(round(float(rate(step)), 3) for step in (0, 10, 20, 60, 100))
             (0.0, 0.05, 0.1, 0.05, 0.0)
         """
-        batches, each = self.epochs * self.steps(examples), self.gradient_accumulation_steps
-        total = batches // each
+        batches, accumulated = self.epochs * self.steps(examples), self.gradient_accumulation_steps
+        total = batches // accumulated
         if batches and not total:
             raise ValueError(
-                f"`gradient_accumulation_steps` is {each}, but all epochs together have {batches} "
-                "batches, and no weight would be updated. Make it or `batch_size` smaller."
+                f"`gradient_accumulation_steps` is {accumulated}, but all epochs together have "
+                f"{batches} batches, and no weight would be updated. Make it or `batch_size` "
+                "smaller."
             )
         rise = int(self.warmup * total)
         schedule: keras.optimizers.schedules.LearningRateSchedule
@@ -164,10 +150,10 @@ class Recipe:
                 warmup_target=self.learning_rate if rise else None,
                 warmup_steps=rise,
             )
-        return schedule if each == 1 else AccumulatedSchedule(schedule, each)
+        return schedule if accumulated == 1 else AccumulatedSchedule(schedule, accumulated)
 
     def optimizer(self, examples: int) -> keras.optimizers.Optimizer:
-        """Makes the optimizer. `examples` is the number of training examples."""
+        """Returns the optimizer for a number of training examples."""
         rate: Any = self.schedule(examples)
         options: dict[str, Any] = {"global_clipnorm": self.clip_norm}
         if self.gradient_accumulation_steps > 1:
@@ -205,12 +191,7 @@ LORA = dataclasses.replace(FINE_TUNING, learning_rate=1e-3)
 
 
 def recipe_for(model: str, model_options: Mapping[str, Any] | None = None) -> Recipe:
-    """Returns the default `Recipe` of a model.
-
-    Args:
-        model: Name of the model's factory.
-        model_options: Arguments of the factory.
-    """
+    """Returns the default `Recipe` of a model by the name of its factory."""
     if model in ("span_reader", "multiple_choice"):
         options = model_options or {}
         if options.get("backbone") is None:

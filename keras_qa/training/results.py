@@ -107,33 +107,28 @@ class Training:
 
     def _errors(self, model: str, copies: int) -> list[float]:
         """The validation errors of a model's runs."""
-        found = [run for run in self.runs if (run.model, run.copies) == (model, copies)]
-        return [run.validation_error for run in found if run.validation_error is not None]
+        runs = [run for run in self.runs if (run.model, run.copies) == (model, copies)]
+        return [run.validation_error for run in runs if run.validation_error is not None]
 
 
 def add_results(path: str | os.PathLike[str], records: Sequence[Mapping[str, Any]]) -> None:
-    """Appends records to a JSON file with a list of records. Creates the file if it is missing.
+    """Appends records, such as `dataclasses.asdict` of a `Run`, to a JSON file with a list.
 
-    Args:
-        path: The file.
-        records: The records, such as `dataclasses.asdict` of a `Run`.
-
-    Raises:
-        ValueError: If the file has other content.
+    Creates the file if it is missing, and raises a `ValueError` if it has other content.
     """
     path = pathlib.Path(path)
-    found: Any = []
+    before: Any = []
     if path.exists():
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            before = json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
-            found = None
-    if not isinstance(found, list):
+            before = None
+    if not isinstance(before, list):
         raise ValueError(
             f"`{path}` has no JSON list to append results to. Delete it, or name another file."
         )
     with replace_atomically(path) as partial:
-        partial.write_text(json.dumps([*found, *records], indent=1) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps([*before, *records], indent=1) + "\n", encoding="utf-8")
 
 
 def labelled(model: str, copies: int) -> str:

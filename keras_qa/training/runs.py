@@ -113,20 +113,11 @@ def train(
         else dataclasses.replace(recipe_for(name, model_options), **(recipe or {}))
         for name in names
     }
-    # Without validation data there is no way to tell whether copies help.
-    copies = [each.copies(len(data)) if valid else [] for each in recipes.values()]
-    words = interchangeable_words(data) if any(copies) else []
-    rounds = [*itertools.zip_longest(*copies)] if words else []
-    plans = [
-        _Plan(name, recipes[name], count, number)
-        for counts in [*rounds, [0] * len(names)]
-        for name, count in zip(names, counts, strict=True)
-        if count is not None
-        for number in range(seed, seed + seeds)
-    ]
+    seed_range = range(seed, seed + seeds)
+    plans, words = _make_plans(recipes, data, seed_range, augments=bool(valid))
     files = _checkpoints(plans, out, resume)
     several = len({(plan.model, plan.copies) for plan in plans}) > 1
-    given = dict(model_options or {}), dict(answerer_options or {})
+    options = dict(model_options or {}), dict(answerer_options or {})
     runs: list[Run] = []
     best, kept = 0, None
     for plan in plans:
@@ -136,7 +127,7 @@ def train(
         steps = plan.recipe.steps(len(rows))
         label = f"{labelled(plan.model, plan.copies)}  " * several + f"seed {plan.seed}  "
         shown = [Progress(plan.recipe.epochs, steps, label)] if verbose else []
-        state, answerer = _fit(plan, rows, valid, *given, files.get(plan), [*callbacks, *shown])
+        state, answerer = _fit(plan, rows, valid, *options, files.get(plan), [*callbacks, *shown])
         run = _summary(answerer, state, plan, len(data), valid)
         runs.append(run)
         if kept is None or _rank(run) > _rank(runs[best]):
@@ -151,12 +142,7 @@ def train(
 
 
 def check_keras_path(path: str | os.PathLike[str], argument: str = "out") -> None:
-    """Raises `ValueError` if a path does not end in `.keras`, or its folder does not exist.
-
-    Args:
-        path: The path of a file to save.
-        argument: The name of the argument, for the message.
-    """
+    """Raises if a path does not end in `.keras`, or its folder does not exist."""
     folder = to_keras_path(argument, path).resolve().parent
     if not folder.is_dir():
         raise ValueError(f"`{argument}` is in a folder that does not exist: {str(folder)!r}.")
@@ -179,6 +165,24 @@ class _Plan:
     recipe: Recipe
     copies: int
     seed: int
+
+
+def _make_plans(
+    recipes: dict[str, Recipe], data: list[Example], seeds: Iterable[int], augments: bool
+) -> tuple[list[_Plan], list[list[str]]]:
+    """Returns the runs in order, with and then without copies, and the words to swap in copies."""
+    # Without validation data there is no way to tell whether copies help.
+    copies = [recipe.copies(len(data)) if augments else [] for recipe in recipes.values()]
+    words = interchangeable_words(data) if any(copies) else []
+    rounds = [*itertools.zip_longest(*copies)] if words else []
+    plans = [
+        _Plan(name, recipes[name], count, seed)
+        for counts in [*rounds, [0] * len(recipes)]
+        for name, count in zip(recipes, counts, strict=True)
+        if count is not None
+        for seed in seeds
+    ]
+    return plans, words
 
 
 def _fit(
