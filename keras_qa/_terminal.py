@@ -100,7 +100,7 @@ class Bar:
     def show(self, done: int) -> None:
         """Shows the bar if an update is due. `done` includes the items that were done before."""
         # `end` shows the last state.
-        if done < self.total and self.shown.due():
+        if done < self.total:
             self.shown.show(self.line(done, time.monotonic() - self.start))
 
     def end(self, done: int) -> None:

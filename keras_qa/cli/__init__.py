@@ -11,7 +11,6 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
-from keras_qa import _backend
 from keras_qa._arguments import MAX_MESSAGE_LENGTH, shorten
 from keras_qa._terminal import on_terminal
 from keras_qa.cli import (
@@ -31,9 +30,8 @@ from keras_qa.cli.parsing import CommandParser, Parser
 from keras_qa.data.downloads import cache_folder
 from keras_qa.data.rows import MissingColumnError
 
-# Each module has `HELP`, `USAGE`, `EPILOG`, `add_arguments` and `run`, and imports Keras in `run`
-# only. `run` returns the exit code, or `None` for 0. `needs_backend`, which is optional, says
-# whether given options need a backend.
+# Each module has `HELP`, `USAGE`, `EPILOG`, `add_arguments` and `run`, which imports Keras. It
+# returns the exit code or `None`. `needs_backend` says whether options need it (default: always).
 COMMANDS = {
     "quickstart": quickstart,
     "train": train,
@@ -89,17 +87,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """Returns the parser of the command line."""
-    found = Parser(
+    main_parser = Parser(
         prog="keras-qa",
         description="Question answering with Keras: texts and questions in, answers out.",
         epilog="Start with `keras-qa quickstart`. `keras-qa COMMAND --help` shows the options of a "
         "command, with an example.",
     )
-    commands = found.add_subparsers(
+    commands = main_parser.add_subparsers(
         required=True, metavar="COMMAND", title="commands", parser_class=CommandParser
     )
     for name, module in COMMANDS.items():
-        one = commands.add_parser(
+        command_parser = commands.add_parser(
             name,
             help=module.HELP,
             description=f"{module.HELP[0].upper()}{module.HELP[1:]}.",
@@ -107,28 +105,18 @@ def parser() -> argparse.ArgumentParser:
             epilog=module.EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        module.add_arguments(one)
-        needs_backend = getattr(module, "needs_backend", None)
-        one.set_defaults(run=module.run, needs_backend=needs_backend)
-    return found
+        module.add_arguments(command_parser)
+        needs_backend = getattr(module, "needs_backend", lambda options: True)
+        command_parser.set_defaults(run=module.run, needs_backend=needs_backend)
+    return main_parser
 
 
 def _run(options: argparse.Namespace) -> int:
     code: int | None
-    if options.needs_backend is not None and not options.needs_backend(options):
-        code = options.run(options)
-        output.flush()
-        return code or 0
-    # By default, TensorFlow logs a page about the processor.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    # JAX reads compiled functions from this folder instead of compiling them in each process.
-    if os.environ.get("KERAS_QA_CACHE") != "0":
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder() / "jax"))
-    problem = _backend.problem()
-    if problem is not None:
-        return _fail(f"error: {problem}", ERROR)
-    _import_backend()
-    with _progress_bars_on_terminals_only():
+    with contextlib.ExitStack() as stack:
+        if options.needs_backend(options):
+            _import_backend()
+            stack.enter_context(_progress_bars_on_terminals_only())
         code = options.run(options)
     output.flush()
     return code or 0
@@ -140,12 +128,16 @@ def _import_backend() -> None:
     The imports create half a million permanent objects. Collections among them take a sixth of the
     time to the first answer.
     """
+    # By default, TensorFlow logs a page about the processor.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # JAX reads compiled functions from this folder instead of compiling them in each process.
+    if os.environ.get("KERAS_QA_CACHE") != "0":
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache_folder() / "jax"))
     collects = gc.isenabled()
     gc.disable()
     try:
-        # A missing backend raises later, in the code that needs it.
-        with contextlib.suppress(ImportError):
-            importlib.import_module("keras_qa.engine")
+        # This raises an `ImportError` that says which backend to install, if it is missing.
+        importlib.import_module("keras_qa.engine")
     finally:
         gc.freeze()
         if collects:

@@ -14,7 +14,8 @@ from keras_qa.cli import data
 from keras_qa.cli.output import NO_ANSWER, print_answers, say
 from keras_qa.cli.parsing import (
     CommandParser,
-    OptionTable,
+    Option,
+    Options,
     add_options,
     given_once,
     given_options,
@@ -22,14 +23,23 @@ from keras_qa.cli.parsing import (
     yes_or_no,
 )
 
-# Options of readers of spans.
-SPANS: OptionTable = {
-    "max_answer_words": (positive, "N", "largest number of words in an answer"),
-    "no_answer": (yes_or_no, "yes|no", "whether a text may have no answer"),
-    "whole_words": (yes_or_no, "yes|no", "whether answers begin and end at whole words"),
-    "max_length": (positive, "N", "largest number of positions in a window of the text"),
-    "stride": (int, "N", "positions that two adjacent windows share"),
-    "max_question_length": (positive, "N", "tokens of a question; the rest is cut off"),
+SINGLE: Options = {
+    "text": Option(str, "TEXT", "the text"),
+    "question": Option(str, "QUESTION", "the question about it"),
+    "choices": Option(str, "CHOICE", "for multiple choice: the answers to choose from", nargs="+"),
+}
+FILES: Options = {
+    "input": Option(str, "FILE", "a .jsonl, .csv, .tsv or .parquet file, or SQuAD's .json"),
+    "output": Option(str, "FILE.jsonl", "the file to write the answers to, one per line"),
+    "batch_size": Option(positive, "N", "questions per step (default: %(default)s)", 32),
+}
+SPANS: Options = {
+    "max_answer_words": Option(positive, "N", "largest number of words in an answer"),
+    "no_answer": Option(yes_or_no, "yes|no", "whether a text may have no answer"),
+    "whole_words": Option(yes_or_no, "yes|no", "whether answers begin and end at whole words"),
+    "max_length": Option(positive, "N", "largest number of positions in a window of the text"),
+    "stride": Option(int, "N", "positions that two adjacent windows share"),
+    "max_question_length": Option(positive, "N", "tokens of a question; the rest is cut off"),
 }
 
 HELP = "answer a question about a text, or all questions of a file"
@@ -64,41 +74,16 @@ def add_arguments(parser: CommandParser) -> None:
     )
     parser.add_positional("question", "QUESTION", "the question about it")
     single = parser.add_argument_group("one question", "the same arguments by name")
-    single.add_argument("--text", help="the text")
-    single.add_argument("--question", help="the question about it")
-    single.add_argument(
-        "--choices",
-        nargs="+",
-        metavar="CHOICE",
-        help="for a multiple-choice model: the answers to choose from; those of a file are in its "
-        "column choices",
+    add_options(single, SINGLE)
+    files = parser.add_argument_group(
+        "the questions of a file",
+        "in its columns text, question and, optionally, id and choices; if a text is given, all "
+        "questions are about it. The same command continues an interrupted one, by "
+        "FILE.jsonl.progress",
     )
-    many = parser.add_argument_group("the questions of a file")
-    many.add_argument(
-        "--input",
-        metavar="FILE",
-        help="a .jsonl, .csv, .tsv or .parquet file with the columns text, question and, "
-        "optionally, id; or SQuAD's .json. If a text is given, all questions are about it",
-    )
-    many.add_argument(
-        "--output",
-        metavar="FILE.jsonl",
-        help="file to write the answers to, one per line; the same command continues an "
-        "interrupted one, by FILE.jsonl.progress",
-    )
-    many.add_argument(
-        "--batch-size",
-        type=positive,
-        default=32,
-        metavar="N",
-        help="questions per step (default: %(default)s)",
-    )
-    data.add_columns(many)
+    add_options(files, {**FILES, **data.COLUMNS})
     parser.add_argument(
-        "--top-k",
-        type=int,
-        metavar="N",
-        help="answers per question, best first (default: the best)",
+        "--top-k", type=int, metavar="N", help="answers, best first (default: the best)"
     )
     spans = parser.add_argument_group(
         "readers of spans", "settings of this call (default: those saved with the reader)"

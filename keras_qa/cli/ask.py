@@ -18,7 +18,8 @@ from keras_qa.cli.output import SENTENCE_REACH, print_answers, say, say_warnings
 from keras_qa.cli.parsing import (
     READER_HELP,
     CommandParser,
-    OptionTable,
+    Option,
+    Options,
     add_options,
     given_once,
     given_options,
@@ -44,15 +45,29 @@ Without a question, the command reads questions from a prompt, until an empty li
 _MAX_LOCATIONS = 3
 
 # Options that select answers.
-LEAST: OptionTable = {
-    "min_score": (float, "P", "the lowest score of an answer, between 0 and 1"),
-    "min_precision": (
+LEAST: Options = {
+    "min_score": Option(float, "P", "the lowest score of an answer, between 0 and 1"),
+    "min_precision": Option(
         float,
         "P",
         "the share of answers that must be right, with a confidence of 0.9: selects the lowest "
         "score by the calibration of `evaluate --fit`",
     ),
 }
+OPTIONS: Options = {
+    "question": Option(str, "QUESTION", "the question, by name"),
+    "reader": Option(str, "READER", f"{READER_HELP} (default: %(default)s)", DEFAULT_READER),
+    "ranker": Option(
+        str,
+        "RANKER",
+        "sort the passages that the search finds before the best are read: a .keras file, a "
+        "published ranker or a preset (default: none)",
+    ),
+    "top_k": Option(positive, "N", "answers, best first (default: %(default)s)", 1),
+    **READING,
+    **LEAST,
+}
+INDEX = Option(str, "FILE.index", "the file of the index (default: FOLDER.index)")
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -63,29 +78,8 @@ def add_arguments(parser: CommandParser) -> None:
         help="a folder of documents, or an index, as `keras-qa index` makes it",
     )
     parser.add_positional("question", "QUESTION", "the question (default: those of a prompt)")
-    parser.add_argument("--question", help="the question, by name")
-    parser.add_argument(
-        "--reader",
-        default=DEFAULT_READER,
-        metavar="READER",
-        help=f"{READER_HELP} (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--ranker",
-        metavar="RANKER",
-        help="sort the passages that the search finds before the best are read: a .keras file, "
-        "a published ranker or a preset (default: none)",
-    )
-    parser.add_argument(
-        "--top-k", type=positive, default=1, metavar="N", help="answers, best first (default: 1)"
-    )
-    add_options(parser, READING)
-    folder = parser.add_argument_group("the index of a folder")
-    folder.add_argument(
-        "--index", metavar="FILE.index", help="the file of the index (default: FOLDER.index)"
-    )
-    add_options(folder, FOLDER)
-    add_options(parser, LEAST)
+    add_options(parser, OPTIONS)
+    add_options(parser.add_argument_group("the index of a folder"), {"index": INDEX, **FOLDER})
 
 
 def needs_backend(options: argparse.Namespace) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_qa.cli.output import say
+from keras_qa.cli.parsing import Option, Options, add_options
 from keras_qa.data import babi, tables
 from keras_qa.example import Example
 
@@ -28,8 +29,31 @@ _TEXT_SOURCES = "Give a file, - to read standard input, or the text itself in qu
 _NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.EINVAL}
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """Adds the options for examples. Returns the group for stories, which may get more options."""
+def _task(value: str) -> int | str:
+    if value == "all" or value.isdecimal():
+        return value if value == "all" else int(value)
+    raise argparse.ArgumentTypeError(f"must be from 1 to 20, or all. Received: {value!r}")
+
+
+COLUMNS: Options = {
+    "columns": Option(
+        str,
+        "text=NAME,question=NAME,...",
+        "columns of a file whose names are not text (or context, passage), question, answers (or "
+        "answer), answer_start, id, document, source and all_spans",
+        "",
+    )
+}
+STORY_OPTIONS: Options = {
+    "task": Option(_task, "TASK", "from 1 to 20, or all (default: %(default)s)", 1),
+    "path": Option(str, "PATH", "archive or folder of bAbI (default: it is downloaded)"),
+    "variant": Option(str, "FOLDER", "of the archive (default: %(default)s)", "en-valid-10k"),
+    "examples": Option(int, "N", "questions to simulate (default: %(default)s)", 1_000),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser, more: Options) -> None:
+    """Adds the options for examples, and `more` options for stories."""
     group = parser.add_argument_group("the data")
     group.add_argument(
         "--data",
@@ -40,50 +64,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         f"simulated (stories like bAbI's, tasks {', '.join(map(str, babi.SIMULATED_TASKS))}). For "
         "train, FILE:2 repeats all questions of a file, and FILE:0.5 draws a random half",
     )
-    add_columns(group)
+    add_options(group, COLUMNS)
     group.add_argument(
         "--lenient",
         action="store_true",
         help="skip questions whose answer is not at answer_start, and report their number",
     )
     stories = parser.add_argument_group("for --data babi and --data simulated")
-    stories.add_argument(
-        "--task", type=_task, default=1, help="from 1 to 20, or all (default: %(default)s)"
-    )
-    stories.add_argument(
-        "--path", help="archive or folder of bAbI (default: the archive is downloaded)"
-    )
-    stories.add_argument(
-        "--variant",
-        default="en-valid-10k",
-        metavar="FOLDER",
-        help="folder of the archive (default: %(default)s)",
-    )
-    stories.add_argument(
-        "--examples",
-        type=int,
-        default=1_000,
-        metavar="N",
-        help="questions to simulate (default: %(default)s)",
-    )
-    return stories
-
-
-def add_columns(parser: argparse._ActionsContainer) -> None:
-    """Adds `--columns`."""
-    parser.add_argument(
-        "--columns",
-        default="",
-        metavar="text=NAME,question=NAME,...",
-        help="columns of a file whose names are not text (or context, passage), question, answers "
-        "(or answer), answer_start, id, document, source and all_spans",
-    )
-
-
-def _task(value: str) -> int | str:
-    if value == "all" or value.isdecimal():
-        return value if value == "all" else int(value)
-    raise argparse.ArgumentTypeError(f"must be from 1 to 20, or all. Received: {value!r}")
+    add_options(stories, {**STORY_OPTIONS, **more})
 
 
 def tasks(options: argparse.Namespace) -> list[int]:
@@ -94,13 +82,7 @@ def tasks(options: argparse.Namespace) -> list[int]:
 
 
 def examples(options: argparse.Namespace, split: str, seed: int | None = None) -> list[Example]:
-    """Returns the examples of `--data`.
-
-    Args:
-        options: The options of the command.
-        split: The part of bAbI or of the simulation.
-        seed: As in `from_files`.
-    """
+    """Returns the examples of `--data`; `split` is the part of bAbI or of the simulation."""
     if options.data == ["babi"]:
         parts = [babi.load(task, split, options.path, options.variant) for task in tasks(options)]
     elif options.data == ["simulated"]:
@@ -115,15 +97,9 @@ def examples(options: argparse.Namespace, split: str, seed: int | None = None) -
 def from_files(
     values: Sequence[str], options: argparse.Namespace, seed: int | None = None
 ) -> list[Example]:
-    """Returns the examples of files, in order.
-
-    Args:
-        values: Files. With a seed also `FILE:WEIGHT`, see `repeat`.
-        options: The options of the command.
-        seed: The seed of what weights draw. `None` allows no weights.
-    """
+    """Returns the examples of files, in order; with a seed also those of `FILE:WEIGHT`."""
     random = np.random.default_rng(seed)
-    found: list[Example] = []
+    loaded: list[Example] = []
     for value in values:
         path, weight = _split_weight(value)
         if path in STORIES:
@@ -136,15 +112,15 @@ def from_files(
                 f"Only `--data` of `train` takes weights. Received: {value:.100}. Leave it out: "
                 f"{path:.100}."
             )
-        found += repeat(from_file(path, options), weight, random)
-    return found
+        loaded += repeat(from_file(path, options), weight, random)
+    return loaded
 
 
 def repeat(rows: list[Example], weight: float, random: np.random.Generator) -> list[Example]:
     """Repeats examples by a weight: 2 means all of them twice, 0.5 a random half, 1.5 both once."""
     whole, share = divmod(weight, 1)
     drawn = random.permutation(len(rows))[: round(share * len(rows))]
-    return rows * int(whole) + [rows[place] for place in sorted(drawn)]
+    return rows * int(whole) + [rows[index] for index in sorted(drawn)]
 
 
 def _split_weight(value: str) -> tuple[str, float]:
@@ -168,10 +144,10 @@ def from_file(path: str, options: argparse.Namespace) -> list[Example]:
     """Returns the examples of a file, and prints its warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        found = tables.load(path, strict=not options.lenient, **columns(options))
+        examples = tables.load(path, strict=not options.lenient, **columns(options))
     for warning in caught:
         say(str(warning.message))
-    return found
+    return examples
 
 
 def columns(options: argparse.Namespace) -> dict[str, str]:

@@ -11,7 +11,14 @@ from keras_qa.answering import opening
 from keras_qa.cli import data
 from keras_qa.cli.indexing import READING, open_index
 from keras_qa.cli.output import print_scores, say
-from keras_qa.cli.parsing import READER_HELP, add_options, given_options, option_name
+from keras_qa.cli.parsing import (
+    READER_HELP,
+    Option,
+    Options,
+    add_options,
+    given_options,
+    option_name,
+)
 
 if TYPE_CHECKING:
     from keras_qa.answering import QuestionAnswerer
@@ -31,47 +38,47 @@ examples:
       --fit --out calibrated.keras
 """
 
+SPLIT = Option(
+    str,
+    "PART",
+    "part of the archive to measure on: %(choices)s (default: %(default)s)",
+    "valid",
+    choices=("train", "valid", "test"),
+)
+SCORES: Options = {
+    "report": Option(
+        str,
+        "FILE.html",
+        "write an HTML page of scores by kind of question, calibration, and wrong answers",
+    ),
+    "version": Option(
+        str,
+        "VERSION",
+        "version of SQuAD's official scores, for data with answer_start: %(choices)s (default: 2.0 "
+        "if a question has no answer, else 1.1)",
+        choices=("1.1", "2.0"),
+    ),
+}
+DOCUMENTS: Options = {
+    "index": Option(str, "FILE.index", "answer from this index, not from each question's text"),
+    **READING,
+    "out": Option(str, "FILE.keras", "with --fit: file to save the calibrated reader to"),
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     parser.add_argument("file", metavar="READER", help=READER_HELP)
-    stories = data.add_arguments(parser)
-    stories.add_argument(
-        "--split",
-        default="valid",
-        choices=("train", "valid", "test"),
-        help="part of the archive to measure on: %(choices)s (default: %(default)s)",
-        metavar="PART",
-    )
-    scores = parser.add_argument_group("scores")
-    scores.add_argument(
-        "--report",
-        metavar="FILE.html",
-        help="write an HTML page of scores by kind of question, calibration, and wrong answers",
-    )
-    scores.add_argument(
-        "--version",
-        choices=("1.1", "2.0"),
-        help="version of SQuAD's official scores, for data with answer_start (default: 2.0 if a "
-        "question has no answer, else 1.1)",
-    )
-
+    data.add_arguments(parser, {"split": SPLIT})
+    add_options(parser.add_argument_group("scores"), SCORES)
     documents = parser.add_argument_group("answers from documents")
-    documents.add_argument(
-        "--index",
-        metavar="FILE.index",
-        help="answer from this index, as `keras-qa index` makes it, not from each question's text",
-    )
-    add_options(documents, READING)
+    add_options(documents, DOCUMENTS)
     documents.add_argument(
         "--fit",
         action="store_true",
         default=None,
         help="first calibrate on this data: the weight of retrieval, and the share of right "
         "answers above each score",
-    )
-    documents.add_argument(
-        "--out", metavar="FILE.keras", help="with --fit: file to save the calibrated reader to"
     )
 
 

@@ -6,7 +6,7 @@ import argparse
 
 from keras_qa.cli import data
 from keras_qa.cli.output import say
-from keras_qa.cli.parsing import READER_HELP
+from keras_qa.cli.parsing import READER_HELP, add_options
 
 HELP = "export a reader, a ranker or an embedder to ONNX, to answer without Keras"
 USAGE = "%(prog)s READER FOLDER [--int8 --data FILE] [options]"
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --int8: questions with answers, on which both graphs are compared and the "
         "thresholds of the small one are fitted: .csv, .tsv, .jsonl, .parquet or SQuAD's .json",
     )
-    data.add_columns(small)
+    add_options(small, data.COLUMNS)
     small.add_argument(
         "--max-loss",
         type=float,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from keras_qa._terminal import clock
 from keras_qa.answering import opening
 from keras_qa.cli.output import say
-from keras_qa.cli.parsing import OptionTable, add_options, positive, yes_or_no
+from keras_qa.cli.parsing import Option, Options, add_options, positive, yes_or_no
 
 if TYPE_CHECKING:
     from keras_qa.documents import Index
@@ -31,18 +31,14 @@ The same command again reads new and changed files, and removes deleted ones fro
 """
 
 # Options for reading passages of an index.
-READING: OptionTable = {
-    "passages": (
-        positive,
-        "N",
-        "passages to read per question (default: the calibrated number, or 10)",
+READING: Options = {
+    "passages": Option(
+        positive, "N", "passages to read per question (default: the calibrated number, or 10)"
     ),
-    "no_answer": (
-        yes_or_no,
-        "yes|no",
-        "whether the reader may give no answer (default: as it was trained)",
+    "no_answer": Option(
+        yes_or_no, "yes|no", "whether the reader may give no answer (default: as it was trained)"
     ),
-    "embed": (
+    "embed": Option(
         str,
         "ENCODER",
         "the encoder of the index (default: the one that the index names, if it is minilm or a "
@@ -50,17 +46,25 @@ READING: OptionTable = {
     ),
 }
 # Options for reading the files of a folder.
-FOLDER: OptionTable = {
-    "language": (
-        str,
-        "CODE",
-        "language of the texts, such as en, for stemming (default: detected from the first texts)",
+FOLDER: Options = {
+    "language": Option(
+        str, "CODE", "language of the texts, such as en (default: detected from the first texts)"
     ),
-    "encoding": (
+    "encoding": Option(
         str,
         "NAME",
         "encoding of texts that are not Unicode and declare none, such as cp1252 (default: these "
         "are skipped)",
+    ),
+}
+INDEX: Options = {
+    "out": Option(str, "FILE.index", "the index, new or to update (default: FOLDER.index)"),
+    **FOLDER,
+    "embed": Option(
+        str,
+        "ENCODER",
+        "search by words and vectors: minilm, which is in this package, a folder in Hugging Face's "
+        "layout, hf://owner/name, or a reader (default: search by words alone)",
     ),
 }
 
@@ -76,19 +80,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a folder of .txt, .md, .rst, .html, .csv, .tsv, .jsonl, .pdf and .docx files, or one "
         "such file",
     )
-    parser.add_argument(
-        "--out",
-        metavar="FILE.index",
-        help="the index; an existing one is updated (default: FOLDER.index, beside the folder)",
-    )
-    add_options(parser, FOLDER)
-    parser.add_argument(
-        "--embed",
-        metavar="ENCODER",
-        help="store vectors of passages, and search by words and vectors: minilm, which is in this "
-        "package, a folder in Hugging Face's layout, hf://owner/name, or a reader (default: search "
-        "by words alone)",
-    )
+    add_options(parser, INDEX)
 
 
 def needs_backend(options: argparse.Namespace) -> bool:

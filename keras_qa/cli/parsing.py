@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,8 +17,21 @@ READER_HELP = (
     "`answer`"
 )
 
-# Options by their names in Python: the type, the name of the value, and the help.
-OptionTable = Mapping[str, tuple[Callable[[str], Any], str, str]]
+
+@dataclasses.dataclass(frozen=True)
+class Option:
+    """An option that takes a value, or with `nargs` a list; the fields are those of argparse."""
+
+    type: Callable[[str], Any]
+    metavar: str
+    help: str
+    default: Any = None
+    nargs: str | None = None
+    choices: Sequence[str] | None = None
+
+
+# Options by their names in Python.
+Options = Mapping[str, Option]
 
 
 class Parser(argparse.ArgumentParser):
@@ -68,10 +82,10 @@ def option_name(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
-def add_options(parser: argparse._ActionsContainer, table: OptionTable) -> None:
-    """Adds options that take a value and are `None` by default."""
-    for name, (kind, metavar, text) in table.items():
-        parser.add_argument(option_name(name), type=kind, metavar=metavar, help=text)
+def add_options(parser: argparse._ActionsContainer, options: Options) -> None:
+    """Adds options by their names."""
+    for name, option in options.items():
+        parser.add_argument(option_name(name), **vars(option))
 
 
 def given_options(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:

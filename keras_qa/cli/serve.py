@@ -17,7 +17,7 @@ from keras_qa.answering import opening
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli.indexing import open_index
 from keras_qa.cli.output import say
-from keras_qa.cli.parsing import READER_HELP, OptionTable, add_options, given_options, positive
+from keras_qa.cli.parsing import READER_HELP, Option, Options, add_options, given_options, positive
 
 # The environment variable with the token.
 TOKEN = "KERAS_QA_TOKEN"
@@ -37,55 +37,51 @@ Everyone who reaches the address can ask, unless {TOKEN} or --token-file sets a 
 # Seconds to wait while another process writes the index. Meanwhile the model answers nobody.
 _INDEX_TIMEOUT = 2.0
 
+DOCUMENTS: Options = {
+    "index": Option(str, "FILE.index", "answer from its documents, too: see `keras-qa index`"),
+    "embed": Option(str, "ENCODER", "the encoder of the index, as in `ask`"),
+    "ranker": Option(str, "RANKER", "a ranker, for the route /rerank and for documents"),
+    "name": Option(str, "NAME", "the name of the model in the routes (default: that of its file)"),
+}
 # Fields of `serving.limits.Limits`, which needs the extra `serve` and has the defaults.
-LIMITS: OptionTable = {
-    "max_batch": (positive, "N", "questions that the model reads at once (default: 32)"),
-    "max_queue": (
-        positive,
-        "N",
-        "questions that wait; with more, the server answers 503 (default: 256)",
-    ),
-    "max_body": (positive, "N", "bytes of a request (default: 1048576)"),
-    "max_text": (positive, "N", "characters of a text (default: 100000)"),
-    "max_questions": (positive, "N", "questions of a request (default: 64)"),
-    "max_wait_ms": (
-        float,
-        "MS",
-        "the longest wait for more questions between two batches (default: 5)",
-    ),
-    "timeout": (float, "S", "seconds until a request fails if it has no answer (default: 30)"),
+LIMITS: Options = {
+    "max_batch": Option(positive, "N", "questions that the model reads at once (default: 32)"),
+    "max_queue": Option(positive, "N", "questions that wait; with more: 503 (default: 256)"),
+    "max_body": Option(positive, "N", "bytes of a request (default: 1048576)"),
+    "max_text": Option(positive, "N", "characters of a text (default: 100000)"),
+    "max_questions": Option(positive, "N", "questions of a request (default: 64)"),
+    "max_wait_ms": Option(float, "MS", "longest wait for more questions (default: 5)"),
+    "timeout": Option(float, "S", "seconds until a request fails without answer (default: 30)"),
 }
 
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
 
 
+def _port(value: str) -> int:
+    if value.isdecimal() and int(value) < 65_536:
+        return int(value)
+    raise argparse.ArgumentTypeError(f"must be from 0 to 65535. Received: {value!r}")
+
+
+ADDRESS: Options = {
+    "host": Option(
+        str, "HOST", "the address to listen at; 0.0.0.0 for all (default: %(default)s)", "127.0.0.1"
+    ),
+    "port": Option(_port, "PORT", "0 for a free one (default: %(default)s)", 8000),
+    "token_file": Option(
+        str,
+        "FILE",
+        f"file of the token that requests must send (default: the variable {TOKEN})",
+    ),
+}
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     parser.add_argument("reader", metavar="READER", help=READER_HELP)
-    parser.add_argument(
-        "--index", metavar="FILE.index", help="answer from its documents, too: see `keras-qa index`"
-    )
-    parser.add_argument("--embed", metavar="ENCODER", help="the encoder of the index, as in `ask`")
-    parser.add_argument(
-        "--ranker", metavar="RANKER", help="a ranker, for the route /rerank and for documents"
-    )
-    parser.add_argument(
-        "--name", help="the name of the model in the routes (default: that of its file)"
-    )
+    add_options(parser, DOCUMENTS)
     address = parser.add_argument_group("address")
-    address.add_argument(
-        "--host",
-        default="127.0.0.1",
-        help="the address to listen at; 0.0.0.0 for all of this machine (default: %(default)s)",
-    )
-    address.add_argument(
-        "--port", type=_port, default=8000, help="0 for a free one (default: %(default)s)"
-    )
-    address.add_argument(
-        "--token-file",
-        metavar="FILE",
-        help=f"a file with the token that requests must send (default: the variable {TOKEN})",
-    )
+    add_options(address, ADDRESS)
     address.add_argument(
         "--allow-host",
         action="append",
@@ -169,12 +165,6 @@ def _read_token(path: str | None) -> str | None:
     if path is None:
         return os.environ.get(TOKEN)
     return pathlib.Path(path).expanduser().read_text(encoding="utf-8").strip()
-
-
-def _port(value: str) -> int:
-    if value.isdecimal() and int(value) < 65_536:
-        return int(value)
-    raise argparse.ArgumentTypeError(f"must be from 0 to 65535. Received: {value!r}")
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 
 from keras_qa.cli import data
 from keras_qa.cli.output import print_scores, say
-from keras_qa.cli.parsing import OptionTable, add_options, given_options, option_name, positive
+from keras_qa.cli.parsing import Option, Options, add_options, given_options, option_name, positive
 from keras_qa.data import unanswerable
 from keras_qa.text import WordVectors
 
@@ -35,87 +35,93 @@ are right, when its loss no longer falls.
 Options that are not given come from the model's recipe.
 """
 
-# Options that are fields of `Recipe`, and `augment_to`, which takes a list.
-RECIPE: OptionTable = {
-    "epochs": (int, "N", "largest number of epochs"),
-    "steps_per_epoch": (int, "N", "steps in an epoch, if not a pass over the data"),
-    "batch_size": (int, "N", "questions per step"),
-    "gradient_accumulation_steps": (int, "N", "batches per update of the weights"),
-    "learning_rate": (float, "RATE", "the highest learning rate"),
-    "weight_decay": (float, "RATE", "weight decay of AdamW; 0 for Adam"),
-    "patience": (int, "N", "epochs without improvement before training stops"),
-    "hard_example_share": (float, "SHARE", "share of the batches per epoch, wrong answers first"),
-    "keep": (str, "EPOCH", "best, by the validation accuracy, or last"),
+RUN: Options = {
+    "results": Option(str, "FILE.json", "file to append the results of each training to"),
+    "seed": Option(int, "N", "the first seed (default: %(default)s)", 0),
+    "seeds": Option(
+        int, "N", "trainings with different seeds; the best is saved (default: %(default)s)", 1
+    ),
 }
-# Options that are for `span_reader` and `multiple_choice` only, and two that take lists.
-READER: OptionTable = {
-    "backbone": (
+SIMULATE = Option(
+    int,
+    "N",
+    "questions to simulate for a task whose training file is missing in the archive (default: "
+    "none, and all files must exist)",
+    0,
+)
+MODEL: Options = {
+    "model": Option(
+        str,
+        "NAME",
+        "a factory in keras_qa.models, such as answer_classifier, memory_network, "
+        "universal_transformer, span_reader or multiple_choice; of several, the best on the "
+        f"validation data is saved (default: {MODELS[0]} and, if it makes errors, {MODELS[1]})",
+        nargs="+",
+    ),
+    "model_options": Option(
+        str, "JSON", "further arguments of the factory, such as '{\"units\": 32}'", "{}"
+    ),
+    "dtype": Option(str, "POLICY", "dtype policy, such as mixed_bfloat16 (default: float32)"),
+}
+# Options that are for `span_reader` and `multiple_choice` only.
+READER: Options = {
+    "backbone": Option(
         str,
         "DIR",
         "a pretrained encoder: minilm, which is in this package, a folder in Hugging Face's "
         "layout, or hf://... (default: none, the reader is trained from scratch)",
     ),
-    "lora_rank": (
-        positive,
-        "N",
-        "rank of LoRA: train low-rank matrices and freeze the weights of the backbone",
+    "answer_types": Option(
+        str,
+        "TYPE",
+        "%(choices)s: span and yes or no or both, for questions whose answer is yes or no "
+        "(default: span)",
+        nargs="+",
+        choices=("span", "yes", "no"),
     ),
-    "adapter": (str, "FILE.keras", "file to save the LoRA weights to, without the backbone"),
-    "unanswerable": (
+    "lora_rank": Option(
+        positive, "N", "rank of LoRA: train low-rank matrices and freeze the backbone's weights"
+    ),
+    "adapter": Option(str, "FILE.keras", "file to save the LoRA weights to, without the backbone"),
+    "unanswerable": Option(
         float,
         "SHARE",
         "share of the questions to repeat with a similar text that does not answer them, so that "
         "the reader learns to give no answer; also in validation data without such questions",
     ),
-    "vectors": (str, "FILE", "word vectors in GloVe's text format"),
-    "max_length": (int, "N", "positions of a window; a longer text is read in several windows"),
+    "unanswerable_kinds": Option(
+        str,
+        "KIND",
+        "%(choices)s: a similar text that is found by a search, the text without the sentences of "
+        "the answer, or another name or number in the question (default: found)",
+        nargs="+",
+        choices=unanswerable.KINDS,
+    ),
+    "vectors": Option(str, "FILE", "word vectors in GloVe's text format"),
+    "max_length": Option(int, "N", "positions of a window; a longer text is read in several"),
 }
-READER_LISTS = ("answer_types", "unanswerable_kinds")
+# Fields of `Recipe`.
+RECIPE: Options = {
+    "epochs": Option(int, "N", "largest number of epochs"),
+    "steps_per_epoch": Option(int, "N", "steps in an epoch, if not a pass over the data"),
+    "batch_size": Option(int, "N", "questions per step"),
+    "gradient_accumulation_steps": Option(int, "N", "batches per update of the weights"),
+    "learning_rate": Option(float, "RATE", "the highest learning rate"),
+    "weight_decay": Option(float, "RATE", "weight decay of AdamW; 0 for Adam"),
+    "patience": Option(int, "N", "epochs without improvement before training stops"),
+    "hard_example_share": Option(float, "SHARE", "share of the batches with wrong answers first"),
+    "keep": Option(str, "EPOCH", "best, by the validation accuracy, or last"),
+    "augment_to": Option(int, "N", "numbers of questions to augment to; none: off", nargs="*"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
-    _add_run(parser)
-    stories = data.add_arguments(parser)
-    stories.add_argument(
-        "--simulate",
-        type=int,
-        default=0,
-        metavar="N",
-        help="questions to simulate for a task whose training file is missing in the archive "
-        "(default: none, and all files must exist)",
-    )
-    _add_model(parser)
-    _add_reader(parser)
-    recipe = parser.add_argument_group("how long and how fast to train (default: a recipe)")
-    add_options(recipe, RECIPE)
-    recipe.add_argument(
-        "--augment-to",
-        type=int,
-        nargs="*",
-        metavar="N",
-        help="numbers of questions to augment to; none turns augmentation off",
-    )
-
-
-def _add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", required=True, metavar="FILE.keras", help="file to save the answerer to"
     )
     parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
-    parser.add_argument(
-        "--results",
-        metavar="FILE.json",
-        help="file to append the results of each training to, such as its errors",
-    )
-    parser.add_argument("--seed", type=int, default=0, help="the first seed (default: %(default)s)")
-    parser.add_argument(
-        "--seeds",
-        type=int,
-        default=1,
-        metavar="N",
-        help="number of trainings with different seeds; the best is saved (default: %(default)s)",
-    )
+    add_options(parser, RUN)
     parser.add_argument(
         "--validation-data",
         nargs="+",
@@ -124,43 +130,13 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
         help="one or more files of examples, like --data, that the best epoch is chosen by "
         "(default: the validation part of bAbI or of the simulation; none for files)",
     )
-
-
-def _add_model(parser: argparse.ArgumentParser) -> None:
-    model = parser.add_argument_group("the model")
-    model.add_argument(
-        "--model",
-        nargs="+",
-        metavar="NAME",
-        help="a factory in keras_qa.models, such as answer_classifier, memory_network, "
-        "universal_transformer, span_reader or multiple_choice; of several, the best on the "
-        f"validation data is saved (default: {MODELS[0]} and, if it makes errors, {MODELS[1]})",
-    )
-    model.add_argument(
-        "--model-options",
-        default="{}",
-        metavar="JSON",
-        help="further arguments of the factory, such as '{\"units\": 32}'",
-    )
-    model.add_argument("--dtype", help="dtype policy, such as mixed_bfloat16 (default: float32)")
-
-
-def _add_reader(parser: argparse.ArgumentParser) -> None:
-    reader = parser.add_argument_group("for --model span_reader or multiple_choice")
-    add_options(reader, READER)
-    reader.add_argument(
-        "--answer-types",
-        nargs="+",
-        choices=("span", "yes", "no"),
-        help="span and yes or no or both, for questions whose answer is yes or no (default: span)",
-    )
-    reader.add_argument(
-        "--unanswerable-kinds",
-        nargs="+",
-        choices=unanswerable.KINDS,
-        help="for --unanswerable: a similar text that is found by a search, the text without the "
-        "sentences of the answer, or another name or number in the question (default: found)",
-    )
+    data.add_arguments(parser, {"simulate": SIMULATE})
+    for title, options in (
+        ("the model", MODEL),
+        ("for --model span_reader or multiple_choice", READER),
+        ("how long and how fast to train (default: a recipe)", RECIPE),
+    ):
+        add_options(parser.add_argument_group(title), options)
 
 
 def run(options: argparse.Namespace) -> None:
@@ -191,7 +167,7 @@ def run(options: argparse.Namespace) -> None:
             valid or None,
             _models(options, bool(valid)),
             model_options,
-            recipe=given_options(options, (*RECIPE, "augment_to")),
+            recipe=given_options(options, RECIPE),
             seed=options.seed,
             seeds=options.seeds,
             out=options.out,
@@ -223,7 +199,7 @@ def _models(options: argparse.Namespace, validated: bool) -> Sequence[str]:
 
 def _options(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns the arguments of the model's factory, and those of the answerer."""
-    for name in given_options(options, (*READER, *READER_LISTS)):
+    for name in given_options(options, READER):
         if options.model not in (["span_reader"], ["multiple_choice"]):
             raise ValueError(
                 f"`{option_name(name)}` is for --model span_reader or multiple_choice. Received: "

@@ -83,37 +83,21 @@ def create_app(
     metrics = Metrics()
     thread = thread or ThreadPoolExecutor(1)
     service = Service(qa, index, ranker, name, Limits(**limits), metrics, thread)
-    description = describe(name, service.routes, service.requests)
-    page_response, docs_response = _html("page.html"), _html("docs.html")
-
-    async def openapi(request: Request[Any]) -> Response:
-        return Json(description)
-
-    async def page(request: Request[Any]) -> Response:
-        return page_response
-
-    async def docs(request: Request[Any]) -> Response:
-        return docs_response
-
+    description = Json(describe(name, service.routes, service.requests))
+    # A response is an ASGI application that sends itself.
     routes = [
         *service.routes,
-        *(Route("/", page), Route("/docs", docs), Route("/openapi.json", openapi)),
+        Route("/", _html("page.html"), methods=["GET"]),
+        Route("/docs", _html("docs.html"), methods=["GET"]),
+        Route("/openapi.json", description, methods=["GET"]),
     ]
+    guard = Middleware(Guard, routes=routes, metrics=metrics, token=token, hosts=allowed_hosts)
+    problems = (HTTPException, UnavailableError, ClientDisconnect, TypeError, ValueError)
     app = Starlette(
         routes=routes,
-        middleware=[
-            Middleware(Guard, routes=routes, metrics=metrics, token=token, hosts=allowed_hosts)
-        ],
+        middleware=[guard],
         lifespan=service.lifespan,
-        exception_handlers={
-            ClientDisconnect: _handle,
-            Exception: _handle,
-            HTTPException: _handle,
-            ModelError: _handle,
-            TypeError: _handle,
-            UnavailableError: _handle,
-            ValueError: _handle,
-        },
+        exception_handlers=dict.fromkeys((*problems, ModelError, Exception), _handle),
     )
     # A redirect would hide that a path is wrong.
     app.router.redirect_slashes = False
@@ -151,6 +135,6 @@ def _html(name: str) -> HTMLResponse:
     for tag in ("script", "style"):
         parts = re.findall(rf"<{tag}>(.*?)</{tag}>", source, re.DOTALL)
         hashes = [hashlib.sha256(part.encode("utf-8")).digest() for part in parts]
-        allowed = [f"'sha256-{base64.b64encode(one).decode()}'" for one in hashes]
+        allowed = [f"'sha256-{base64.b64encode(digest).decode()}'" for digest in hashes]
         policy.append(" ".join([f"{tag}-src", *allowed]))
     return HTMLResponse(source, headers={"Content-Security-Policy": "; ".join(policy)})

@@ -63,15 +63,9 @@ class Metrics:
 class Guard:
     """Middleware that checks host, origin and token, and logs each request without its texts.
 
-    Args:
-        app: The application.
-        routes: The routes. The log and the metrics have their paths, since that of a request may
-            contain a text.
-        metrics: Counts the requests.
-        token: The bearer token that requests need, or `None`.
-        hosts: The host names that requests may be for, or `None` for all. A page of another site
-            can send requests to a server on this machine under a host name of its own
-            (DNS rebinding).
+    The log and the metrics have the paths of routes, since that of a request may contain a text.
+    `hosts` prevents DNS rebinding: a page of another site can send requests to a server on this
+    machine under a host name of its own.
     """
 
     def __init__(
@@ -131,14 +125,12 @@ class Guard:
         is_open = scope["path"] in _OPEN and scope["method"] in ("GET", "HEAD")
         if self._token is None or is_open:
             return None
-        scheme, _, given = headers.get("authorization", "").partition(" ")
-        given_token = given.strip().encode("latin-1")
-        if scheme.lower() == "bearer" and hmac.compare_digest(given_token, self._token):
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        token_bytes = token.strip().encode("latin-1")
+        if scheme.lower() == "bearer" and hmac.compare_digest(token_bytes, self._token):
             return None
-        asked = {"WWW-Authenticate": "Bearer"}
-        return error_response(
-            "The token is missing or wrong. Send it as a Bearer token.", 401, asked
-        )
+        message = "The token is missing or wrong. Send it as a Bearer token."
+        return error_response(message, 401, {"WWW-Authenticate": "Bearer"})
 
 
 def _method(scope: Scope) -> str:

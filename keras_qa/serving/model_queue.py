@@ -8,7 +8,7 @@ import dataclasses
 import logging
 import math
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
@@ -24,12 +24,7 @@ _MAX_RETRY_AFTER = 60
 
 
 class UnavailableError(Exception):
-    """The queue is full, the time limit of a request has passed, or the index cannot be read.
-
-    Args:
-        message: One line.
-        retry_after: Seconds after which a client may try again.
-    """
+    """The queue is full, the time limit of a request has passed, or the index cannot be read."""
 
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message)
@@ -45,12 +40,9 @@ class AbandonedError(Exception):
 
 
 class SlicedModel:
-    """A model that predicts in slices of rows. It stands in for one that only predicts.
+    """A model that predicts in slices of at most `rows`, and calls `check` before each.
 
-    Args:
-        model: The model.
-        rows: Maximum number of rows in a slice. Of wide rows, it has four batches of an encoder.
-        check: Is called before each slice. An error that it raises ends `predict`.
+    A slice of wide rows has four batches of an encoder. An error of `check` ends `predict`.
     """
 
     def __init__(self, model: Any, rows: int, check: Callable[[], None]) -> None:
@@ -74,17 +66,14 @@ class SlicedModel:
 
 def predict_in_slices(owner: Any, rows: int, check: Callable[[], None]) -> Any:
     """Returns a copy of a reader or a ranker whose model is a `SlicedModel`."""
-    found = copy.copy(owner)
-    found.model_ = SlicedModel(owner.model_, rows, check)
-    return found
+    copied = copy.copy(owner)
+    copied.model_ = SlicedModel(owner.model_, rows, check)
+    return copied
 
 
 @dataclasses.dataclass(frozen=True)
 class Call:
-    """A function that takes a list of items and returns a result for each, and its options.
-
-    Items of equal calls are computed together.
-    """
+    """A function of a list of items, and its options. Equal calls are computed together."""
 
     function: Callable[..., Sequence[Any]]
     options: tuple[tuple[str, Any], ...] = ()
@@ -107,11 +96,7 @@ class ModelQueue:
     """Collects items of concurrent requests and computes them in batches, in one thread.
 
     All methods run in one event loop, so they need no locks. Only `_compute` runs in the thread.
-
-    Args:
-        limits: `max_batch`, `max_wait_ms`, `max_queue`, `max_text` and `timeout` apply here.
-        thread: An executor with one thread, which runs the model.
-        observe: Is called after each batch with its number of items.
+    `observe` is called after each batch with its number of items.
     """
 
     def __init__(self, limits: Limits, thread: Executor, observe: Callable[[int], None]) -> None:
@@ -130,24 +115,19 @@ class ModelQueue:
         """Returns the number of items that wait."""
         return len(self._jobs)
 
-    async def compute(self, call: Call, items: Iterable[tuple[Any, int]]) -> list[Any]:
-        """Returns the results of items.
-
-        Args:
-            call: Computes them.
-            items: Pairs of an item and its size, its number of characters.
+    async def compute(self, call: Call, items: Sequence[tuple[Any, int]]) -> list[Any]:
+        """Returns the results of items, which are pairs of an item and its number of characters.
 
         Raises:
             UnavailableError: If the queue has no room for all items, or the time limit passes.
             ModelError: If the model fails.
             ValueError: If the call raises it for one of the items. So does `TypeError`.
         """
-        pairs = list(items)
-        if len(self._jobs) + len(pairs) > self._limits.max_queue:
+        if len(self._jobs) + len(items) > self._limits.max_queue:
             raise UnavailableError("The server is busy: its queue is full.", self._retry_after())
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._limits.timeout
-        jobs = [_Job(call, item, size, deadline, loop.create_future()) for item, size in pairs]
+        jobs = [_Job(call, item, size, deadline, loop.create_future()) for item, size in items]
         self._jobs.extend(jobs)
         self._arrived.set()
         try:

@@ -27,19 +27,16 @@ _ABOUT = (
 
 
 def describe(name: str, routes: Sequence[Route], requests: Mapping[str, Schema]) -> dict[str, Any]:
-    """Returns the description.
+    """Returns the description. Docstrings of the routes' functions are the summaries.
 
-    Args:
-        name: The name of the model, which paths contain.
-        routes: The routes. The docstrings of their functions are the summaries.
-        requests: The schemas of requests by the names of the functions.
+    `name` is that of the model in paths, `requests` has schemas by the names of the functions.
     """
     paths: dict[str, Any] = {}
     for route in routes:
         path = route.path.replace(":path", "")
-        done: dict[str, Any] = {"description": "Success."}
+        success: dict[str, Any] = {"description": "Success."}
         if route.name in RESPONSES:
-            done["content"] = _json(RESPONSES[route.name])
+            success["content"] = _json(RESPONSES[route.name])
         operation: dict[str, Any] = {
             "summary": " ".join((route.endpoint.__doc__ or "").split()),
             "parameters": [
@@ -47,7 +44,7 @@ def describe(name: str, routes: Sequence[Route], requests: Mapping[str, Schema])
                 for key, schema in QUERIES.get(route.name, {}).items()
             ],
             "responses": {
-                "200": done,
+                "200": success,
                 **{
                     status: {"description": text, "content": _json(ERROR)}
                     for status, text in _PROBLEMS.items()
@@ -56,11 +53,11 @@ def describe(name: str, routes: Sequence[Route], requests: Mapping[str, Schema])
         }
         if "{id}" in path:
             known = {"type": "string", "enum": [name]}
-            place = {"name": "id", "in": "path", "required": True, "schema": known}
-            operation["parameters"].append(place)
+            path_id = {"name": "id", "in": "path", "required": True, "schema": known}
+            operation["parameters"].append(path_id)
         if route.name in requests:
-            body = {"required": True, "content": _json(requests[route.name])}
-            operation["requestBody"] = body
+            content = _json(requests[route.name])
+            operation["requestBody"] = {"required": True, "content": content}
         method = "post" if route.name in requests else "get"
         paths.setdefault(path, {})[method] = operation
     about = {"title": name, "version": keras_qa.__version__, "description": _ABOUT}

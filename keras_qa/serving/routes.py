@@ -52,17 +52,7 @@ class Json(JSONResponse):
 
 
 class Service:
-    """The functions of the routes, and what they share.
-
-    Args:
-        qa: The reader.
-        index: The documents, or `None`.
-        ranker: The ranker, or `None`.
-        name: The name of the model in the routes.
-        limits: The limits.
-        metrics: The metrics.
-        thread: An executor with one thread, which runs the model.
-    """
+    """The functions of the routes, and what they share. `thread` alone runs the model."""
 
     def __init__(
         self,
@@ -93,7 +83,7 @@ class Service:
             self.ranker = predict_in_slices(ranker, limits.max_batch, self.queue.check)
         self.routes = [
             Route("/", self.answer, methods=["POST"]),
-            Route("/models/{id:path}", self.answer_by_id, methods=["POST"]),
+            Route("/models/{id:path}", self.answer, methods=["POST"]),
             Route("/v2", self.server_metadata),
             Route("/v2/health/live", self.live),
             Route("/v2/health/ready", self.ready),
@@ -124,30 +114,29 @@ class Service:
 
     async def answer(self, request: Request[Any]) -> Response:
         """Answers questions about texts, in Hugging Face's inference schema."""
-        given = parse(await read_body(request, self.limits), self.requests["answer"])
-        parameters, inputs = given.get("parameters", {}), given["inputs"]
-        top_k = parameters.pop("top_k", 1)
-        each = inputs if isinstance(inputs, list) else [inputs]
-        pairs = [(one["context"], one["question"]) for one in each]
-        ranked = await self._answer(request, pairs, top_k, parameters)
-        found = [
-            [_to_json(one, start=one.start or 0, end=one.end or 0) for one in row] for row in ranked
-        ]
-        return Json(_nest(found, top_k, inputs))
-
-    async def answer_by_id(self, request: Request[Any]) -> Response:
-        """Answers questions as `POST /` does."""
         self._check_id(request)
-        return await self.answer(request)
+        body = await self._read(request, "answer")
+        parameters, inputs = body.get("parameters", {}), body["inputs"]
+        top_k = parameters.pop("top_k", 1)
+        pairs = [
+            (pair["context"], pair["question"])
+            for pair in (inputs if isinstance(inputs, list) else [inputs])
+        ]
+        ranked = await self._answer(request, pairs, top_k, parameters)
+        results = [
+            [_to_json(answer, start=answer.start or 0, end=answer.end or 0) for answer in answers]
+            for answers in ranked
+        ]
+        return Json(_nest(results, top_k, inputs))
 
     async def infer(self, request: Request[Any]) -> Response:
         """Answers questions in tensors of the Open Inference Protocol, JSON or binary."""
         self._check_id(request)
         length = request.headers.get("inference-header-content-length")
         body = await read_body(request, self.limits)
-        asked = tensors.decode(body, length, self.requests["infer"], self.limits)
-        ranked = await self._answer(request, asked.pairs, 1, asked.options)
-        body, size = tensors.encode(asked, [answers[0] for answers in ranked], self.name)
+        inference = tensors.decode(body, length, self.requests["infer"], self.limits)
+        ranked = await self._answer(request, inference.pairs, 1, inference.options)
+        body, size = tensors.encode(inference, [answers[0] for answers in ranked], self.name)
         if size is None:
             return Response(body, media_type="application/json")
         headers = {"Inference-Header-Content-Length": str(size)}
@@ -155,25 +144,24 @@ class Service:
 
     async def ask(self, request: Request[Any]) -> Response:
         """Answers questions from the documents of the index."""
-        given = parse(await read_body(request, self.limits), self.requests["ask"])
-        question = given.pop("question")
+        options = {"top_k": 1, **await self._read(request, "ask"), **self._limit_question({})}
+        question = options.pop("question")
         questions = question if isinstance(question, list) else [question]
-        passages, most = given.get("passages", _PASSAGES), self.limits.max_passages
-        if "passages" in given and passages * len(questions) > most:
+        passages, most = options.get("passages", _PASSAGES), self.limits.max_passages
+        if "passages" in options and passages * len(questions) > most:
             raise ValueError(
                 f"`passages` must be at most {most} for all questions together. Received: "
                 f"{len(questions)} questions with {passages} passages each."
             )
-        options = {"top_k": 1, **given, **self._limit_question({})}
         call = Call(self._compute_asked, tuple(sorted(options.items())))
-        size = passages * _PASSAGE_SIZE
-        ranked = await self._compute(request, call, [(one, len(one) + size) for one in questions])
+        items = [(text, len(text) + passages * _PASSAGE_SIZE) for text in questions]
+        ranked = await self._compute(request, call, items)
         names = ("document", "start", "end", "line", "page")
-        found = [
-            [_to_json(one, **{name: getattr(one, name) for name in names}) for one in row]
+        results = [
+            [_to_json(answer, **{name: getattr(answer, name) for name in names}) for answer in row]
             for row in ranked
         ]
-        return Json(_nest(found, options["top_k"], question))
+        return Json(_nest(results, options["top_k"], question))
 
     async def documents(self, request: Request[Any]) -> Response:
         """Lists the names of the documents of the index."""
@@ -198,16 +186,16 @@ class Service:
 
     async def rerank(self, request: Request[Any]) -> Response:
         """Sorts texts by how well they answer a question, as text-embeddings-inference does."""
-        given = parse(await read_body(request, self.limits), self.requests["rerank"])
-        texts, returns_text = given["texts"], given.get("return_text", False)
-        call = Call(self._compute_ranked, (("raw", given.get("raw_scores", False)),))
-        item = (given["query"], texts)
+        body = await self._read(request, "rerank")
+        texts = body["texts"]
+        call = Call(self._compute_ranked, (("raw", body.get("raw_scores", False)),))
+        item = (body["query"], texts)
         (scores,) = await self._compute(request, call, [(item, sum(map(len, texts)))])
-        order = sorted(range(len(texts)), key=lambda place: -scores[place])
-        found = [{"index": place, "score": scores[place]} for place in order]
-        if returns_text:
-            found = [{**one, "text": texts[one["index"]]} for one in found]
-        return Json(found)
+        order = sorted(range(len(texts)), key=lambda index: -scores[index])
+        ranked = [{"index": index, "score": scores[index]} for index in order]
+        if body.get("return_text", False):
+            ranked = [{**entry, "text": texts[entry["index"]]} for entry in ranked]
+        return Json(ranked)
 
     async def server_metadata(self, request: Request[Any]) -> Response:
         """Describes the server in the Open Inference Protocol."""
@@ -249,9 +237,12 @@ class Service:
         return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
 
     def _check_id(self, request: Request[Any]) -> None:
-        given = request.path_params["id"]
-        if given != self.name:
-            raise HTTPException(404, f"There is no model {given!r:.100}, only {self.name!r:.100}")
+        name = request.path_params.get("id", self.name)
+        if name != self.name:
+            raise HTTPException(404, f"There is no model {name!r:.100}, only {self.name!r:.100}")
+
+    async def _read(self, request: Request[Any], schema: str) -> dict[str, Any]:
+        return parse(await read_body(request, self.limits), self.requests[schema])
 
     async def _compute(
         self, request: Request[Any], call: Call, items: list[tuple[Any, int]]
@@ -321,7 +312,10 @@ class Service:
         if raw:
             return [row.tolist() for row in self.ranker.logits(questions, texts, size)]
         ranked = self.ranker.rank(questions, texts, batch_size=size)
-        return [[one.score for one in sorted(row, key=lambda one: one.index)] for row in ranked]
+        return [
+            [result.score for result in sorted(row, key=lambda result: result.index)]
+            for row in ranked
+        ]
 
 
 class _Retriever:
@@ -352,14 +346,14 @@ def _index_errors() -> Iterator[None]:
         raise UnavailableError(problem, _RETRY_INDEX_AFTER) from None
 
 
-def _nest(found: list[list[Any]], top_k: int, given: object) -> Any:
+def _nest(ranked: list[list[Any]], top_k: int, inputs: object) -> Any:
     """Returns a list for a list, and the best answer alone if only one is wanted."""
-    results = found if top_k > 1 else [answers[0] for answers in found]
-    return results if isinstance(given, list) else results[0]
+    results = ranked if top_k > 1 else [answers[0] for answers in ranked]
+    return results if isinstance(inputs, list) else results[0]
 
 
-def _to_json(answer: Answer, **place: Any) -> dict[str, Any]:
-    return {"answer": answer.text, "score": answer.score, **place}
+def _to_json(answer: Answer, **location: Any) -> dict[str, Any]:
+    return {"answer": answer.text, "score": answer.score, **location}
 
 
 def _to_offset(name: str, value: str) -> int:

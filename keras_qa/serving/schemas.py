@@ -65,18 +65,18 @@ def _one_of(*values: str) -> Schema:
     return {"type": "string", "enum": list(values)}
 
 
-def _or_list(one: Schema, most: int | None = None) -> Schema:
-    return {"anyOf": [one, _list(one, most)]}
+def _or_list(item: Schema, most: int | None = None) -> Schema:
+    return {"anyOf": [item, _list(item, most)]}
 
 
 _FLAG: Schema = {"type": "boolean"}
 _TEXT: Schema = {"type": "string"}
 _NULL: Schema = {"type": "null"}
 _SCORE: dict[str, Schema] = {"score": {"type": "number"}}
-_PLACE = {"start": _integer(0), "end": _integer(0)}
+_OFFSETS = {"start": _integer(0), "end": _integer(0)}
 
 ERROR = to_object("Error", {"error": _TEXT}, {})
-_ANSWER = to_object("Answer", {"answer": _TEXT, **_SCORE, **_PLACE}, {})
+_ANSWER = to_object("Answer", {"answer": _TEXT, **_SCORE, **_OFFSETS}, {})
 _DOCUMENT_ANSWER = to_object(
     "DocumentAnswer",
     {
@@ -88,20 +88,17 @@ _DOCUMENT_ANSWER = to_object(
 # Schemas of responses by the names of the routes' functions.
 RESPONSES = {
     "answer": _or_list({"anyOf": [_ANSWER, _list(_ANSWER)]}),
-    "answer_by_id": _or_list({"anyOf": [_ANSWER, _list(_ANSWER)]}),
     "ask": _or_list({"anyOf": [_DOCUMENT_ANSWER, _list(_DOCUMENT_ANSWER)]}),
     "rerank": _list(to_object("Ranked", {"index": _integer(0), **_SCORE}, {"text": _TEXT})),
 }
 # Parameters of queries by the names of the routes' functions.
-QUERIES = {"document_text": {"name": _TEXT, **_PLACE}}
+QUERIES = {"document_text": {"name": _TEXT, **_OFFSETS}}
 
 
 def make_requests(limits: Limits, least_length: int = 1) -> dict[str, Schema]:
     """Returns the schemas of requests by the names of the routes' functions.
 
-    Args:
-        limits: The limits.
-        least_length: The smallest `max_seq_len`.
+    `least_length` is the smallest `max_seq_len`.
     """
     question, text = _words(limits.max_question), _words(limits.max_text)
     top_k = {"top_k": _integer(1, limits.max_top_k)}
@@ -136,8 +133,7 @@ def make_requests(limits: Limits, least_length: int = 1) -> dict[str, Schema]:
             "truncation_direction": _one_of("right", "Right"),
         },
     )
-    answers = {"answer": answer, "answer_by_id": answer, "infer": _infer(options)}
-    return {**answers, "ask": ask, "rerank": rerank}
+    return {"answer": answer, "infer": _infer(options), "ask": ask, "rerank": rerank}
 
 
 def _infer(options: dict[str, Schema]) -> Schema:
@@ -201,9 +197,10 @@ def check(value: Any, schema: Schema, name: str) -> Any:
         # JSON has one kind of numbers.
         value = int(value)
     alternatives = schema.get("anyOf", [schema])
-    fitting = [one for one in alternatives if _is_kind(value, one["type"])]
+    fitting = [option for option in alternatives if _is_kind(value, option["type"])]
     if not fitting:
-        _fail(name, " or ".join(_KINDS[one["type"]][0] for one in alternatives), value)
+        kinds = " or ".join(_KINDS[option["type"]][0] for option in alternatives)
+        _fail(name, kinds, value)
     schema = fitting[0]
     size = len(value) if isinstance(value, (str, list)) else value
     for key, word in (("minItems", "least"), ("maxItems", "most"), ("maxLength", "most")):
@@ -219,7 +216,7 @@ def check(value: Any, schema: Schema, name: str) -> Any:
         _fail(name, f"one of {', '.join(schema['enum'])}", value)
     if isinstance(value, list):
         items = schema.get("items", {})
-        return [check(one, items, f"{name}[{place}]") for place, one in enumerate(value)]
+        return [check(item, items, f"{name}[{index}]") for index, item in enumerate(value)]
     if isinstance(value, dict) and "properties" in schema:
         return _check_object(value, schema, name)
     return value
@@ -232,12 +229,12 @@ def _check_object(value: dict[str, Any], schema: Schema, name: str) -> dict[str,
         if key not in value:
             raise ValueError(f"`{inside}{key}` is missing.")
     checked = {}
-    for key, one in value.items():
+    for key, item in value.items():
         if key not in properties:
             known = ", ".join(f"`{inside}{known}`" for known in properties)
             raise ValueError(f"There is no `{inside}{key:.40}`. The keys are {known}.")
-        if one is not None or key in schema["required"]:
-            checked[key] = check(one, properties[key], f"{inside}{key}")
+        if item is not None or key in schema["required"]:
+            checked[key] = check(item, properties[key], f"{inside}{key}")
     return checked
 
 
@@ -247,5 +244,5 @@ def _is_kind(value: object, kind: str) -> bool:
 
 
 def _fail(name: str, expected: str, value: object) -> None:
-    place = f"`{name}`" if name else "The body"
-    raise ValueError(f"{place} must be {expected}. Received: {short_repr(value)}.")
+    subject = f"`{name}`" if name else "The body"
+    raise ValueError(f"{subject} must be {expected}. Received: {short_repr(value)}.")

@@ -59,13 +59,18 @@ def run(
 
 def configure(app: Starlette, **options: Any) -> uvicorn.Config:
     """Returns the settings of uvicorn. `options` are further ones."""
-    known: dict[str, Any] = {
-        **{"access_log": False, "log_config": None, "log_level": logging.WARNING},
-        **{"http": Connection, "ws": "none", "backlog": _BACKLOG},
-        **{"proxy_headers": False, "server_header": False},
+    settings: dict[str, Any] = {
+        "access_log": False,
+        "backlog": _BACKLOG,
+        "http": Connection,
         "limit_concurrency": _max_connections(),
+        "log_config": None,
+        "log_level": logging.WARNING,
+        "proxy_headers": False,
+        "server_header": False,
+        "ws": "none",
     }
-    return uvicorn.Config(app, **{**known, **options})
+    return uvicorn.Config(app, **{**settings, **options})
 
 
 def _max_connections() -> int:
@@ -157,13 +162,6 @@ def listen(host: str, port: int) -> socket.socket:
 
     Without `TCP_NODELAY` the body of a response waits for the acknowledgement of its headers, which
     takes up to 40 ms. asyncio sets it only for sockets that it makes itself.
-
-    Args:
-        host: The address.
-        port: The port. 0 for a free one.
-
-    Raises:
-        OSError: If the address cannot be used.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,15 +32,7 @@ OUTPUTS = {
 
 @dataclasses.dataclass(frozen=True)
 class InferRequest:
-    """A request of the protocol.
-
-    Args:
-        pairs: Texts and questions.
-        shape: The shape of each input, and of each output.
-        options: Parameters of Hugging Face's schema.
-        outputs: For each output that is wanted, whether it is binary.
-        id: The client's name of the request, if it has one.
-    """
+    """A request. `shape` is that of each tensor; `outputs` says of each whether it is binary."""
 
     pairs: list[tuple[str, str]]
     shape: list[int]
@@ -51,30 +43,25 @@ class InferRequest:
 
 def describe_model(name: str) -> dict[str, Any]:
     """Returns the metadata of the model."""
-    shape = [-1]
+    inputs = dict.fromkeys(INPUTS, "BYTES")
+    outputs = {output: datatype for output, (datatype, _) in OUTPUTS.items()}
     return {
         "name": name,
         "versions": [VERSION],
         "platform": PLATFORM,
-        "inputs": [{"name": one, "datatype": "BYTES", "shape": shape} for one in INPUTS],
-        "outputs": [
-            {"name": one, "datatype": kind, "shape": shape} for one, (kind, _) in OUTPUTS.items()
-        ],
+        "inputs": _describe_tensors(inputs),
+        "outputs": _describe_tensors(outputs),
     }
 
 
+def _describe_tensors(datatypes: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [{"name": name, "datatype": kind, "shape": [-1]} for name, kind in datatypes.items()]
+
+
 def decode(body: bytes, header_length: str | None, schema: Schema, limits: Limits) -> InferRequest:
-    """Returns a request.
+    """Returns a request. Its JSON, which has `header_length`, is followed by binary tensors.
 
-    Args:
-        body: JSON, and binary tensors after it.
-        header_length: The length of the JSON, from the header `Inference-Header-Content-Length`.
-            `None` for all of the body.
-        schema: The schema of the JSON.
-        limits: The limits of questions and texts.
-
-    Raises:
-        ValueError: If the request is invalid.
+    `header_length` is the header `Inference-Header-Content-Length`, `None` for all of the body.
     """
     size = len(body)
     if header_length is not None:
@@ -88,29 +75,29 @@ def decode(body: bytes, header_length: str | None, schema: Schema, limits: Limit
     request = parse(body[:size], schema)
     values: dict[str, list[str]] = {}
     shapes = []
-    for position, tensor in enumerate(request["inputs"]):
-        place, name = f"inputs[{position}]", tensor["name"]
+    for index, tensor in enumerate(request["inputs"]):
+        path, name = f"inputs[{index}]", tensor["name"]
         if name in values:
             raise ValueError(f"`inputs` must have `question` and `context`. Received {name} twice.")
-        given = tensor.get("parameters", {}).get("binary_data_size")
-        if (given is None) == ("data" not in tensor):
-            raise ValueError(f"`{place}` must have either `data` or `binary_data_size`.")
-        if given is None:
+        binary_size = tensor.get("parameters", {}).get("binary_data_size")
+        if (binary_size is None) == ("data" not in tensor):
+            raise ValueError(f"`{path}` must have either `data` or `binary_data_size`.")
+        if binary_size is None:
             values[name] = _flatten(tensor["data"], tensor["shape"])
         else:
-            values[name] = _split(body[size : size + given], given, place)
-            size += given
+            values[name] = _split(body[size : size + binary_size], binary_size, path)
+            size += binary_size
         shapes.append(tensor["shape"])
         count = int(np.prod(shapes[-1], dtype=object))
         most = limits.max_questions
         if len(values[name]) != count or shapes[-1] != shapes[0] or not 1 <= count <= most:
             raise ValueError(
-                f"`{place}` must have 1 to {most} elements, and the shape of the other input, "
+                f"`{path}` must have 1 to {most} elements, and the shape of the other input, "
                 f"[n] or [n, 1]. Received: {len(values[name])} elements, shape {shapes[-1]}."
             )
         longest = limits.max_question if name == "question" else limits.max_text
         element = {"type": "string", "maxLength": longest, "pattern": NOT_BLANK}
-        values[name] = [check(item, element, f"{place}.data") for item in values[name]]
+        values[name] = [check(item, element, f"{path}.data") for item in values[name]]
     if size != len(body):
         raise ValueError(
             f"The body has {len(body) - size} bytes after its tensors. Give the size of each in "
@@ -129,10 +116,11 @@ def _outputs(requested: list[dict[str, Any]] | None, is_binary: bool) -> dict[st
     if requested is None:
         return dict.fromkeys(OUTPUTS, is_binary)
     outputs = {}
-    for one in requested:
-        if one["name"] in outputs:
-            raise ValueError(f"`outputs` must have each name once. Received {one['name']} twice.")
-        outputs[one["name"]] = one.get("parameters", {}).get("binary_data", is_binary)
+    for output in requested:
+        name = output["name"]
+        if name in outputs:
+            raise ValueError(f"`outputs` must have each name once. Received {name} twice.")
+        outputs[name] = output.get("parameters", {}).get("binary_data", is_binary)
     return outputs
 
 
@@ -143,10 +131,10 @@ def _flatten(data: list[Any], shape: Sequence[int]) -> list[Any]:
     return [item for row in data for item in row]
 
 
-def _split(data: bytes, size: int, place: str) -> list[str]:
+def _split(data: bytes, size: int, path: str) -> list[str]:
     """Returns the elements of a binary tensor of BYTES."""
     values, start = [], 0
-    problem = f"`{place}` must be BYTES of UTF-8, each after its length. The data do not match."
+    problem = f"`{path}` must be BYTES of UTF-8, each after its length. The data do not match."
     try:
         while start < len(data):
             (length,) = struct.unpack_from("<I", data, start)
@@ -168,19 +156,19 @@ def encode(request: InferRequest, answers: Sequence[Answer], name: str) -> tuple
         "end": [answer.end or 0 for answer in answers],
     }
     tensors, parts = [], []
-    for one, is_binary in request.outputs.items():
-        datatype, kind = OUTPUTS[one]
-        tensor: dict[str, Any] = {"name": one, "datatype": datatype, "shape": request.shape}
+    for output, is_binary in request.outputs.items():
+        datatype, kind = OUTPUTS[output]
+        tensor: dict[str, Any] = {"name": output, "datatype": datatype, "shape": request.shape}
         if is_binary:
             if kind is None:
-                raw = [value.encode("utf-8") for value in columns[one]]
+                raw = [value.encode("utf-8") for value in columns[output]]
                 data = b"".join(struct.pack("<I", len(value)) + value for value in raw)
             else:
-                data = np.array(columns[one], kind).tobytes()
+                data = np.array(columns[output], kind).tobytes()
             parts.append(data)
             tensor["parameters"] = {"binary_data_size": len(data)}
         else:
-            tensor["data"] = columns[one]
+            tensor["data"] = columns[output]
         tensors.append(tensor)
     response = {"model_name": name, "model_version": VERSION, "outputs": tensors}
     if request.id is not None:
