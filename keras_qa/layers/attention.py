@@ -11,6 +11,7 @@ from keras import ops
 from keras_qa.layers.base_layer import BaseLayer
 from keras_qa.layers.keras_layers import Dense
 from keras_qa.layers.kernels.tensor_types import Masks, Shape, Tensor
+from keras_qa.layers.masked_operations import mask_of, masked_softmax, zero_masked
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -49,16 +50,16 @@ class AlignedQuestionEmbedding(BaseLayer):
 
     def call(self, inputs: Sequence[Tensor], mask: Masks = None) -> Tensor:
         text, question = inputs
-        text_mask, question_mask = _masks(mask)
+        question_mask = mask_of(mask, 1)
         scores = ops.matmul(self.hidden(text), ops.transpose(self.hidden(question), (0, 2, 1)))
         if question_mask is not None:
             question_mask = ops.expand_dims(question_mask, 1)
         weights = masked_softmax(scores, question_mask)
         aligned = ops.matmul(ops.cast(weights, question.dtype), question)
-        return _where(text_mask, aligned)
+        return zero_masked(aligned, mask_of(mask, 0))
 
     def compute_mask(self, inputs: Sequence[Tensor], mask: Masks = None) -> Tensor | None:
-        return _masks(mask)[0]
+        return mask_of(mask, 0)
 
     def compute_output_spec(
         self, inputs: Sequence[keras.KerasTensor], mask: Masks = None
@@ -107,7 +108,7 @@ class BidirectionalAttentionFlow(BaseLayer):
 
     def call(self, inputs: Sequence[Tensor], mask: Masks = None) -> Tensor:
         text, question = inputs
-        text_mask, question_mask = _masks(mask)
+        text_mask, question_mask = mask_of(mask, 0), mask_of(mask, 1)
         own, other, both = (
             ops.cast(weight, self.compute_dtype)
             for weight in (self.of_text, self.of_question, self.of_both)
@@ -120,18 +121,18 @@ class BidirectionalAttentionFlow(BaseLayer):
             question_mask = ops.expand_dims(question_mask, 1)
             scores = ops.where(question_mask, scores, -1e9)
         to_question = ops.cast(masked_softmax(scores, question_mask), question.dtype)
-        found = ops.matmul(to_question, question)
+        attended = ops.matmul(to_question, question)
         highest = ops.max(scores, axis=2)
         if question_mask is not None:
             # With an empty question, all words of the text get the same weight.
             highest = ops.where(ops.any(question_mask, axis=2), highest, 0.0)
         to_text = ops.cast(masked_softmax(highest, text_mask), text.dtype)
         important = ops.matmul(ops.expand_dims(to_text, 1), text)
-        flow = ops.concatenate([text, found, text * found, text * important], axis=-1)
-        return _where(text_mask, flow)
+        flow = ops.concatenate([text, attended, text * attended, text * important], axis=-1)
+        return zero_masked(flow, text_mask)
 
     def compute_mask(self, inputs: Sequence[Tensor], mask: Masks = None) -> Tensor | None:
-        return _masks(mask)[0]
+        return mask_of(mask, 0)
 
     def compute_output_spec(
         self, inputs: Sequence[keras.KerasTensor], mask: Masks = None
@@ -142,24 +143,3 @@ class BidirectionalAttentionFlow(BaseLayer):
 
 def _normal_by_width(shape: tuple[int, ...], dtype: str | None = None) -> Tensor:
     return keras.random.normal(shape, stddev=shape[-1] ** -0.5, dtype=dtype)
-
-
-def _masks(mask: Masks) -> tuple[Tensor | None, ...]:
-    return tuple(mask) if isinstance(mask, (list, tuple)) else (None, None)
-
-
-def masked_softmax(scores: Tensor, present: Tensor | None) -> Tensor:
-    """Softmax over the last axis, in float32; all zeros for rows without a present entry."""
-    scores = ops.cast(scores, "float32")
-    if present is not None:
-        # Not minus infinity: a row without a present entry would become NaN.
-        scores = ops.where(present, scores, -1e9)
-    # `keras.ops.softmax` warns if the axis has size 1.
-    weights = ops.exp(scores - ops.logsumexp(scores, axis=-1, keepdims=True))
-    return weights if present is None else ops.where(present, weights, 0.0)
-
-
-def _where(present: Tensor | None, values: Tensor) -> Tensor:
-    if present is None:
-        return values
-    return ops.where(ops.expand_dims(present, -1), values, ops.zeros_like(values))

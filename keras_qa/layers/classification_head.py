@@ -9,9 +9,9 @@ from keras import ops
 
 from keras_qa._arguments import check_choice, to_integer, to_optional_integer
 from keras_qa.layers.base_layer import BaseLayer, LayerOptions
-from keras_qa.layers.encoders import max_over_time
 from keras_qa.layers.keras_layers import Dropout
 from keras_qa.layers.kernels.tensor_types import Shape, Tensor
+from keras_qa.layers.masked_operations import max_over_time, mean_over_time
 from keras_qa.layers.transformer_block import get_activation, make_dense, make_norm
 from keras_qa.layers.transformer_encoder import TransformerEncoder
 from keras_qa.preprocessing.preprocessor import TASKS
@@ -132,15 +132,10 @@ class ClassificationHead(BaseLayer):
             return inputs
         if self.pooling == "first":
             return inputs[:, 0]
+        present = ops.cast(ops.ones_like(inputs[..., 0]) if mask is None else mask, "bool")
         if self.pooling == "max":
-            present = ops.ones_like(inputs[..., 0]) if mask is None else mask
-            return max_over_time(inputs, ops.cast(present, "bool"))
-        if mask is None:
-            return ops.mean(inputs, axis=1)
-        weights = ops.cast(mask, "float32")[..., None]
-        total = ops.sum(ops.cast(inputs, "float32") * weights, axis=1)
-        mean = total / ops.maximum(ops.sum(weights, axis=1), 1.0)
-        return ops.cast(mean, self.compute_dtype)
+            return max_over_time(inputs, present)
+        return ops.cast(mean_over_time(inputs, present), self.compute_dtype)
 
     def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> None:
         # Labels tell which positions count in the loss.

@@ -11,6 +11,7 @@ from keras_qa._arguments import check_choice, to_integer
 from keras_qa.layers.base_layer import BaseLayer, LayerOptions, UnnamedOptions
 from keras_qa.layers.keras_layers import Dropout, Embedding
 from keras_qa.layers.kernels.tensor_types import Shape, Tensor
+from keras_qa.layers.masked_operations import max_over_time, mean_over_time
 from keras_qa.layers.recurrent import GRU, LSTM
 
 CELLS: dict[str, type[LSTM] | type[GRU]] = {"lstm": LSTM, "gru": GRU}
@@ -122,11 +123,8 @@ class SequenceEncoder(BaseLayer):
             states = ops.concatenate([states, others], axis=-1)
         if self.pooling == "last":
             return states
-        present = ops.expand_dims(mask, -1)
         if self.pooling == "mean":
-            count = ops.maximum(ops.sum(ops.cast(present, "float32"), axis=1), 1.0)
-            total = ops.sum(ops.where(present, ops.cast(states, "float32"), 0.0), axis=1)
-            return ops.cast(total / count, self.compute_dtype)
+            return ops.cast(mean_over_time(states, mask), self.compute_dtype)
         return max_over_time(states, mask)
 
     @property
@@ -147,14 +145,6 @@ class SequenceEncoder(BaseLayer):
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return (input_shape[0], self.units * (2 if self.bidirectional else 1))
-
-
-def max_over_time(states: Tensor, mask: Tensor) -> Tensor:
-    """The largest entries of the states where the mask is true; zeros if it is false everywhere."""
-    present = ops.expand_dims(mask, -1)
-    # The lowest number of float16.
-    highest = ops.max(ops.where(present, states, ops.cast(-65504.0, states.dtype)), axis=1)
-    return ops.where(ops.any(present, axis=1), highest, ops.zeros_like(highest))
 
 
 class EncoderOptions(UnnamedOptions, total=False):

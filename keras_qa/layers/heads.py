@@ -12,6 +12,7 @@ from keras_qa._arguments import to_integer, to_optional_integer
 from keras_qa.layers.base_layer import BaseLayer, LayerOptions, UnnamedOptions
 from keras_qa.layers.keras_layers import Dense, Dropout
 from keras_qa.layers.kernels.tensor_types import Masks, Shape, Tensor
+from keras_qa.layers.masked_operations import mask_of
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -134,7 +135,7 @@ class SupportHead(BaseLayer):
         features = ops.concatenate([sentences, sentences * state[:, None]], axis=-1)
         logits = ops.cast(self.logits(self.hidden(features))[..., 0], "float32")
         chances = ops.sigmoid(logits)
-        sentence_mask = mask[1] if isinstance(mask, (list, tuple)) else None
+        sentence_mask = mask_of(mask, 1)
         return chances if sentence_mask is None else ops.where(sentence_mask, chances, 0.0)
 
     def compute_mask(self, inputs: Sequence[Tensor], mask: Masks = None) -> None:

@@ -12,8 +12,16 @@ from keras_qa.layers.kernels.tensor_types import Tensor
 from keras_qa.layers.zero_initialized import ZeroInitialized
 
 
+class _Quantizable(ZeroInitialized):
+    """A layer that can be quantized although it is a subclass of Keras' layer."""
+
+    def quantize(self, mode: str | None = None, type_check: bool = True, **options: object) -> None:
+        # With `type_check=True` Keras 3.15.1 rejects subclasses.
+        super().quantize(mode, type_check=False, **options)
+
+
 @keras.saving.register_keras_serializable(package="keras_qa")
-class Dense(ZeroInitialized, keras.layers.Dense):
+class Dense(_Quantizable, keras.layers.Dense):
     """`keras.layers.Dense` that multiplies its inputs by one LoRA matrix after the other.
 
     Keras multiplies the two matrices (Hu et al. 2022, arXiv:2106.09685) and adds the product to the
@@ -40,11 +48,6 @@ class Dense(ZeroInitialized, keras.layers.Dense):
         (1, 4)
     """
 
-    def quantize(self, mode: str | None = None, type_check: bool = True, **options: object) -> None:
-        """Quantizes the kernel, as `keras.layers.Dense` does."""
-        # With `type_check=True` Keras rejects subclasses.
-        super().quantize(mode, type_check=False, **options)
-
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:
         if self.lora_enabled:
             # `self.kernel` is the kernel plus the product of the LoRA matrices.
@@ -52,17 +55,17 @@ class Dense(ZeroInitialized, keras.layers.Dense):
         else:
             kernel = self.kernel
         bias = None if self.bias is None else ops.convert_to_tensor(self.bias)
-        found = kernels.dense(inputs, ops.convert_to_tensor(kernel), bias)
+        outputs = kernels.dense(inputs, ops.convert_to_tensor(kernel), bias)
         if self.lora_enabled:
             narrow = ops.matmul(inputs, self.lora_kernel_a) * (self.lora_alpha / self.lora_rank)
-            found = ops.add(found, ops.matmul(narrow, self.lora_kernel_b))
-        return found if self.activation is None else self.activation(found)
+            outputs = ops.add(outputs, ops.matmul(narrow, self.lora_kernel_b))
+        return outputs if self.activation is None else self.activation(outputs)
 
     def load_own_variables(self, store: Mapping[str, Tensor]) -> None:
         super().load_own_variables(store)
         if self.lora_enabled:
-            # Files hold the kernel with LoRA added, and Keras sets both matrices to 0. Then both
-            # gradients would be 0. Draw the first matrix again, as `enable_lora` does.
+            # Files contain the kernel with LoRA added, and Keras 3.15.1 sets both matrices to 0.
+            # Both gradients would then be 0. Draw the first matrix again, as `enable_lora` does.
             draw = keras.initializers.HeUniform()
             self.lora_kernel_a.assign(draw(self.lora_kernel_a.shape, self.lora_kernel_a.dtype))
 
@@ -73,7 +76,7 @@ class LayerNormalization(ZeroInitialized, keras.layers.LayerNormalization):
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
-class Embedding(ZeroInitialized, keras.layers.Embedding):
+class Embedding(_Quantizable, keras.layers.Embedding):
     """`keras.layers.Embedding` with a faster gradient.
 
     Args:
@@ -91,14 +94,9 @@ class Embedding(ZeroInitialized, keras.layers.Embedding):
         (1, 3, 4)
     """
 
-    def quantize(self, mode: str | None = None, type_check: bool = True, **options: object) -> None:
-        """Quantizes the table, as `keras.layers.Embedding` does."""
-        # With `type_check=True` Keras rejects subclasses.
-        super().quantize(mode, type_check=False, **options)
-
     def call(self, inputs: Tensor) -> Tensor:
         if keras.backend.standardize_dtype(inputs.dtype) not in ("int32", "int64"):
-            # PyTorch looks up no other dtypes.
+            # PyTorch looks up int32 and int64 only.
             inputs = ops.cast(inputs, "int32")
         rows = kernels.look_up(ops.convert_to_tensor(self.embeddings), inputs)
         return ops.cast(rows, self.compute_dtype)

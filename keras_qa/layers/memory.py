@@ -9,9 +9,9 @@ import keras
 from keras import ops
 
 from keras_qa._arguments import to_integer
-from keras_qa.layers.attention import masked_softmax
 from keras_qa.layers.base_layer import BaseLayer, LayerOptions
 from keras_qa.layers.kernels.tensor_types import Masks, Shape, Tensor
+from keras_qa.layers.masked_operations import mask_of, masked_softmax
 
 LINEAR_SCALE = 0.3
 
@@ -91,7 +91,7 @@ class MemoryHops(BaseLayer):
         self, inputs: Sequence[Tensor], mask: Masks = None
     ) -> Tensor | tuple[Tensor, Tensor, Tensor]:
         state, *memories = inputs
-        present = mask[1] if isinstance(mask, (list, tuple)) else None
+        present = mask_of(mask, 1)
         attention = []
         for hop in range(self.num_hops):
             weights = self._attend(state, memories[hop], present)

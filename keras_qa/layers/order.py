@@ -12,6 +12,7 @@ from keras_qa._arguments import to_integer
 from keras_qa.layers.base_layer import BaseLayer, LayerOptions
 from keras_qa.layers.keras_layers import Dense
 from keras_qa.layers.kernels.tensor_types import Shape, Tensor
+from keras_qa.layers.masked_operations import zero_masked
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -93,9 +94,7 @@ class TemporalEncoding(BaseLayer):
         """Position vectors for these ages, `(batch, sentences, features)`."""
         ages = ops.clip(ages, 0, self.max_sentences - 1)
         vectors = ops.take(ops.cast(self.places, self.compute_dtype), ages, axis=0)
-        if mask is None:
-            return vectors
-        return ops.where(ops.expand_dims(mask, -1), vectors, ops.zeros_like(vectors))
+        return zero_masked(vectors, mask)
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:
         return input_shape
@@ -152,7 +151,7 @@ class PreviousSentence(BaseLayer):
         added = self.gate(inputs) * before
         if mask is not None:
             both = ops.logical_and(mask, ops.pad(mask, ((0, 0), (1, 0)))[:, :-1])
-            added = ops.where(ops.expand_dims(both, -1), added, ops.zeros_like(added))
+            added = zero_masked(added, both)
         return inputs + added
 
     def compute_output_shape(self, input_shape: Shape) -> Shape:

@@ -13,6 +13,7 @@ from keras_qa._arguments import is_integer
 from keras_qa.layers import kernels
 from keras_qa.layers.base_layer import LayerOptions
 from keras_qa.layers.kernels.tensor_types import Shape, Tensor
+from keras_qa.layers.masked_operations import mean_over_time
 
 INPUTS = ("token_ids", "segment_ids", "padding_mask")
 
@@ -189,9 +190,7 @@ class MeanPooling(kernels.Layer):
 
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
         vectors, mask = inputs
-        weights = ops.expand_dims(ops.cast(mask, "float32"), -1)
-        total = ops.sum(ops.cast(vectors, "float32") * weights, axis=1)
-        return total / ops.maximum(ops.sum(weights, axis=1), 1.0)
+        return mean_over_time(vectors, ops.cast(mask, "bool"))
 
     def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         return (input_shape[0][0], input_shape[0][-1])

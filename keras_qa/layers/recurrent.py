@@ -13,6 +13,7 @@ from keras import ops
 
 from keras_qa.layers import kernels
 from keras_qa.layers.kernels.tensor_types import Shape, Tensor
+from keras_qa.layers.masked_operations import zero_masked
 from keras_qa.layers.zero_initialized import zero_initialized
 
 # One state for a GRU, two for an LSTM.
@@ -107,11 +108,23 @@ class _FusedRNN(kernels.Layer, keras.layers.RNN):
         # Without `return_sequences` Keras ignores the outputs, but casts them.
         return last, last if outputs is None else outputs, states
 
-    def _weights(self) -> list[Any]:
-        return [
+    def _run_kernel(
+        self, sequences: Tensor, mask: Tensor | None, initial_state: States, training: bool
+    ) -> tuple[Any, States]:
+        weights = [
             None if w is None else ops.convert_to_tensor(w, self.cell.compute_dtype)
             for w in (self.cell.kernel, self.cell.recurrent_kernel, self.cell.bias)
         ]
+        outputs, *states = self._kernel(
+            sequences,
+            mask,
+            *initial_state,
+            *weights,
+            go_backwards=self.go_backwards,
+            return_sequences=self.return_sequences,
+            training=training,
+        )
+        return outputs, states
 
     def _hide_masked(
         self, outputs: Tensor | None, last: Tensor, mask: Tensor
@@ -128,9 +141,9 @@ class _FusedRNN(kernels.Layer, keras.layers.RNN):
             first = ops.argmax(ops.cast(shown, "int32"), axis=1, keepdims=True)
             steps = ops.arange(ops.shape(mask)[1], dtype=first.dtype)
             shown = ops.logical_and(steps >= first, ops.any(mask, axis=1, keepdims=True))
-        last = ops.where(shown[:, -1:], last, ops.zeros_like(last))
+        last = zero_masked(last, shown[:, -1])
         if outputs is not None:
-            outputs = ops.where(ops.expand_dims(shown, -1), outputs, ops.zeros_like(outputs))
+            outputs = zero_masked(outputs, shown)
         return outputs, last
 
     def get_config(self) -> dict[str, Any]:
@@ -173,24 +186,10 @@ class LSTM(_FusedRNN, keras.layers.LSTM):
         (2, 4)
     """
 
-    def _run_kernel(
-        self,
-        sequences: Tensor,
-        mask: Tensor | None,
-        initial_state: States,
-        training: bool,
-    ) -> tuple[Tensor | None, States]:
-        outputs, h, c = kernels.lstm(
-            sequences,
-            mask,
-            *initial_state,
-            *self._weights(),
-            go_backwards=self.go_backwards,
-            return_sequences=self.return_sequences,
-            return_state=self.return_state or self.stateful,
-            training=training,
-        )
-        return outputs, [h] if c is None else [h, c]
+    def _kernel(self, *arrays: Any, **options: Any) -> Any:
+        return_state = self.return_state or self.stateful
+        outputs, h, c = kernels.lstm(*arrays, return_state=return_state, **options)
+        return (outputs, h) if c is None else (outputs, h, c)
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -231,20 +230,5 @@ class GRU(_FusedRNN, keras.layers.GRU):
     def _unsupported(self) -> str | None:
         return super()._unsupported() if self.reset_after else "`reset_after=False`"
 
-    def _run_kernel(
-        self,
-        sequences: Tensor,
-        mask: Tensor | None,
-        initial_state: States,
-        training: bool,
-    ) -> tuple[Tensor | None, States]:
-        outputs, h = kernels.gru(
-            sequences,
-            mask,
-            *initial_state,
-            *self._weights(),
-            go_backwards=self.go_backwards,
-            return_sequences=self.return_sequences,
-            training=training,
-        )
-        return outputs, [h]
+    def _kernel(self, *arrays: Any, **options: Any) -> Any:
+        return kernels.gru(*arrays, **options)

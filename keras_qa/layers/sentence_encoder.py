@@ -11,6 +11,7 @@ from keras_qa._arguments import check_choice, to_integer
 from keras_qa.layers.base_layer import BaseLayer, LayerOptions
 from keras_qa.layers.keras_layers import Dropout, Embedding
 from keras_qa.layers.kernels.tensor_types import Shape, Tensor
+from keras_qa.layers.masked_operations import zero_masked
 
 ENCODINGS = ("roles", "matrix", "positional")
 
@@ -113,7 +114,7 @@ class SentenceEncoder(BaseLayer):
         present = ids != 0
         words = self.embedding(ids)
         if self.encoding != "roles":
-            words = ops.where(ops.expand_dims(present, -1), words, ops.zeros_like(words))
+            words = zero_masked(words, present)
         vectors = getattr(self, f"_{self.encoding}")(words, present)
         vectors = ops.reshape(vectors, (*shape[:-1], self.embedding_dim))
         return self.sentence_dropout(vectors, training=training)
@@ -131,7 +132,7 @@ class SentenceEncoder(BaseLayer):
         last = ops.one_hot(ops.clip(length - 1 - place, 0, end), end + 1, dtype=words.dtype)
         weights = self._place_weights(from_first, words) + ops.matmul(last, from_last)
         # Masks the weights, not the words: they have fewer entries.
-        weights = ops.where(ops.expand_dims(present, -1), weights, ops.zeros_like(weights))
+        weights = zero_masked(weights, present)
         sums = ops.matmul(ops.transpose(weights, (0, 2, 1)), words)
         sums = ops.reshape(sums, (-1, self.num_roles * self.embedding_dim))
         return ops.matmul(sums, ops.cast(self.mixing, words.dtype))

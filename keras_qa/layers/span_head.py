@@ -15,6 +15,7 @@ from keras_qa._numbers import MASKED
 from keras_qa.layers.base_layer import BaseLayer, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout
 from keras_qa.layers.kernels.tensor_types import Shape, Tensor, shape_list
+from keras_qa.layers.masked_operations import mask_of
 from keras_qa.preprocessing.decoder import check_answer_types
 
 
@@ -94,7 +95,7 @@ class SpanHead(BaseLayer):
         training: bool | None = None,
     ) -> tuple[Tensor, Tensor]:
         features = ops.concatenate(inputs, axis=-1) if isinstance(inputs, (list, tuple)) else inputs
-        text_mask = mask[0] if isinstance(mask, (list, tuple)) else mask
+        text_mask = mask_of(mask, 0)
         features = self.input_dropout(features, training=training)
         logits = ops.cast(self.logits(features), "float32")
         if text_mask is not None:

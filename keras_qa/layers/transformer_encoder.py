@@ -9,8 +9,8 @@ import keras
 from keras import ops
 
 from keras_qa._arguments import to_integer
-from keras_qa.layers.base_layer import BaseLayer, LayerOptions
-from keras_qa.layers.keras_layers import Dense, Dropout, Embedding
+from keras_qa.layers.base_layer import BaseLayer, LayerOptions, inner_layers
+from keras_qa.layers.keras_layers import Dense, Dropout, Embedding, LayerNormalization
 from keras_qa.layers.kernels.tensor_types import Shape, Tensor
 from keras_qa.layers.pretrained import pad_to_width
 from keras_qa.layers.transformer_block import (
@@ -280,13 +280,9 @@ class TransformerEncoder(BaseLayer):
             )
         for layer in self.lora_layers:
             layer.enable_lora(rank, lora_alpha=lora_alpha)
-        ends = (self.project, self.final_dense, self.relative_norm, self.final_norm)
-        tables = (self.tokens, self.positions, self.segments, self.relative)
-        norms = [
-            norm for block in self.blocks for norm in (block.attention_norm, block.output_norm)
-        ]
-        for layer in (*tables, *ends, *norms, self.norm, self.final_dense_norm):
-            if layer is not None:
+        frozen = Dense, Embedding, LayerNormalization
+        for _, layer in inner_layers(self):
+            if isinstance(layer, frozen) and layer not in self.lora_layers:
                 layer.trainable = False
 
     def build(self, input_shape: Sequence[Shape] | None = None) -> None:

@@ -13,6 +13,7 @@ from keras_qa.layers import kernels
 from keras_qa.layers.base_layer import BaseLayer, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout, LayerNormalization
 from keras_qa.layers.kernels.tensor_types import Masks, Shape, Tensor
+from keras_qa.layers.masked_operations import mask_of, zero_masked
 from keras_qa.layers.order import TemporalEncoding
 from keras_qa.layers.transformer_block import merge_heads, split_heads
 
@@ -138,7 +139,7 @@ class UniversalTransformerEncoder(BaseLayer):
         self, inputs: Sequence[Tensor], mask: Masks = None, training: bool | None = None
     ) -> tuple[Tensor, ...]:
         query, sentences = inputs
-        sentence_mask = mask[1] if isinstance(mask, (list, tuple)) else None
+        sentence_mask = mask_of(mask, 1)
         if sentence_mask is None:
             sentence_mask = ops.ones_like(sentences[..., 0], "bool")
         present = ops.concatenate([ops.ones_like(sentence_mask[:, :1]), sentence_mask], axis=1)
@@ -151,8 +152,7 @@ class UniversalTransformerEncoder(BaseLayer):
         bias = self._bias(ages, present)
         state, maps = self._steps(state, signals, bias, training)
         state = self.output_norm(state)
-        # Set padding to zero.
-        states = ops.where(sentence_mask[..., None], state[:, 1:], ops.zeros_like(state[:, 1:]))
+        states = zero_masked(state[:, 1:], sentence_mask)
         if not self.return_attention:
             return state[:, 0], states
         by_step = ops.transpose(maps[:, :, 0, 1:], (1, 0, 2))
@@ -206,8 +206,7 @@ class UniversalTransformerEncoder(BaseLayer):
         return mixed, ops.mean(weights, axis=1) if self.return_attention else None
 
     def compute_mask(self, inputs: Sequence[Tensor], mask: Masks = None) -> list[Tensor | None]:
-        sentence_mask = mask[1] if isinstance(mask, (list, tuple)) else None
-        return [None, sentence_mask] + ([None, None] if self.return_attention else [])
+        return [None, mask_of(mask, 1)] + ([None, None] if self.return_attention else [])
 
     def compute_output_spec(
         self, inputs: Sequence[keras.KerasTensor], mask: Masks = None, training: bool | None = None

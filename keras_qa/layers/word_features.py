@@ -14,6 +14,7 @@ from keras_qa.layers.base_layer import BaseLayer, LayerOptions
 from keras_qa.layers.encoders import CELLS
 from keras_qa.layers.keras_layers import Dropout, Embedding
 from keras_qa.layers.kernels.tensor_types import Masks, Shape, Tensor, shape_list
+from keras_qa.layers.masked_operations import mask_of, zero_masked
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -150,16 +151,14 @@ class ContextEncoder(BaseLayer):
         training: bool | None = None,
     ) -> Tensor:
         states = ops.concatenate(inputs, axis=-1) if isinstance(inputs, (list, tuple)) else inputs
-        mask = mask[0] if isinstance(mask, (list, tuple)) else mask
+        mask = mask_of(mask, 0)
         for layer, other in zip(self.forwards, self.backwards, strict=True):
             states = self.input_dropout(states, training=training)
             before = layer(states, mask=mask, training=training)
             # The backward layer returns its sequence in reversed order.
             after = ops.flip(other(states, mask=mask, training=training), axis=1)
             states = ops.concatenate([before, after], axis=-1)
-        if mask is not None:
-            states = ops.where(ops.expand_dims(mask, -1), states, ops.zeros_like(states))
-        return states
+        return zero_masked(states, mask)
 
     @property
     def ends_early(self) -> bool:
@@ -169,7 +168,7 @@ class ContextEncoder(BaseLayer):
     def compute_mask(
         self, inputs: Tensor | list[Tensor], mask: Tensor | list[Tensor | None] | None = None
     ) -> Tensor | None:
-        return mask[0] if isinstance(mask, (list, tuple)) else mask
+        return mask_of(mask, 0)
 
     def compute_output_shape(self, input_shape: Shape | Sequence[Shape]) -> Shape:
         return (*shape_list(input_shape)[0][:-1], 2 * self.units)
@@ -203,8 +202,8 @@ class ExactMatch(kernels.Layer):
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
         text, question = inputs
         same = ops.equal(ops.expand_dims(text, 2), ops.expand_dims(question, 1))
-        found = ops.logical_and(ops.any(same, axis=2), text > 1)
-        return ops.expand_dims(ops.cast(found, self.compute_dtype), -1)
+        matches = ops.logical_and(ops.any(same, axis=2), text > 1)
+        return ops.expand_dims(ops.cast(matches, self.compute_dtype), -1)
 
     def compute_mask(self, inputs: Sequence[Tensor], mask: Masks = None) -> Tensor:
         return ops.not_equal(inputs[0], 0)
