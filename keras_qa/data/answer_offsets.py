@@ -19,34 +19,34 @@ def check_answers(
     examples: list[Example] = []
     wrong: list[tuple[str, Example, str]] = []
     first: dict[str, str] = {}
-    for place, example in records:
+    for location, example in records:
         problem = answer_problem(example)
         if problem is None and unique_ids and example.id is not None:
-            before = first.setdefault(example.id, place)
-            if before is not place:
+            before = first.setdefault(example.id, location)
+            if before is not location:
                 problem = f"its id was used before, at {before}. Give each question its own"
         if problem is None:
             examples.append(example)
         else:
-            wrong.append((place, example, problem))
+            wrong.append((location, example, problem))
     if not wrong:
         return examples
-    place, example, problem = wrong[0]
+    location, example, problem = wrong[0]
     total = len(examples) + len(wrong)
     if strict:
         others = f" {len(wrong)} of {total} questions are wrong." if len(wrong) > 1 else ""
         raise ValueError(
-            f"{_describe(place, example)}: {problem}, or pass `strict=False` (`--lenient`) to skip "
-            f"it.{others}"
+            f"{_describe(location, example)}: {problem}, or pass `strict=False` (`--lenient`) to "
+            f"skip it.{others}"
         )
     warnings.warn(
         f"Skipped {len(wrong)} of {total} questions with an answer that is not at its "
         f"`answer_start`, or with the id of another question, the first is "
-        f"{_describe(place, example)}.",
+        f"{_describe(location, example)}.",
         stacklevel=3,
     )
     return examples
 
 
-def _describe(place: str, example: Example) -> str:
-    return place if example.id is None else f"{place} (id {example.id!r:.40})"
+def _describe(location: str, example: Example) -> str:
+    return location if example.id is None else f"{location} (id {example.id!r:.40})"

@@ -103,7 +103,7 @@ def swap_words(
     """
     data = to_examples(examples)
     copies = to_integer("copies", copies, least=0)
-    marked = next((place for place, item in enumerate(data) if item.answer_start), None)
+    marked = next((position for position, item in enumerate(data) if item.answer_start), None)
     if marked is not None:
         raise ValueError(
             "`examples` must have no `answer_start`: `swap_words` changes offsets. Received one at "
@@ -142,13 +142,13 @@ def _count_contexts(
     lines: collections.Counter[tuple[str, ...]], words: set[str], groups: list[list[str]]
 ) -> dict[str, _Contexts]:
     """The contexts of each word, in which the words of a group are equal."""
-    names = {word: f"group {place}" for place, group in enumerate(groups) for word in group}
+    names = {word: f"group {position}" for position, group in enumerate(groups) for word in group}
     contexts: dict[str, _Contexts] = {word: collections.Counter() for word in words}
     for line, count in lines.items():
         named = tuple(names.get(word, word) for word in line)
-        for place, word in enumerate(line):
+        for position, word in enumerate(line):
             if word in contexts:
-                contexts[word][named[:place], named[place + 1 :]] += count
+                contexts[word][named[:position], named[position + 1 :]] += count
     return contexts
 
 
@@ -191,26 +191,26 @@ def _contexts_of_pair(
 ) -> tuple[_Contexts, _Contexts]:
     """The contexts of two words without those that contain one of the two."""
     both = {word, other}
-    one, two = (
+    first, second = (
         {pair: n for pair, n in contexts[each].items() if not both & {*pair[0], *pair[1]}}
         for each in (word, other)
     )
-    return collections.Counter(one), collections.Counter(two)
+    return collections.Counter(first), collections.Counter(second)
 
 
-def _share_contexts(one: _Contexts, two: _Contexts) -> bool:
-    shared = sum(one[context] for context in two), sum(two[context] for context in one)
-    return shared[0] > _MIN_SHARED * one.total() and shared[1] > _MIN_SHARED * two.total()
+def _share_contexts(first: _Contexts, second: _Contexts) -> bool:
+    shared = sum(first[context] for context in second), sum(second[context] for context in first)
+    return shared[0] > _MIN_SHARED * first.total() and shared[1] > _MIN_SHARED * second.total()
 
 
-def _have_different_contexts(one: _Contexts, two: _Contexts) -> bool:
-    totals = one.total(), two.total()
+def _have_different_contexts(first: _Contexts, second: _Contexts) -> bool:
+    totals = first.total(), second.total()
     if not all(totals):
         return False
     share = totals[0] / sum(totals)
-    for context in one.keys() | two.keys():
-        count = one[context] + two[context]
-        deviation = (one[context] - share * count) / math.sqrt(share * (1 - share) * count)
+    for context in first.keys() | second.keys():
+        count = first[context] + second[context]
+        deviation = (first[context] - share * count) / math.sqrt(share * (1 - share) * count)
         if abs(deviation) > _MAX_DEVIATIONS:
             return True
     return False
@@ -243,7 +243,7 @@ def _swap(item: Example, groups: list[list[str]], rng: np.random.Generator) -> E
 
 def _replace_word(word: str, exchange: Mapping[str, str]) -> str:
     """The replacement of a word, with its capitalization."""
-    found = exchange.get(word.lower())
-    if found is None:
+    replacement = exchange.get(word.lower())
+    if replacement is None:
         return word
-    return found.capitalize() if word[:1].isupper() else found
+    return replacement.capitalize() if word[:1].isupper() else replacement

@@ -110,12 +110,12 @@ def load(
             f"path={str(path)!r}. Leave out `path` to download the original."
         )
     key = (variant, int(task), split)
-    found: dict[_Key, str] = {}
+    available: dict[_Key, str] = {}
     for entry, name, content in _files(path, key):
-        found[entry] = name
+        available[entry] = name
         if content is not None:
             return _parse(content, name, f"qa{task}_{split}")
-    raise (AbsentError if found else ValueError)(_describe_missing(path, key, set(found)))
+    raise (AbsentError if available else ValueError)(_describe_missing(path, key, set(available)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,7 +150,7 @@ def load_tasks(
         # Validation first, because replaced training data must not overlap with it.
         for split, target, count in (("valid", valid, simulate // 10), ("train", train, simulate)):
             try:
-                found = load(task, split, path, variant)
+                examples = load(task, split, path, variant)
             except AbsentError as error:
                 if task not in SIMULATED_TASKS:
                     raise
@@ -158,11 +158,11 @@ def load_tasks(
                     raise AbsentError(
                         f"{error} Pass `simulate=9000` to use simulated questions instead."
                     ) from None
-                found, note = _replace_file(task, split, path, variant, count, seed, seen)
+                examples, note = _replace_file(task, split, path, variant, count, seed, seen)
                 notes.append(note)
                 simulated += count
-            target += found
-            seen = found
+            target += examples
+            seen = examples
     return Parts(train, valid, simulated, tuple(notes))
 
 
@@ -191,11 +191,11 @@ def _replace_file(
             real = load(task, split, path, small)
         except AbsentError:
             return made, f"{note}."
-        kept = [item for item in real if not _shares_story(item, valid)]
-        note += f" and {len(kept):,} real questions of {small}"
-        if len(kept) < len(real):
-            note += f" ({len(real) - len(kept):,} more have stories of the validation split)"
-        made = kept + made
+        unseen = [item for item in real if not _shares_story(item, valid)]
+        note += f" and {len(unseen):,} real questions of {small}"
+        if len(unseen) < len(real):
+            note += f" ({len(real) - len(unseen):,} more have stories of the validation split)"
+        made = unseen + made
     return made, f"{note}."
 
 
@@ -225,10 +225,7 @@ def _archive_files(path: Path, wanted: _Key) -> list[tuple[_Key, str, bytes | No
     files = []
     try:
         # Safety: members are read in memory, never extracted, and only regular files.
-        with (
-            _BoundedGzip(path) as stream,
-            tarfile.open(fileobj=stream, mode="r:") as archive,
-        ):
+        with _BoundedGzip(path) as stream, tarfile.open(fileobj=stream, mode="r:") as archive:
             for member in archive:
                 parts = PurePosixPath(member.name).parts
                 match = _FILE.fullmatch(parts[-1]) if len(parts) > 1 else None
@@ -270,16 +267,16 @@ class _BoundedGzip(gzip.GzipFile):
         return super().seek(offset, whence)
 
 
-def _describe_missing(path: Path, wanted: _Key, found: set[_Key]) -> str:
+def _describe_missing(path: Path, wanted: _Key, available: set[_Key]) -> str:
     variant, task, split = wanted
     message = f"`{path}` has no file for `task={task}`, `split={split!r}`, `variant={variant!r}`."
-    if not found:
+    if not available:
         return f"{message} It has no bAbI files."
-    if all(other != split for _, _, other in found):
+    if all(other != split for _, _, other in available):
         message += f" It has no {split} files."
-    for_task = {(name, kind) for name, number, kind in found if number == task}
+    for_task = {(name, kind) for name, number, kind in available if number == task}
     if not for_task:
-        tasks = sorted({number for _, number, _ in found})
+        tasks = sorted({number for _, number, _ in available})
         return f"{message} It has the tasks {', '.join(map(str, tasks))}."
     parts = []
     for name in VARIANTS:

@@ -76,13 +76,13 @@ def simulate(task: int = 1, examples: int = 1_000, seed: int = 0) -> list[Exampl
     result: list[Example] = []
     while len(result) < examples:
         story = _deduction(dice) if task == 15 else _walk(task, dice)
-        for statements, asked in story:
+        for statements, question in story:
             result.append(
                 Example(
                     "\n".join(statements),
-                    asked.text,
-                    (asked.answer,),
-                    supporting_facts=asked.facts,
+                    question.text,
+                    (question.answer,),
+                    supporting_facts=question.facts,
                     id=f"qa{task}_simulated_{len(result)}",
                 )
             )
@@ -120,21 +120,21 @@ class World:
         # the real stories.
         while True:
             person, kind = self.dice.choose(PEOPLE), self.dice.choose(kinds)
-            place = self.person_place[person]
+            location = self.person_place[person]
             if kind == MOVE:
                 target = self.dice.choose(PLACES)
-                if target != place:
+                if target != location:
                     self.person_place[person] = target
                     return Event(MOVE, person, target)
                 continue
             if kind == GET:
-                things = [name for name in OBJECTS if self.object_place[name] == place]
+                things = [name for name in OBJECTS if self.object_place[name] == location]
             else:
                 things = [name for name in OBJECTS if self.holder[name] == person]
             if things:
                 thing = self.dice.choose(things)
                 self.holder[thing] = person if kind == GET else None
-                self.object_place[thing] = None if kind == GET else place
+                self.object_place[thing] = None if kind == GET else location
                 return Event(kind, person, thing)
 
 
@@ -149,10 +149,10 @@ def _walk(task: int, dice: _Dice) -> Iterator[tuple[list[str], Question]]:
         for _ in range(STATEMENTS_PER_ROUND):
             events.append(world.act(kinds))
             statements.append(_tell(events[-1], task, dice))
-        asked = QUESTIONS[task](events, dice)
-        if asked is not None:
+        question = QUESTIONS[task](events, dice)
+        if question is not None:
             questions += 1
-            yield statements, asked
+            yield statements, question
 
 
 def _tell(event: Event, task: int, dice: _Dice) -> str:
@@ -160,8 +160,8 @@ def _tell(event: Event, task: int, dice: _Dice) -> str:
     if event.kind == MOVE:
         return f"{sentence}."
     # In the real tasks 2 and 6, sentences about getting an object always end with "there".
-    there = (event.kind == GET and task != 3) or dice.roll() < THERE
-    return f"{sentence} there." if there else f"{sentence}."
+    ends_with_there = (event.kind == GET and task != 3) or dice.roll() < THERE
+    return f"{sentence} there." if ends_with_there else f"{sentence}."
 
 
 def _where_is_person(events: list[Event], dice: _Dice) -> Question | None:
@@ -175,9 +175,9 @@ def _is_person_there(events: list[Event], dice: _Dice) -> Question | None:
     last = _last_move_of_somebody(events, dice)
     if last is None:
         return None
-    place = events[last].thing
+    location = events[last].thing
     yes = dice.roll() < 0.5
-    named = place if yes else dice.choose([other for other in PLACES if other != place])
+    named = location if yes else dice.choose([other for other in PLACES if other != location])
     return Question(f"Is {events[last].person} in the {named}?", "yes" if yes else "no", (last,))
 
 
@@ -267,9 +267,10 @@ def _deduction(dice: _Dice) -> Iterator[tuple[list[str], Question]]:
             statements.append(f"{name} is a {animal}.")
     for _ in range(QUESTIONS_PER_DEDUCTION):
         name = dice.choose(NAMES)
-        animal, told = kinds[name]
-        feared, fact = fears[animal]
-        yield statements, Question(f"What is {name.lower()} afraid of?", feared, (told, fact))
+        animal, kind_fact = kinds[name]
+        feared, fear_fact = fears[animal]
+        facts = kind_fact, fear_fact
+        yield statements, Question(f"What is {name.lower()} afraid of?", feared, facts)
 
 
 class _Dice:

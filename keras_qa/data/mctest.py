@@ -80,12 +80,12 @@ def load(path: str | Path, variant: str = "mc500", split: str = "train") -> list
                 )
         story = cells[2].replace("\\newline", "\n").replace("\\tab", "\t")
         for number in range(4):
-            asked, *choices = cells[3 + 5 * number : 8 + 5 * number]
-            kind, colon, question = asked.partition(":")
+            prompt, *choices = cells[3 + 5 * number : 8 + 5 * number]
+            kind, colon, question = prompt.partition(":")
             if not colon or kind not in KINDS:
                 raise ValueError(
                     f"`{file}`, line {at + 1}: expected a question after `one:` or `multiple:`. "
-                    f"Received: {asked[:80]!r}."
+                    f"Received: {prompt[:80]!r}."
                 )
             right = (choices[LETTERS.index(letters[number])],) if letters else ()
             examples.append(

@@ -63,12 +63,12 @@ def _read_csv(path: Path, delimiter: str, columns: Columns, encoding: str) -> It
                 if column not in header:
                     nested.add(top)
             for cells in reader:
-                place = f"`{path}`, line {reader.line_num}"
+                location = f"`{path}`, line {reader.line_num}"
                 if not cells:
                     continue
                 if len(cells) != len(header):
                     raise ValueError(
-                        f"{place}: expected {len(header)} cells, as many as columns. Received "
+                        f"{location}: expected {len(header)} cells, as many as columns. Received "
                         f"{len(cells)}. Quote cells that contain the delimiter."
                     )
                 row: dict[str, Any] = dict(zip(header, cells, strict=True))
@@ -76,20 +76,20 @@ def _read_csv(path: Path, delimiter: str, columns: Columns, encoding: str) -> It
                     if name not in ("text", "question") and row.get(column) == "":
                         row[column] = None
                 for column in nested:
-                    row[column] = _json_cell(place, column, row[column])
-                yield place, row
+                    row[column] = _json_cell(location, column, row[column])
+                yield location, row
         except csv.Error as error:
             raise ValueError(f"`{path}`, line {reader.line_num}: {error}.") from None
         except UnicodeDecodeError as error:
             raise ValueError(f"`{path}` must be UTF-8: {error}. Save it as UTF-8.") from None
 
 
-def _json_cell(place: str, column: str, cell: str) -> Any:
+def _json_cell(location: str, column: str, cell: str) -> Any:
     try:
         return json.loads(cell) if cell else None
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(
-            f"{place}: expected JSON in the cell {quote_names([column])}: {error}. Received: "
+            f"{location}: expected JSON in the cell {quote_names([column])}: {error}. Received: "
             f"{cell[:80]!r}."
         ) from None
 
@@ -99,21 +99,23 @@ def jsonl_rows(path: Path) -> Iterator[Row]:
     # Read bytes: lines end at "\n" only, and strings may contain other Unicode line breaks.
     with path.open("rb") as file:
         for at, raw in enumerate(file, start=1):
-            place = f"`{path}`, line {at}"
+            location = f"`{path}`, line {at}"
             try:
                 line = raw.decode("utf-8-sig" if at == 1 else "utf-8")
                 if not line.strip():
                     continue
                 row = json.loads(line)
             except UnicodeDecodeError as error:
-                raise ValueError(f"{place}: expected UTF-8: {error}. Save it as UTF-8.") from None
+                raise ValueError(
+                    f"{location}: expected UTF-8: {error}. Save it as UTF-8."
+                ) from None
             except (json.JSONDecodeError, RecursionError) as error:
-                raise ValueError(f"{place}: expected one JSON object a line: {error}.") from None
+                raise ValueError(f"{location}: expected one JSON object a line: {error}.") from None
             if not isinstance(row, dict):
                 raise ValueError(
-                    f"{place}: expected a JSON object. Received: {line.strip()[:80]!r}."
+                    f"{location}: expected a JSON object. Received: {line.strip()[:80]!r}."
                 )
-            yield place, row
+            yield location, row
 
 
 def parquet_rows(path: Path, columns: Columns) -> Iterator[Row]:
@@ -157,10 +159,10 @@ def _pairs(columns: Columns) -> Iterator[tuple[str, str]]:
 class MissingColumnError(ValueError):
     """A table lacks the column of a `field`. `problem` is the message without advice for Python."""
 
-    def __init__(self, place: str, field: str, column: str, names: Sequence[str]) -> None:
+    def __init__(self, location: str, field: str, column: str, names: Sequence[str]) -> None:
         self.field = field
         self.problem = (
-            f"{place} has no column {quote_names([column])}. It has: {quote_names(names)}."
+            f"{location} has no column {quote_names([column])}. It has: {quote_names(names)}."
         )
         example = {"text": "context", "answers": "answer"}.get(field, "column")
         advice = f'Name its column, for example `{field}="{example}"`'

@@ -50,10 +50,7 @@ _KINDS: dict[type, str] = {
 
 
 def load(
-    path: str | Path | None = None,
-    split: str = "train",
-    version: str = "1.1",
-    strict: bool = True,
+    path: str | Path | None = None, split: str = "train", version: str = "1.1", strict: bool = True
 ) -> list[Example]:
     """Reads SQuAD or a file in its layout.
 
@@ -107,9 +104,9 @@ def load(
 
 def _questions(path: Path) -> Iterator[tuple[str, Example]]:
     content = _read_json(path)
-    place = f"`{path}`"
-    for at, article in enumerate(_field(place, content, "data", list)):
-        outer = f"{place}, data[{at}]"
+    location = f"`{path}`"
+    for at, article in enumerate(_field(location, content, "data", list)):
+        outer = f"{location}, data[{at}]"
         paragraphs = _field(outer, article, "paragraphs", list)
         source = _optional_string(outer, article, "source")
         for part, paragraph in enumerate(paragraphs):
@@ -122,52 +119,54 @@ def _questions(path: Path) -> Iterator[tuple[str, Example]]:
 
 
 def _example(
-    place: str, text: str, question: Any, document: str | None, source: str | None
+    location: str, text: str, question: Any, document: str | None, source: str | None
 ) -> Example:
-    asked = _field(place, question, "question", str)
+    question_text = _field(location, question, "question", str)
     id = question.get("id")
     if isinstance(id, bool) or not isinstance(id, (str, int)):
-        raise _field_error(place, question, "id", "a string")
-    place = f"{place} (id {id!r:.40})"
-    given = _field(place, question, "answers", list)
+        raise _field_error(location, question, "id", "a string")
+    location = f"{location} (id {id!r:.40})"
+    entries = _field(location, question, "answers", list)
     # `plausible_answers` of version 2.0 are wrong answers.
-    if question.get("is_impossible") and given:
+    if question.get("is_impossible") and entries:
         raise ValueError(
-            f"{place}: `answers` must be empty if `is_impossible` is true. Received: "
-            f"{len(given)} answers."
+            f"{location}: `answers` must be empty if `is_impossible` is true. Received: "
+            f"{len(entries)} answers."
         )
     answers, starts = [], []
-    for number, answer in enumerate(given):
-        name = f"{place}, answers[{number}]"
+    for number, answer in enumerate(entries):
+        name = f"{location}, answers[{number}]"
         answers.append(_field(name, answer, "text", str))
         starts.append(_field(name, answer, "answer_start", int))
     spans = tuple(answers), tuple(starts)
-    return Example(text, asked, *spans, id=str(id), document=document, source=source)
+    return Example(text, question_text, *spans, id=str(id), document=document, source=source)
 
 
-def _field(place: str, holder: Any, name: str, kind: type) -> Any:
+def _field(location: str, holder: Any, name: str, kind: type) -> Any:
     if not isinstance(holder, dict):
-        raise ValueError(f"{place}: expected an object. Received: {short_repr(holder)}.")
+        raise ValueError(f"{location}: expected an object. Received: {short_repr(holder)}.")
     value = holder.get(name)
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise _field_error(place, holder, name, _KINDS[kind])
+        raise _field_error(location, holder, name, _KINDS[kind])
     return value
 
 
-def _optional_string(place: str, holder: Mapping[str, object], name: str) -> str | None:
+def _optional_string(location: str, holder: Mapping[str, object], name: str) -> str | None:
     value = holder.get(name)
     if value is None or isinstance(value, str):
         return value
-    raise _field_error(place, holder, name, "a string")
+    raise _field_error(location, holder, name, "a string")
 
 
-def _field_error(place: str, holder: Mapping[str, object], name: str, expected: str) -> ValueError:
+def _field_error(
+    location: str, holder: Mapping[str, object], name: str, expected: str
+) -> ValueError:
     if name not in holder:
         return ValueError(
-            f"{place}: expected {expected} `{name}`. Received only: {quote_names(holder)}."
+            f"{location}: expected {expected} `{name}`. Received only: {quote_names(holder)}."
         )
     return ValueError(
-        f"{place}: expected {expected} `{name}`. Received: {short_repr(holder[name])}."
+        f"{location}: expected {expected} `{name}`. Received: {short_repr(holder[name])}."
     )
 
 

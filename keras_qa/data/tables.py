@@ -88,14 +88,14 @@ def records(
                 example = Example(text, example.question, id=example.id)
             yield f"`{file}`, question {example.id!r:.40}", example
         return
-    given = columns if answers else {**columns, "answers": None, "answer_start": None}
+    chosen = columns if answers else {**columns, "answers": None, "answer_start": None}
     first = next((row for _, row in _rows(file, {})), {})
-    names = _columns(first, given)
+    names = _columns(first, chosen)
     if text is not None:
         names["text"] = names["question"]
-    for place, row in _rows(file, names):
-        example = _example(place, row, names)
-        yield place, example if text is None else dataclasses.replace(example, text=text)
+    for location, row in _rows(file, names):
+        example = _example(location, row, names)
+        yield location, example if text is None else dataclasses.replace(example, text=text)
 
 
 def count(path: str | Path) -> int:
@@ -129,10 +129,10 @@ def _rows(file: Path, columns: rows.Columns) -> Iterator[rows.Row]:
 
 
 def _columns(
-    row: Mapping[str, Any], given: Mapping[str, str | Sequence[str] | None]
+    row: Mapping[str, Any], chosen: Mapping[str, str | Sequence[str] | None]
 ) -> dict[str, str | Sequence[str]]:
     """The columns of the fields that a table has: those given, or else those of its first row."""
-    for name, column in given.items():
+    for name, column in chosen.items():
         if name not in FIELDS:
             raise TypeError(
                 f"Columns must be given for {', '.join(FIELDS)}. Received: {name!r:.80}."
@@ -144,15 +144,15 @@ def _columns(
             raise TypeError(
                 f"`{name}` must be the name of a column. Received: `{name}={short_repr(column)}`."
             )
-    found = _layout(row)
-    if given.get("answers", "") is None:
-        if given.get("answer_start") is not None:
+    defaults = _layout(row)
+    if chosen.get("answers", "") is None:
+        if chosen.get("answer_start") is not None:
             raise ValueError(
                 "`answer_start` needs `answers`. Received: "
-                f"answer_start={given['answer_start']!r:.80}, answers=None."
+                f"answer_start={chosen['answer_start']!r:.80}, answers=None."
             )
-        found.pop("answer_start", None)
-    return {name: column for name, column in {**found, **given}.items() if column is not None}
+        defaults.pop("answer_start", None)
+    return {name: column for name, column in {**defaults, **chosen}.items() if column is not None}
 
 
 def _layout(row: Mapping[str, Any]) -> dict[str, str]:
@@ -180,25 +180,25 @@ def _layout(row: Mapping[str, Any]) -> dict[str, str]:
     return names
 
 
-def _example(place: str, row: Mapping[str, Any], columns: rows.Columns) -> Example:
+def _example(location: str, row: Mapping[str, Any], columns: rows.Columns) -> Example:
     fields: dict[str, Any] = {}
     for name, column in columns.items():
         if isinstance(column, str):
-            fields[name] = _value(place, name, column, row)
+            fields[name] = _value(location, name, column, row)
         else:
-            values = [_value(place, name, entry, row) for entry in column]
+            values = [_value(location, name, entry, row) for entry in column]
             fields[name] = [value for value in values if value is not None]
     for name in ("text", "question"):
         if fields[name] is None:
             raise ValueError(
-                f"{place} must have a {name}. Its column {quote_names([columns[name]])} is empty "
-                "or missing."
+                f"{location} must have a {name}. Its column {quote_names([columns[name]])} is "
+                "empty or missing."
             )
     for name in ("answers", "answer_start", "choices"):
         if fields.get(name, ()) is None:
             fields[name] = ()
     if "answer_start" in fields:
-        fields["answer_start"] = _offsets(place, fields["answer_start"])
+        fields["answer_start"] = _offsets(location, fields["answer_start"])
     for name in ("id", "document", "source"):
         if fields.get(name) is not None:
             fields[name] = str(fields[name])
@@ -209,16 +209,16 @@ def _example(place: str, row: Mapping[str, Any], columns: rows.Columns) -> Examp
     try:
         example = Example(**fields)
     except TypeError as error:
-        raise TypeError(f"{place}: {error}") from None
+        raise TypeError(f"{location}: {error}") from None
     if "answer_start" in fields and len(example.answer_start) != len(example.answers):
         raise ValueError(
-            f"{place} has {len(example.answers)} answers but {len(example.answer_start)} offsets "
-            f"in {quote_names([columns['answer_start']])}. Expected one offset per answer."
+            f"{location} has {len(example.answers)} answers but {len(example.answer_start)} "
+            f"offsets in {quote_names([columns['answer_start']])}. Expected one offset per answer."
         )
     return example
 
 
-def _value(place: str, name: str, column: str, row: Mapping[str, Any]) -> Any:
+def _value(location: str, name: str, column: str, row: Mapping[str, Any]) -> Any:
     value = row.get(column, _ABSENT)
     if value is _ABSENT:
         # A dotted name that is not a column itself: select nested values.
@@ -227,20 +227,20 @@ def _value(place: str, name: str, column: str, row: Mapping[str, Any]) -> Any:
             if value is None:
                 break
             if not isinstance(value, Mapping) or key not in value:
-                raise rows.MissingColumnError(place, name, column, list(row))
+                raise rows.MissingColumnError(location, name, column, list(row))
             value = value[key]
     # pandas writes missing values as NaN.
     return None if isinstance(value, float) and value != value else value
 
 
-def _offsets(place: str, value: object) -> tuple[int, ...]:
+def _offsets(location: str, value: object) -> tuple[int, ...]:
     offsets = []
     for entry in value if isinstance(value, (list, tuple)) else [value]:
         if isinstance(entry, str) and entry.strip().isdecimal():
             entry = int(entry)
         if not isinstance(entry, int) or isinstance(entry, bool) or entry < 0:
             raise ValueError(
-                f"{place}: `answer_start` must be non-negative integers. Received: "
+                f"{location}: `answer_start` must be non-negative integers. Received: "
                 f"{short_repr(value)}."
             )
         offsets.append(entry)

@@ -76,60 +76,52 @@ def add_unanswerable(
     if isinstance(kinds, str) or not kinds or not set(kinds) <= set(KINDS):
         raise ValueError(f"`kinds` must be some of {list(KINDS)}. Received: kinds={kinds!r}.")
     data = to_examples(examples)
-    answered = [place for place, item in enumerate(data) if item.answers]
+    answered = [position for position, item in enumerate(data) if item.answers]
     random = np.random.default_rng(seed)
     drawn = random.permutation(answered)[: round(share * len(answered))]
     added = []
+    index = _TextIndex(data if "found" in kinds else [])
     makers: dict[str, Callable[[Example], Example | None]] = {
+        "found": index.with_similar_text,
         "removed": _without_sentences,
         "changed": lambda item: _with_changed_question(item, random),
     }
-    with contextlib.ExitStack() as stack:
-        if "found" in kinds:
-            makers["found"] = stack.enter_context(_Similar(data)).find
-        for place in sorted(drawn):
+    with contextlib.closing(index.connection):
+        for position in sorted(drawn):
             first = int(random.integers(len(kinds)))
-            for kind in [*kinds[first:], *kinds[:first]]:
-                new = makers[kind](data[place])
-                if new is not None:
-                    added.append(new)
-                    break
+            candidates = (makers[kind](data[position]) for kind in [*kinds[first:], *kinds[:first]])
+            new = next((example for example in candidates if example is not None), None)
+            if new is not None:
+                added.append(new)
     return data + added
 
 
-class _Similar(contextlib.AbstractContextManager["_Similar"]):
-    """An index of the texts of examples."""
+class _TextIndex:
+    """The texts of examples in an index of words."""
 
     def __init__(self, data: Sequence[Example]) -> None:
         self.texts = list(dict.fromkeys(item.plain_text for item in data))
-        self.known = [f" {normalize_answer(text)} " for text in self.texts]
-        self.index = sqlite3.connect(":memory:")
-        self.index.execute(
+        self.normalized = [f" {normalize_answer(text)} " for text in self.texts]
+        self.connection = sqlite3.connect(":memory:")
+        self.connection.execute(
             "CREATE VIRTUAL TABLE texts USING fts5(text, tokenize='porter unicode61')"
         )
-        self.index.executemany("INSERT INTO texts VALUES (?)", ((text,) for text in self.texts))
+        rows = ((text,) for text in self.texts)
+        self.connection.executemany("INSERT INTO texts VALUES (?)", rows)
 
-    def __exit__(self, *_: object) -> None:
-        self.index.close()
-
-    def find(self, item: Example) -> Example | None:
+    def with_similar_text(self, item: Example) -> Example | None:
         """Pairs a question with the most similar text that contains none of its answers."""
+        # Quoted, words of a question are never operators of FTS5.
+        words = " OR ".join(f'"{word}"' for word in _WORD.findall(item.question))
+        if not words:
+            return None
+        command = "SELECT rowid FROM texts WHERE texts MATCH ? ORDER BY rank, rowid LIMIT ?"
         answers = [f" {normalize_answer(answer)} " for answer in item.answers]
-        for found in _search(self.index, item.question):
-            if self.texts[found] != item.plain_text and not any(
-                answer in self.known[found] for answer in answers
-            ):
-                return _unanswerable(item, text=self.texts[found])
+        for (row,) in self.connection.execute(command, (words, SEARCH_RESULTS)).fetchall():
+            text, normalized = self.texts[row - 1], self.normalized[row - 1]
+            if text != item.plain_text and not any(answer in normalized for answer in answers):
+                return _unanswerable(item, text=text)
         return None
-
-
-def _search(index: sqlite3.Connection, question: str) -> list[int]:
-    # Quoted, words of a question are never operators of FTS5.
-    words = " OR ".join(f'"{word}"' for word in _WORD.findall(question))
-    if not words:
-        return []
-    command = "SELECT rowid FROM texts WHERE texts MATCH ? ORDER BY rank, rowid LIMIT ?"
-    return [row - 1 for (row,) in index.execute(command, (words, SEARCH_RESULTS))]
 
 
 def _without_sentences(item: Example) -> Example | None:
@@ -137,11 +129,13 @@ def _without_sentences(item: Example) -> Example | None:
     text = item.plain_text
     sentences = [text[start:end] for start, end in sentence_spans(text)]
     answers = [answer.lower() for answer in item.answers]
-    kept = [one for one in sentences if not any(answer in one.lower() for answer in answers)]
-    rest = " ".join(kept)
-    left = normalize_answer(rest)
+    remaining = [s for s in sentences if not any(answer in s.lower() for answer in answers)]
+    if not 2 <= len(remaining) < len(sentences):
+        return None
+    rest = " ".join(remaining)
     # An answer may be longer than a sentence, or stand across two.
-    if not 2 <= len(kept) < len(sentences) or any(normalize_answer(a) in left for a in answers):
+    normalized = normalize_answer(rest)
+    if any(normalize_answer(answer) in normalized for answer in answers):
         return None
     return _unanswerable(item, text=rest)
 
@@ -156,16 +150,16 @@ def _with_changed_question(item: Example, random: np.random.Generator) -> Exampl
         mentions = [
             m[0] for m in pattern.finditer(text) if m.start() not in starts or pattern is _NUMBER
         ]
-        given = [m for m in pattern.finditer(question) if m.start() > 0 and m[0] in mentions]
-        others = sorted(
+        replaceable = [m for m in pattern.finditer(question) if m.start() > 0 and m[0] in mentions]
+        replacements = sorted(
             mention
             for mention in set(mentions)
             if mention not in question
             and not any(part.lower() in answers for part in mention.split())
         )
-        if given and others:
-            old = given[int(random.integers(len(given)))]
-            new = others[int(random.integers(len(others)))]
+        if replaceable and replacements:
+            old = replaceable[int(random.integers(len(replaceable)))]
+            new = replacements[int(random.integers(len(replacements)))]
             changed = question[: old.start()] + new + question[old.end() :]
             return _unanswerable(item, question=changed)
     return None

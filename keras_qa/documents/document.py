@@ -194,22 +194,22 @@ def retrieve(retriever: Retriever, questions: list[str], k: int) -> Sequence[Seq
             "`index` must be a `documents.Index`, or have a method `search(questions, k)`. "
             f"Received: {retriever!r:.80} (of type {type(retriever).__name__})."
         )
-    found = retriever.search(questions, k)
+    results = retriever.search(questions, k)
     expected = (
         f"`search` of the {type(retriever).__name__} must return a list of at most {k} `Passage` "
         "objects for each question"
     )
-    if not _is_list(found) or not all(_is_list(passages) for passages in found):
-        raise TypeError(f"{expected}, in a list. Received: {found!r:.80}.")
-    for passage in itertools.chain.from_iterable(found):
+    if not _is_list(results) or not all(_is_list(passages) for passages in results):
+        raise TypeError(f"{expected}, in a list. Received: {results!r:.80}.")
+    for passage in itertools.chain.from_iterable(results):
         if not isinstance(passage, Passage):
             raise TypeError(f"{expected}. Received one of type {type(passage).__name__}.")
-    counts = [len(passages) for passages in found]
+    counts = [len(passages) for passages in results]
     if len(counts) != len(questions) or max(counts, default=0) > k:
         raise ValueError(
             f"{expected}. Received for {len(questions)} questions lists of {counts!r:.80} passages."
         )
-    return found
+    return results
 
 
 def _is_list(value: object) -> bool:

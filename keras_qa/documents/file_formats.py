@@ -164,9 +164,9 @@ def _table_rows(table: Any) -> Iterator[str]:
 
 
 def _csv(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
-    found = _find_encoding(path.read_bytes(), encoding)
+    detected = _find_encoding(path.read_bytes(), encoding)
     delimiter = "," if path.suffix.lower() == ".csv" else "\t"
-    yield from _rows(csv_rows(path, delimiter, {}, found), name)
+    yield from _rows(csv_rows(path, delimiter, {}, detected), name)
 
 
 def _jsonl(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
@@ -175,14 +175,14 @@ def _jsonl(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Docu
 
 def _rows(rows: Iterator[Row], name: str) -> Iterator[Document]:
     lines: list[str] = []
-    for number, (place, row) in enumerate(rows, start=1):
+    for number, (location, row) in enumerate(rows, start=1):
         text = row.get("text")
         if lines or "text" not in row:
             cells = (f"{key}: {value}" for key, value in row.items() if value not in (None, ""))
             lines.append("; ".join(" ".join(cell.split()) for cell in cells))
             continue
         if not isinstance(text, str):
-            raise ValueError(f"{place}: `text` must be a string. Received: {text!r:.80}.")
+            raise ValueError(f"{location}: `text` must be a string. Received: {text!r:.80}.")
         label = next((row[key] for key in ("name", "id") if row.get(key) not in (None, "")), number)
         yield Document(f"{name}#{label}", text)
     if lines:
@@ -198,9 +198,9 @@ def _decode(raw: bytes, encoding: str | None, declared: str | None = None) -> st
 
 def _find_encoding(raw: bytes, encoding: str | None, declared: str | None = None) -> str:
     """Returns the first encoding that works: byte order mark or UTF-8, declared, given."""
-    found = [code for mark, code in _MARKS if raw.startswith(mark)][:1] or ["utf-8"]
+    candidates = [code for mark, code in _MARKS if raw.startswith(mark)][:1] or ["utf-8"]
     problem = ""
-    for code in [*found, *(code for code in (declared, encoding) if code)]:
+    for code in [*candidates, *(code for code in (declared, encoding) if code)]:
         try:
             raw.decode(code)
             return code

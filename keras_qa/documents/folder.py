@@ -65,17 +65,17 @@ def update_index(
     unreadable: dict[str, str] = {}
     files, others = _list_files(folder, unreadable)
     rows = connection.execute("SELECT name, hash FROM files")
-    known = {storage.decode_text(name): digest for name, digest in rows.fetchall()}
-    place = str(folder.resolve())
+    digests = {storage.decode_text(name): digest for name, digest in rows.fetchall()}
+    resolved = str(folder.resolve())
     before = get_setting(connection, "folder")
     followed = storage.decode_text(before) if isinstance(before, bytes) else None
     # The update would replace all files of the index by those of another folder.
-    if followed not in (None, place) and known and known.keys().isdisjoint(files):
+    if followed not in (None, resolved) and digests and digests.keys().isdisjoint(files):
         raise ValueError(
             f"The index follows {followed!r}, and {str(folder)!r} contains none of its files. "
             "Create another index for it."
         )
-    writer.write_setting("folder", storage.encode_text(place))
+    writer.write_setting("folder", storage.encode_text(resolved))
     if encoding is not None:
         writer.write_setting("encoding", encoding)
     writer.set_language(_readable_documents(files, encoding))
@@ -85,19 +85,19 @@ def update_index(
     for done, (name, path) in enumerate(files.items(), start=1):
         try:
             digest = _digest(path, encoding)
-            if known.get(name) == digest:
+            if digests.get(name) == digest:
                 kept += 1
             else:
-                new, gone = writer.write_file(name, digest, _read(path, name, encoding))
-                written, removed = written + new, removed + gone
+                new, deleted = writer.write_file(name, digest, _read(path, name, encoding))
+                written, removed = written + new, removed + deleted
             indexed.add(name)
         except _ReadError as error:
             unreadable[name] = str(error)
         if bar is not None:
             bar.show(done)
-    for name in (known.keys() | files.keys()) - indexed:
-        gone = writer.remove_file(name)
-        removed += gone if name in known else 0
+    for name in (digests.keys() | files.keys()) - indexed:
+        deleted = writer.remove_file(name)
+        removed += deleted if name in digests else 0
     if bar is not None:
         bar.end(len(files))
     return Changes(written, removed, kept, others, dict(sorted(unreadable.items())))

@@ -52,12 +52,12 @@ def _stemmer(language: str) -> str:
 
 def detect_language(text: str) -> str:
     """Returns `"en"` if a text has the most frequent English words, else `"und"` (undetermined)."""
-    found = re.findall(r"\w+", text[:100_000].lower())
-    if len(found) < _FEW_WORDS:
-        return "en" if all(word.isascii() for word in found) else "und"
+    words = re.findall(r"\w+", text[:100_000].lower())
+    if len(words) < _FEW_WORDS:
+        return "en" if all(word.isascii() for word in words) else "und"
     common = frozenset(_ENGLISH.split())
-    english = sum(word in common for word in found)
-    return "en" if english > _ENGLISH_SHARE * len(found) else "und"
+    english = sum(word in common for word in words)
+    return "en" if english > _ENGLISH_SHARE * len(words) else "und"
 
 
 def split_unspaced(text: str) -> str:
@@ -70,10 +70,10 @@ def split_unspaced(text: str) -> str:
 
 
 def _bigrams(match: re.Match[str]) -> str:
-    found = []
+    bigrams = []
     for run in _PUNCTUATION.split(match[0]):
-        found += [run[at : at + 2] for at in range(len(run) - 1)] or [run]
-    return f" {' '.join(found)} "
+        bigrams += [run[at : at + 2] for at in range(len(run) - 1)] or [run]
+    return f" {' '.join(bigrams)} "
 
 
 class FullTextTokenizer:
@@ -99,10 +99,10 @@ class FullTextTokenizer:
     def _split(self, table: str, text: str) -> list[str]:
         run = self._connection.execute
         run(f"INSERT INTO {table}(rowid, text) VALUES (1, ?)", (text,))
-        found = run(f"SELECT term FROM {table}_found ORDER BY offset").fetchall()
+        rows = run(f"SELECT term FROM {table}_found ORDER BY offset").fetchall()
         run(f"INSERT INTO {table}({table}) VALUES ('delete-all')")
         # A combining mark alone becomes an empty word.
-        return [term for (term,) in found if term]
+        return [term for (term,) in rows if term]
 
     def close(self) -> None:
         """Closes the database in memory."""

@@ -33,23 +33,25 @@ def texts_in(index: Index, examples: Sequence[Example]) -> list[list[DocumentSpa
     The text of an example with a `document` is searched in that document. Any other text must be
     the whole text of a document; this reads all documents.
     """
-    wanted: dict[str, list[str]] = {
+    names_by_text: dict[str, list[str]] = {
         item.plain_text: [] for item in examples if item.document is None
     }
-    if wanted:
+    if names_by_text:
         for name in index.names:
             text = index.text(name)
-            if text in wanted:
-                wanted[text].append(name)
-    return [list(_texts(index, item, place, wanted)) for place, item in enumerate(examples)]
+            if text in names_by_text:
+                names_by_text[text].append(name)
+    return [
+        list(_texts(index, item, position, names_by_text)) for position, item in enumerate(examples)
+    ]
 
 
 def _texts(
-    index: Index, item: Example, position: int, wanted: dict[str, list[str]]
+    index: Index, item: Example, position: int, names_by_text: dict[str, list[str]]
 ) -> Iterator[DocumentSpan]:
     text = item.plain_text
     if item.document is None:
-        for name in wanted[text]:
+        for name in names_by_text[text]:
             yield DocumentSpan(name, 0, len(text))
         return
     try:
@@ -119,8 +121,8 @@ def hard_negatives(
     result = []
     for first in range(0, len(data), _QUESTIONS):
         part = data[first : first + _QUESTIONS]
-        found = retrieve(index, [item.question for item in part], k + _DISCARDED)
-        for item, passages in zip(part, found, strict=True):
+        results = retrieve(index, [item.question for item in part], k + _DISCARDED)
+        for item, passages in zip(part, results, strict=True):
             texts = dict.fromkeys(passage.text for passage in passages)
             wrong = (text for text in texts if not _may_answer(item, text))
             result.append(dataclasses.replace(item, negatives=tuple(itertools.islice(wrong, k))))

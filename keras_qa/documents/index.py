@@ -133,13 +133,13 @@ class Index:
                 writer.add_settings(language, encoder)
             return index
         with cls.open(path) as index:
-            known = index.language
-            if language is not None and known not in (None, language):
+            current = index.language
+            if language is not None and current not in (None, language):
                 raise ValueError(
-                    f"`{path}` was made for the language {known!r}, which cannot change. Name "
+                    f"`{path}` was made for the language {current!r}, which cannot change. Name "
                     "another file, or delete it."
                 )
-            if (encoder and not index.encoder_name) or (language and not known):
+            if (encoder and not index.encoder_name) or (language and not current):
                 with index._writing() as writer:
                     writer.add_settings(language, encoder)
         return cls.open(path, encoder)
@@ -331,8 +331,8 @@ class Index:
     def language(self) -> str | None:
         """Language of the texts; `"und"` if it is unknown, `None` before the first text."""
         with self._locked():
-            found = get_setting(self._connection, "language")
-            return None if found is None else str(found)
+            value = get_setting(self._connection, "language")
+            return None if value is None else str(value)
 
     @property
     def encoding(self) -> str | None:
@@ -373,8 +373,10 @@ class Index:
     def _encode(self, questions: list[str]) -> Floats | None:
         """Returns the vectors of questions, or `None` to search by words only."""
         if self._encoder is not None:
-            known = read_dimension(self._connection)
-            return unit_vectors(self._encoder, questions, known) if known and questions else None
+            dimension = read_dimension(self._connection)
+            if dimension is None or not questions:
+                return None
+            return unit_vectors(self._encoder, questions, dimension)
         name = read_encoder_name(self._connection)
         if name is not None and not self._warned:
             self._warned = True

@@ -156,9 +156,9 @@ def _within(text: str, start: int, end: int, length: int) -> Iterator[tuple[int,
     if count <= length:
         yield start, end, count
         return
-    found = list(_WORD.finditer(text, start, end))
+    words = list(_WORD.finditer(text, start, end))
     # Parts shorter than an overlap, so that passages can share whole parts.
     step = max(length // 5, 1)
-    for at in range(0, len(found), step):
-        part = found[at : at + step]
+    for at in range(0, len(words), step):
+        part = words[at : at + step]
         yield part[0].start(), part[-1].end(), len(part)

@@ -40,14 +40,15 @@ def search(
     if vectors is None:
         return _search_words(connection, tokenizer, questions, k)
     depth = max(k, DEPTH)
-    found: list[Scored] = []
+    results: list[Scored] = []
     for start in range(0, len(questions), QUESTIONS):
-        some = slice(start, start + QUESTIONS)
-        by_words = _search_words(connection, tokenizer, questions[some], depth)
-        by_vectors = vector_search(connection, vectors[some], depth)
-        for question, one, other in zip(questions[some], by_words, by_vectors, strict=True):
-            found.append(fuse(one, other, depth)[:k] if tokenizer.words(question) else [])
-    return found
+        batch = slice(start, start + QUESTIONS)
+        by_words = _search_words(connection, tokenizer, questions[batch], depth)
+        by_vectors = vector_search(connection, vectors[batch], depth)
+        rankings = zip(questions[batch], by_words, by_vectors, strict=True)
+        for question, likely, near in rankings:
+            results.append(fuse(likely, near, depth)[:k] if tokenizer.words(question) else [])
+    return results
 
 
 def fuse(by_words: Scored, by_vectors: Scored, depth: int) -> Scored:
@@ -62,9 +63,9 @@ def fuse(by_words: Scored, by_vectors: Scored, depth: int) -> Scored:
         if best <= 0:
             continue
         missing = ranking[-1][1] if len(ranking) >= depth else 0.0
-        known = dict(ranking)
+        score_of = dict(ranking)
         for id in scores:
-            scores[id] += max(known.get(id, missing), 0.0) / best / 2
+            scores[id] += max(score_of.get(id, missing), 0.0) / best / 2
     fitting = [entry for entry in scores.items() if entry[1] > 0]
     return sorted(fitting, key=lambda entry: -entry[1])
 
@@ -74,15 +75,15 @@ def _search_words(
 ) -> list[Scored]:
     total = int(get_setting(connection, "counted") or 0)
     counts: dict[str, int] = {}
-    found = []
+    rankings = []
     for question in questions:
         words = tokenizer.words(question)
         for stem in {tokenizer.stem(word) for word in words} - counts.keys():
             counts[stem] = _count_passages(connection, stem)
-        known = {word: counts[tokenizer.stem(word)] for word in words}
-        expression, scale = match_expression(known, total, tokenizer.stop_words)
-        found.append(_ranked(connection, expression, scale, k))
-    return found
+        passage_counts = {word: counts[tokenizer.stem(word)] for word in words}
+        expression, scale = match_expression(passage_counts, total, tokenizer.stop_words)
+        rankings.append(_ranked(connection, expression, scale, k))
+    return rankings
 
 
 def _count_passages(connection: sqlite3.Connection, stem: str) -> int:
@@ -105,10 +106,10 @@ def match_expression(
     each word, which multiplies the BM25 scores.
     """
     content = {word: count for word, count in counts.items() if word not in stop_words} or counts
-    known = {word: count for word, count in content.items() if count}
+    present = {word: count for word, count in content.items() if count}
     # A word in more than half of the passages has no weight in BM25.
-    rare = {word: count for word, count in known.items() if count <= max(total, 1) / 2}
-    chosen = sorted((rare or known).items(), key=lambda item: item[1])[:WORDS]
+    rare = {word: count for word, count in present.items() if count <= max(total, 1) / 2}
+    chosen = sorted((rare or present).items(), key=lambda item: item[1])[:WORDS]
     if not chosen:
         return "", 1.0
     searched = [chosen[0]]

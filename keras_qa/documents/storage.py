@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import os
 import pathlib
 import sys
@@ -63,19 +62,13 @@ CREATE TABLE checksums (value INTEGER NOT NULL);
 
 # Rows read at a time.
 _ROWS = 4096
-# The columns of each table, and its order. Texts are not here: each document has a checksum.
-_CHECKED = {
-    "sqlite_schema": (("name", "sql"), "name"),
-    "settings": (("name", "value"), "name"),
-    "documents": (("id", "name", "file", "hash", "pages"), "id"),
-    "passages": (("id", "document", "start", "stop", "line", "heading"), "id"),
-    "frequent": (("word", "passages"), "word"),
-    "words_config": (("k", "v"), "k"),
-    "words_docsize": (("id", "sz"), "id"),
-    "words_idx": (("segid", "term", "pgno"), "segid, term"),
-}
+# Tables that a search reads. Texts are not here: each document has a checksum.
+_CHECKED = ("settings", "documents", "passages", "frequent")
+# The tables of FTS5 for the words.
+_CHECKED_WORDS = ("words_config", "words_docsize", "words_idx")
 # This query reads names from the database index of the column, which may be damaged as well.
-_NAMES = "SELECT quote(name) || ',' || id FROM documents ORDER BY name"
+_NAMES = "SELECT name, id FROM documents ORDER BY name"
+_SCHEMA = "SELECT name, sql FROM sqlite_schema ORDER BY name"
 _BLOBS = {"words_data": ("id", "block"), "vectors": ("passage", "vector")}
 
 
@@ -139,30 +132,30 @@ def translate_sqlite_errors(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        said = str(error)
-        if "closed database" in said:
+        message = str(error)
+        if "closed database" in message:
             raise ValueError(f"`{path}` is closed. Open it with `Index.open`.") from None
-        if said == "no such module: fts5":
+        if message == "no such module: fts5":
             raise ImportError(
                 f"The index needs SQLite with FTS5, which SQLite {sqlite3.sqlite_version} lacks. "
                 "If `sqlite3` was imported after TensorFlow, import it, or keras_qa, first. "
                 "Otherwise install a Python whose SQLite has FTS5."
             ) from None
-        if "not a database" in said:
+        if "not a database" in message:
             raise ValueError(
                 f"`{path}` is not an index of keras-qa: it is not an SQLite file. {_MAKE}"
             ) from None
-        if "locked" in said:
+        if "locked" in message:
             raise OSError(
                 f"`{path}` is being written by another process. Try again when it is done."
             ) from None
-        if "full" in said:
+        if "full" in message:
             raise OSError(
                 f"The disk is full, so `{path}` cannot be written. Earlier changes are kept."
             ) from None
-        if any(cause in said for cause in _SYSTEM_ERRORS):
-            raise OSError(f"`{path}`: {said}.") from None
-        problem = " ".join(said.split())[:120]
+        if any(cause in message for cause in _SYSTEM_ERRORS):
+            raise OSError(f"`{path}`: {message}.") from None
+        problem = " ".join(message.split())[:120]
         raise ValueError(
             f"`{path}` is damaged: {problem}. Delete it, and make the index again."
         ) from None
@@ -243,26 +236,22 @@ def verify_document(connection: sqlite3.Connection, number: int) -> None:
 
 
 def _checksum(connection: sqlite3.Connection) -> int:
-    known = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
-    if "vocabulary" in known:
+    existing = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+    if "vocabulary" in existing:
         # Reading this table makes FTS5 write the words that it holds in memory.
         connection.execute("SELECT 1 FROM vocabulary LIMIT 1").fetchone()
+    tables = [table for table in (*_CHECKED, *_CHECKED_WORDS) if table in existing]
+    statements = [f"SELECT * FROM {table} ORDER BY 1, 2" for table in tables]
     crc = 0
-    statements = [
-        f"SELECT {' || char(44) || '.join(f'quote({name})' for name in columns)} "
-        f"FROM {table} ORDER BY {order}"
-        for table, (columns, order) in _CHECKED.items()
-        if table in known or table == "sqlite_schema"
-    ]
-    for statement in [*statements, _NAMES]:
+    for statement in [_SCHEMA, *statements, _NAMES]:
         rows = connection.execute(statement)
-        while some := rows.fetchmany(_ROWS):
-            crc = zlib.crc32("\n".join(map(str, itertools.chain.from_iterable(some))).encode(), crc)
+        while batch := rows.fetchmany(_ROWS):
+            crc = zlib.crc32(repr(batch).encode(), crc)
     for table, (key, blob) in _BLOBS.items():
-        if table in known:
+        if table in existing:
             rows = connection.execute(f"SELECT {key}, {blob} FROM {table} ORDER BY {key}")
-            while some := rows.fetchmany(_ROWS):
-                keys, blobs = zip(*some, strict=True)
+            while batch := rows.fetchmany(_ROWS):
+                keys, blobs = zip(*batch, strict=True)
                 crc = zlib.crc32(repr(keys).encode(), crc)
                 crc = zlib.crc32(b"".join(map(_to_bytes, blobs)), crc)
     return crc

@@ -47,25 +47,25 @@ def unit_vectors(
     encoder: TextEmbedderLike, texts: list[str], dimension: int | None = None
 ) -> Floats:
     """Returns the vectors of texts, scaled to length 1: `(texts, dimension)`. Zeros stay zeros."""
-    found = np.asarray(encoder(texts))
-    wide = found.ndim == 2 and found.shape[1] > 0 and dimension in (None, found.shape[1])
-    if not wide or len(found) != len(texts) or found.dtype.kind not in "fiu":
+    vectors = np.asarray(encoder(texts))
+    wide = vectors.ndim == 2 and vectors.shape[1] > 0 and dimension in (None, vectors.shape[1])
+    if not wide or len(vectors) != len(texts) or vectors.dtype.kind not in "fiu":
         expected = "dimension" if dimension is None else dimension
         raise ValueError(
             f"The encoder {encoder.name!r} must return an array of numbers of shape "
-            f"({len(texts)}, {expected}). Received: shape {found.shape} of {found.dtype}."
+            f"({len(texts)}, {expected}). Received: shape {vectors.shape} of {vectors.dtype}."
         )
     with np.errstate(over="ignore"):
-        found = found.astype("float32")
-    if not np.isfinite(found).all():
-        place = int(np.flatnonzero(~np.isfinite(found).all(axis=1))[0])
+        vectors = vectors.astype("float32")
+    if not np.isfinite(vectors).all():
+        position = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
         raise ValueError(
             f"The encoder {encoder.name!r} returned a vector that is not finite for the text "
-            f"{texts[place]!r:.80}."
+            f"{texts[position]!r:.80}."
         )
     # Divide by the largest value first, so that squares neither underflow nor overflow.
-    found = found / np.maximum(np.abs(found).max(axis=1, keepdims=True), 1e-30)
-    unit: Floats = found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-30)
+    vectors = vectors / np.maximum(np.abs(vectors).max(axis=1, keepdims=True), 1e-30)
+    unit: Floats = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-30)
     return unit
 
 
@@ -85,8 +85,8 @@ def read_encoder_name(connection: sqlite3.Connection) -> str | None:
 
 def read_dimension(connection: sqlite3.Connection) -> int | None:
     """Returns the dimension of the vectors; `None` before the first one is written."""
-    found = storage.get_setting(connection, "dimension")
-    return None if found is None else int(found)
+    value = storage.get_setting(connection, "dimension")
+    return None if value is None else int(value)
 
 
 def encode_vectors(vectors: Floats) -> Iterator[bytes]:
@@ -111,9 +111,9 @@ class VectorSearch:
         rows = len(questions)
         ids = np.zeros((rows, 0), "int64")
         scores = np.zeros((rows, 0), "float32")
-        for some, matrix in self._blocks(connection, questions.shape[1]):
+        for block_ids, matrix in self._blocks(connection, questions.shape[1]):
             scores = np.concatenate([scores, questions @ matrix.T], axis=1)
-            ids = np.concatenate([ids, np.broadcast_to(some, (rows, len(some)))], axis=1)
+            ids = np.concatenate([ids, np.broadcast_to(block_ids, (rows, len(block_ids)))], axis=1)
             if scores.shape[1] > count:
                 best = np.argpartition(-scores, count - 1, axis=1)[:, :count]
                 scores = np.take_along_axis(scores, best, axis=1)
@@ -140,8 +140,8 @@ def _read_blocks(
     connection: sqlite3.Connection, dimension: int
 ) -> Iterator[tuple[npt.NDArray[np.int64], Floats]]:
     rows = connection.execute("SELECT passage, vector FROM vectors ORDER BY passage")
-    while some := rows.fetchmany(_PASSAGES):
-        ids, raw = zip(*some, strict=True)
+    while batch := rows.fetchmany(_PASSAGES):
+        ids, raw = zip(*batch, strict=True)
         if any(len(vector) != dimension * _STORED.itemsize for vector in raw):
             raise sqlite3.DatabaseError("a vector has another width than the others")
         matrix = np.frombuffer(b"".join(raw), _STORED).reshape(-1, dimension)

@@ -65,9 +65,9 @@ class FoldedText:
 
     def find(self, part: str) -> Iterator[Span]:
         """Yields where a folded part stands in the text as whole words and numbers."""
-        part, place = " ".join(part.split()), 0
-        while part and (place := self._spaced.find(part, place)) >= 0:
-            first, last = place, (place := place + len(part)) - 1
+        part, position = " ".join(part.split()), 0
+        while part and (position := self._spaced.find(part, position)) >= 0:
+            first, last = position, (position := position + len(part)) - 1
             span = self._unshortened(first), self._unshortened(last) + 1
             if not any(map(self._is_inside, span)):
                 yield span
@@ -87,17 +87,17 @@ class FoldedText:
         cover = _shortest_cover(parts) if parts and all(parts) else None
         return cover if cover is not None and cover[1] - cover[0] <= MAX_COVER else None
 
-    def _unshortened(self, place: int) -> int:
+    def _unshortened(self, position: int) -> int:
         """Returns the place in the text of a place in `_spaced`."""
-        return place + self._cuts[bisect.bisect_left(self._shortened, place)]
+        return position + self._cuts[bisect.bisect_left(self._shortened, position)]
 
-    def _is_inside(self, place: int) -> bool:
+    def _is_inside(self, position: int) -> bool:
         """Whether a place is inside a word or a number."""
-        around = _UNSPACED_LETTER.sub(" ", self.text[max(place - 1, 0) : place + 1])
-        if len(around) == 2 and all(unicodedata.category(one)[0] in "LMN" for one in around):
+        around = _UNSPACED_LETTER.sub(" ", self.text[max(position - 1, 0) : position + 1])
+        if len(around) == 2 and all(unicodedata.category(letter)[0] in "LMN" for letter in around):
             return True
-        number = bisect.bisect_left(self._number_spans, (place, place)) - 1
-        return number >= 0 and place < self._number_spans[number][1]
+        number = bisect.bisect_left(self._number_spans, (position, position)) - 1
+        return number >= 0 and position < self._number_spans[number][1]
 
 
 def fold(text: str) -> str:
@@ -124,7 +124,7 @@ def find_claims(answer: str) -> list[Claim]:
 
 def _shortest_cover(parts: list[list[Span]]) -> Span:
     """Returns the shortest span that contains a span of each list."""
-    spans = [(end, start, part) for part, found in enumerate(parts) for start, end in found]
+    spans = [(end, start, part) for part, matches in enumerate(parts) for start, end in matches]
     starts: dict[int, int] = {}  # The last start of each part.
     queue: list[Span] = []  # All starts, the smallest first.
     covers = []

@@ -256,9 +256,9 @@ class Writer:
         while self._encoder is not None and self._unencoded:
             ids = list(itertools.islice(self._unencoded, ENCODED))
             texts = [self._unencoded.pop(id) for id in ids]
-            known = read_dimension(self._connection)
-            vectors = unit_vectors(self._encoder, texts, known)
-            if known is None:
+            dimension = read_dimension(self._connection)
+            vectors = unit_vectors(self._encoder, texts, dimension)
+            if dimension is None:
                 self.write_setting("dimension", vectors.shape[1])
             rows = zip(ids, encode_vectors(vectors), strict=True)
             self._many("INSERT INTO vectors VALUES (?, ?)", rows)

@@ -15,9 +15,7 @@ _ARTICLES = {
     "en": re.compile(r"\b(a|an|the)\b"),
     "es": re.compile(r"\b(un|una|unos|unas|el|la|los|las)\b"),
     "vi": re.compile(r"\b(của|là|cái|chiếc|những)\b"),
-    "de": re.compile(
-        r"\b(ein|eine|einen|einem|eines|einer|der|die|das|den|dem|des)\b",
-    ),
+    "de": re.compile(r"\b(ein|eine|einen|einem|eines|einer|der|die|das|den|dem|des)\b"),
     "ar": re.compile(r"\sال^|ال"),
 }
 # Scripts without spaces, in which each character is a word.

@@ -87,7 +87,7 @@ def squad(
             no_answer_probabilities = _by_position(
                 "no_answer_probabilities", no_answer_probabilities, examples
             )
-        golds: list[_Gold] = [(place, item.answers) for place, item in enumerate(examples)]
+        golds: list[_Gold] = [(position, item.answers) for position, item in enumerate(examples)]
     else:
         golds = _golds(references)
     if not golds:

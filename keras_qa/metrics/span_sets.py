@@ -55,18 +55,18 @@ def drop(predictions: Iterable[SpanSet], references: Iterable[GoldSets]) -> dict
         >>> drop([["The ferry", "7 boats"], "Rome"], [["ferry", "seven boats", "a raft"], "Rome"])
         {'exact_match': 50.0, 'f1': 75.0}
     """
-    found, golds = list(predictions), list(references)
-    if len(found) != len(golds) or not golds:
+    answers, golds = list(predictions), list(references)
+    if len(answers) != len(golds) or not golds:
         raise ValueError(
             "`predictions` and `references` must have one entry for each question. Received: "
-            f"{len(found)} predictions and {len(golds)} references."
+            f"{len(answers)} predictions and {len(golds)} references."
         )
     scores = []
-    for place, (predicted, gold) in enumerate(zip(found, golds, strict=True)):
+    for position, (predicted, gold) in enumerate(zip(answers, golds, strict=True)):
         try:
             scores.append(_score(_to_set(predicted), _gold_sets(gold)))
         except TypeError as error:
-            raise TypeError(f"The question at position {place}: {error}") from None
+            raise TypeError(f"The question at position {position}: {error}") from None
     exact, overlap = (100.0 * (sum(column) / len(column)) for column in zip(*scores, strict=True))
     return {"exact_match": exact, "f1": overlap}
 
@@ -74,8 +74,9 @@ def drop(predictions: Iterable[SpanSet], references: Iterable[GoldSets]) -> dict
 def _gold_sets(reference: GoldSets) -> list[tuple[str, ...]]:
     if isinstance(reference, Example):
         answers = reference.answers
-        return [answers] if reference.all_spans or not answers else [(one,) for one in answers]
-    if isinstance(reference, (list, tuple)) and not all(isinstance(one, str) for one in reference):
+        return [answers] if reference.all_spans or not answers else [(entry,) for entry in answers]
+    is_list = isinstance(reference, (list, tuple))
+    if is_list and not all(isinstance(entry, str) for entry in reference):
         return [*map(_to_set, reference)]
     return [_to_set(reference)]
 
@@ -162,21 +163,21 @@ def assign(scores: npt.NDArray[np.float64]) -> tuple[list[int], list[int]]:
         left, lowest, row = [*reversed(range(width))], 0.0, new
         seen: list[int] = []
         while row >= 0:
-            there = lowest - scores[row] - row_price[row] - column_price
-            is_shorter = there < distance
+            through_row = lowest - scores[row] - row_price[row] - column_price
+            is_shorter = through_row < distance
             is_shorter[seen] = False
-            distance[is_shorter], before[is_shorter] = there[is_shorter], row
+            distance[is_shorter], before[is_shorter] = through_row[is_shorter], row
             lowest = min(distance[left])
-            nearest = [place for place, one in enumerate(left) if distance[one] == lowest]
-            free = [place for place in nearest if row_of[left[place]] < 0]
-            place = free[-1] if free else nearest[0]
-            column = left[place]
-            left[place] = left[-1]
+            nearest = [index for index, near in enumerate(left) if distance[near] == lowest]
+            free = [index for index in nearest if row_of[left[index]] < 0]
+            index = free[-1] if free else nearest[0]
+            column = left[index]
+            left[index] = left[-1]
             left.pop()
             seen.append(column)
             row = row_of[column]
         row_price[new] += lowest
-        row_price[[row_of[one] for one in seen[:-1]]] += lowest - distance[seen[:-1]]
+        row_price[[row_of[column] for column in seen[:-1]]] += lowest - distance[seen[:-1]]
         column_price[seen] -= lowest - distance[seen]
         while row != new:
             row = before[column]

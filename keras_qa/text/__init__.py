@@ -6,11 +6,4 @@ from keras_qa.text.vectorizer import Vectorizer
 from keras_qa.text.windows import Windower, Windows
 from keras_qa.text.word_vectors import WordVectors
 
-__all__ = [
-    "SubwordTokenizer",
-    "Vectorizer",
-    "Windower",
-    "Windows",
-    "WordTokenizer",
-    "WordVectors",
-]
+__all__ = ["SubwordTokenizer", "Vectorizer", "Windower", "Windows", "WordTokenizer", "WordVectors"]

@@ -21,7 +21,7 @@ def find_in_texts(
     """
     most = max((len(item.answers) for item in examples), default=0)
     golds = np.full((len(examples), max(most, 1), 2), -1, "int64")
-    found = []
+    spans = []
     for row, item in enumerate(examples):
         problem = answer_problem(item)
         if problem is None and item.answers and not item.answer_start:
@@ -32,10 +32,10 @@ def find_in_texts(
         if problem is not None:
             raise ValueError(f"{describe(row + first, item, 'The')}: {problem}.")
         for column, (answer, start) in enumerate(zip(item.answers, item.answer_start, strict=True)):
-            found.append((row, column, text_ids[row], start, start + len(answer)))
-    if not found:
+            spans.append((row, column, text_ids[row], start, start + len(answer)))
+    if not spans:
         return golds
-    rows, columns, owners, starts, ends = np.array(found, "int64").T
+    rows, columns, owners, starts, ends = np.array(spans, "int64").T
     # Offsets through all texts, so that one search finds the pieces of all answers.
     base = np.cumsum([0, *map(len, texts)])
     real = np.flatnonzero(text.words[:, 0] >= 0)

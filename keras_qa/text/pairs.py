@@ -35,27 +35,25 @@ def encode_pairs(
     """
     special = sum(map(len, (tokenizer.before, tokenizer.between, tokenizer.after)))
     room = to_integer("max_length", max_length, least=special + 2) - special
-    places: dict[str, int] = {}
-    numbers = [places.setdefault(text, len(places)) for text in (*first, *second)]
-    pieces = tokenizer.pieces(list(places))
+    text_ids: dict[str, int] = {}
+    numbers = [text_ids.setdefault(text, len(text_ids)) for text in (*first, *second)]
+    pieces = tokenizer.pieces(list(text_ids))
     begins = pieces.begins[:-1][numbers].reshape(2, -1)
     counts = np.diff(pieces.begins)[numbers].reshape(2, -1)
     if truncation == "only_second":
         short = (counts[0] >= room) & (counts.sum(axis=0) > room)
         if short.any():
-            place = int(short.argmax())
+            position = int(short.argmax())
             raise ValueError(
-                f"The first text at position {place} has {counts[0, place]} pieces, which leaves "
-                f"no room for the second in {max_length} positions. Shorten it."
+                f"The first text at position {position} has {counts[0, position]} pieces, which "
+                f"leaves no room for the second in {max_length} positions. Shorten it."
             )
-        kept = np.stack([counts[0], room - counts[0]])
+        limits = np.stack([counts[0], room - counts[0]])
     else:
-        kept = _longest_first(counts, room)
-    first_count, second_count = np.minimum(counts, kept)
+        limits = _longest_first(counts, room)
+    first_count, second_count = np.minimum(counts, limits)
     return join_pairs(
-        tokenizer,
-        (pieces.ids, begins[0], first_count),
-        (pieces.ids, begins[1], second_count),
+        tokenizer, (pieces.ids, begins[0], first_count), (pieces.ids, begins[1], second_count)
     )
 
 
@@ -86,9 +84,9 @@ def join_pairs(tokenizer: SubwordTokenizer, first: Rows, second: Rows) -> Feed:
         tokenizer.segments[::2],
         strict=True,
     ):
-        for place, (id, kind) in enumerate(zip(specials, kinds, strict=True)):
-            ids[rows, at + place] = id
-            segments[rows, at + place] = kind
+        for offset, (id, kind) in enumerate(zip(specials, kinds, strict=True)):
+            ids[rows, at + offset] = id
+            segments[rows, at + offset] = kind
     shifts = np.full_like(before, len(tokenizer.before)), between + len(tokenizer.between)
     for shift, (pieces, begins, counts), kinds in zip(
         shifts, (first, second), tokenizer.segments[1::2], strict=True

@@ -178,13 +178,13 @@ def _kinds(texts: Sequence[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.
     begins = np.zeros(len(texts) + 1, "int64")
     np.cumsum([len(text) for text in texts], out=begins[1:])
     codes = np.frombuffer("".join(texts).encode("utf-32-le", "surrogatepass"), "<u4")
-    found = _kind_of[codes]
-    new = found == _UNKNOWN
+    kinds = _kind_of[codes]
+    new = kinds == _UNKNOWN
     if new.any():
         for code in np.unique(codes[new]).tolist():
             _kind_of[code] = _kind(code)
-        found = _kind_of[codes]
-    return found, begins
+        kinds = _kind_of[codes]
+    return kinds, begins
 
 
 def _kind(code: int) -> int:

@@ -123,12 +123,14 @@ class SubwordTokenizer(Tokenizer):
             "pad_token": self.padding_id,
         }
         id_to_token = self._tokenizer.id_to_token
-        found = {name: token for name, id in ids.items() if (token := id_to_token(id)) is not None}
+        by_name = {
+            name: token for name, id in ids.items() if (token := id_to_token(id)) is not None
+        }
         for name, tokens in (("unk_token", UNKNOWN), ("mask_token", MASKS)):
-            known = (t for t in tokens if self._tokenizer.token_to_id(t) is not None)
-            if (token := next(known, None)) is not None:
-                found[name] = token
-        return found
+            candidates = (t for t in tokens if self._tokenizer.token_to_id(t) is not None)
+            if (token := next(candidates, None)) is not None:
+                by_name[name] = token
+        return by_name
 
     def _split_special_tokens(self) -> None:
         """Splits spelled special tokens after their first letter, so that none is a piece."""
@@ -166,9 +168,9 @@ class SubwordTokenizer(Tokenizer):
                 "tokenizer of an encoder such as BERT or RoBERTa."
             )
         self.before, self.between, self.after = (
-            tuple(id for id, _ in parts[place]) for place in (0, 2, 4)
+            tuple(id for id, _ in parts[position]) for position in (0, 2, 4)
         )
         self.segments = tuple(
-            tuple(segment for _, segment in (part[:1] if place in (1, 3) else part))
-            for place, part in enumerate(parts)
+            tuple(segment for _, segment in (part[:1] if position in (1, 3) else part))
+            for position, part in enumerate(parts)
         )

@@ -67,8 +67,8 @@ class Tokenizer:
 
     def encode(self, text: str) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int32]]:
         """Returns the `(pieces,)` int32 ids of a text, and the `(pieces, 2)` int32 offsets."""
-        found = self.pieces([text])
-        return found.ids, found.offsets
+        encoded = self.pieces([text])
+        return encoded.ids, encoded.offsets
 
     @translate_errors()
     def pieces(self, texts: Sequence[str]) -> pieces.Pieces:

@@ -55,8 +55,8 @@ def _settings(file: pathlib.Path) -> Mapping[str, Any]:
 
 def _special(settings: Mapping[str, Any], name: str, default: str) -> str:
     """A special token of the settings: a string, or an object with `content`."""
-    found = settings.get(name, default)
-    return str(found.get("content", default) if isinstance(found, Mapping) else found)
+    token = settings.get(name, default)
+    return str(token.get("content", default) if isinstance(token, Mapping) else token)
 
 
 def _wordpiece(
@@ -115,9 +115,9 @@ def _add_special_tokens(
     padding = _special(settings, "pad_token", default)
     mask = _special(settings, "mask_token", "<mask>" if double else "[MASK]")
     tokens = (first, padding, last, unknown, mask, *control)
-    found = [token for token in tokens if _has(tokenizer, token)]
-    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in found])
-    missing = {first, last, padding} - set(found)
+    present = [token for token in tokens if _has(tokenizer, token)]
+    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in present])
+    missing = {first, last, padding} - set(present)
     if missing:
         raise ValueError(f"the vocabulary lacks {', '.join(sorted(missing))}")
     pair = f"{first} $A {last} {last} $B {last}" if double else f"{first} $A {last} $B:1 {last}:1"
@@ -149,11 +149,11 @@ def _camembert(pieces: list[tuple[str, float]]) -> _Vocabulary:
 
 def _albert(pieces: list[tuple[str, float]]) -> _Vocabulary:
     # ALBERT splits a comma from the digit before it.
-    found = [
+    adjusted = [
         (piece, score - 100.0 if piece[-1:] == "," and piece[-2:-1].isdigit() else score)
         for piece, score in pieces
     ]
-    return found, next(n for n, (piece, _) in enumerate(found) if piece == "<unk>")
+    return adjusted, next(n for n, (piece, _) in enumerate(adjusted) if piece == "<unk>")
 
 
 def _unchanged(pieces: list[tuple[str, float]]) -> _Vocabulary:

@@ -82,8 +82,8 @@ class Vectorizer:
         self.tokenizer = WordTokenizer.train(texts, self.vocabulary_size, self.lowercase)
         counts = collections.Counter(_first_answer(examples))
         ranked = sorted(counts, key=lambda answer: (-counts[answer], answer))
-        kept = self.answer_vocabulary_size
-        self.answers = ["", *ranked[: kept - 1 if kept is not None else None]]
+        limit = self.answer_vocabulary_size
+        self.answers = ["", *ranked[: limit - 1 if limit is not None else None]]
         return self
 
     def __call__(self, examples: Sequence[Example]) -> dict[str, npt.NDArray[np.int32]]:
@@ -121,15 +121,15 @@ class Vectorizer:
         self._adapted()
         stories = [_sentences(text) for text in texts]
         # Stories repeat sentences: tokenize each distinct sentence once.
-        place = {sentence: 0 for story in stories for sentence in story}
-        place = {sentence: row for row, sentence in enumerate(place, 1)}
-        known = self.ids(["", *place])
+        row_of = {sentence: 0 for story in stories for sentence in story}
+        row_of = {sentence: row for row, sentence in enumerate(row_of, 1)}
+        sentence_ids = self.ids(["", *row_of])
         counts = np.fromiter(map(len, stories), "int64", len(stories))
         rows = np.zeros((len(stories), max(counts.max(initial=0), 1)), "int64")
         rows[np.arange(rows.shape[1]) < counts[:, None]] = np.fromiter(
-            (place[sentence] for story in stories for sentence in story), "int64", counts.sum()
+            (row_of[sentence] for story in stories for sentence in story), "int64", counts.sum()
         )
-        return known[rows]
+        return sentence_ids[rows]
 
     def ids(self, texts: Sequence[str]) -> npt.NDArray[np.int32]:
         """Converts strings to ids.

@@ -10,12 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa._arguments import (
-    check_positive_integers,
-    entry,
-    to_integer,
-    to_optional_integer,
-)
+from keras_qa._arguments import check_positive_integers, entry, to_integer, to_optional_integer
 from keras_qa.example import Example
 from keras_qa.text import gold_spans
 from keras_qa.text.pairs import join_pairs
@@ -198,6 +193,40 @@ class Windower:
         return cls(**{**config, "tokenizer": tokenizer})
 
 
+def passage_windows(
+    windower: Windower,
+    examples: Sequence[Example],
+    priors: Sequence[Sequence[float | Sequence[float]]],
+    windows: int = 256,
+) -> Iterator[Windows]:
+    """Splits the passages of each question into windows. No window spans two passages.
+
+    The texts of `examples` are lists of passages, with one or several log-priors each. Yields
+    `Windows` with `prior` set, at most `windows` at a time. Offsets refer to `plain_text`.
+    """
+    flat = [Example(text, item.question) for item in examples for text in item.text]
+    counts = [len(item.text) for item in examples]
+    owner = np.repeat(np.arange(len(examples)), counts).astype("int32")
+    # Offset of each passage in `plain_text` of its example.
+    ends = np.cumsum([len(item.plain_text) + 1 for item in flat])
+    begins = np.append(0, ends[:-1])
+    begins -= begins[np.cumsum(counts) - counts][owner]
+    prior = np.array([value for values in priors for value in values], "float32")
+    for batch in windower.batches(flat, windows):
+        shift = begins[batch.example][:, None, None]
+        offsets, words = (
+            np.where(spans >= 0, spans + shift, -1).astype("int32")
+            for spans in (batch.offsets, batch.words)
+        )
+        yield dataclasses.replace(
+            batch,
+            example=owner[batch.example],
+            offsets=offsets,
+            words=words,
+            prior=prior[batch.example],
+        )
+
+
 # Limits of the examples that are tokenized at a time. A character takes about 16 bytes.
 _MAX_CHARACTERS = 1_000_000
 _MAX_EXAMPLES = 4_096
@@ -207,12 +236,14 @@ def _split_examples(examples: Sequence[Example]) -> Iterator[tuple[int, int]]:
     """Ranges of examples within these limits. Equal texts count once."""
     start = size = 0
     seen: set[str] = set()
-    for place, item in enumerate(examples):
+    for position, item in enumerate(examples):
         text = item.plain_text
         added = 0 if text in seen else len(text)
-        if place > start and (size + added > _MAX_CHARACTERS or place - start == _MAX_EXAMPLES):
-            yield start, place
-            start, size, seen, added = place, 0, set(), len(text)
+        if position > start and (
+            size + added > _MAX_CHARACTERS or position - start == _MAX_EXAMPLES
+        ):
+            yield start, position
+            start, size, seen, added = position, 0, set(), len(text)
         size += added
         seen.add(text)
     if start < len(examples):
@@ -229,31 +260,33 @@ class _Layout:
         self.tokenizer = tokenizer
         self.first = first
         texts: dict[str, int] = {}
-        places = [texts.setdefault(item.plain_text, len(texts)) for item in examples]
+        text_ids = [texts.setdefault(item.plain_text, len(texts)) for item in examples]
         both = self.tokenizer.pieces([*texts, *(item.question for item in examples)])
         self.text = both.select(0, len(texts))
         self.question = both.select(len(texts), len(texts) + len(examples))
         if isinstance(tokenizer, SubwordTokenizer):
             _warn_about_unknown(tokenizer, self.text, list(texts))
-        asked = self.asked = np.diff(self.question.begins)
+        question_counts = self.question_counts = np.diff(self.question.begins)
         if windower.max_question_length is not None:
-            asked = self.asked = np.minimum(asked, windower.max_question_length)
+            question_counts = self.question_counts = np.minimum(
+                question_counts, windower.max_question_length
+            )
         room = np.full(len(examples), windower.max_length)
         if isinstance(tokenizer, SubwordTokenizer):
             specials = (tokenizer.before, tokenizer.between, tokenizer.after)
-            room -= asked + sum(map(len, specials))
+            room -= question_counts + sum(map(len, specials))
             short = room < 1
         else:
-            short = asked > windower.max_length
+            short = question_counts > windower.max_length
         if short.any():
-            place = int(short.argmax())
-            name = gold_spans.describe(place + first, examples[place])
+            position = int(short.argmax())
+            name = gold_spans.describe(position + first, examples[position])
             raise ValueError(
-                f"The question of {name} has {asked[place]} pieces, too many for a window of "
-                f"{windower.max_length} positions. Shorten it, or make the windows longer with "
-                "`max_length`."
+                f"The question of {name} has {question_counts[position]} pieces, too many for a "
+                f"window of {windower.max_length} positions. Shorten it, or make the windows "
+                "longer with `max_length`."
             )
-        begins, counts = self.text.begins[:-1][places], np.diff(self.text.begins)[places]
+        begins, counts = self.text.begins[:-1][text_ids], np.diff(self.text.begins)[text_ids]
         step = room - np.minimum(windower.stride, room // 2)
         each = 1 + np.maximum(-(-(counts - room) // step), 0)
         self.total = int(each.sum())
@@ -263,7 +296,7 @@ class _Layout:
         self.begins = begins[self.example] + skipped
         self.counts = np.minimum(counts[self.example] - skipped, room[self.example])
         self.golds = (
-            gold_spans.find_in_texts(examples, places, self.text, list(texts), first)
+            gold_spans.find_in_texts(examples, text_ids, self.text, list(texts), first)
             if labels
             else None
         )
@@ -271,33 +304,35 @@ class _Layout:
     def windows(self, start: int, stop: int) -> Windows:
         example = self.example[start:stop]
         begins, counts = self.begins[start:stop], self.counts[start:stop]
-        places = concat_ranges(begins, counts)
+        indices = concat_ranges(begins, counts)
         if isinstance(self.tokenizer, SubwordTokenizer):
-            question = self.question.ids, self.question.begins[example], self.asked[example]
+            question = (
+                self.question.ids,
+                self.question.begins[example],
+                self.question_counts[example],
+            )
             feed = join_pairs(self.tokenizer, question, (self.text.ids, begins, counts))
             before = len(self.tokenizer.before) + len(self.tokenizer.between)
-            shift = before + self.asked[example]
+            shift = before + self.question_counts[example]
             cells = cells_of(shift, counts)
             positions = feed["token_ids"].shape[1]
         else:
             feed = {
                 "text": _padded(self.text.ids, begins, counts),
                 "question": _padded(
-                    self.question.ids,
-                    self.question.begins[example],
-                    self.asked[example],
+                    self.question.ids, self.question.begins[example], self.question_counts[example]
                 ),
             }
             shift = np.ones(len(example), "int64")
             cells = cells_of(shift, counts)
             positions = feed["text"].shape[1] + 1
         words = np.full((len(example), positions, 2), -1, "int32")
-        words[cells] = self.text.words[places]
+        words[cells] = self.text.words[indices]
         offsets = np.full_like(words, -1)
-        offsets[cells] = self.text.offsets[places]
+        offsets[cells] = self.text.offsets[indices]
         offsets[words[..., 0] < 0] = -1
         word_sizes = np.zeros(words.shape[:2], "float32")
-        word_sizes[cells] = self.text.word_sizes[places]
+        word_sizes[cells] = self.text.word_sizes[indices]
         spans = None
         if self.golds is not None:
             spans = gold_spans.find_in_windows(self.golds[example], begins, counts, shift)

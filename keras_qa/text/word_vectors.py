@@ -1,11 +1,10 @@
-"""Pretrained word vectors from GloVe's text files and NumPy's arrays."""
+"""Pretrained word vectors from GloVe's text files."""
 
 from __future__ import annotations
 
 import array
 import os
 import re
-import tokenize
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,25 +69,18 @@ class WordVectors:
             )
 
     @classmethod
-    def load(
-        cls,
-        path: str | os.PathLike[str],
-        vocabulary: Sequence[str] | os.PathLike[str] | None = None,
-    ) -> WordVectors:
+    def load(cls, path: str | os.PathLike[str]) -> WordVectors:
         """Reads vectors from a file.
 
         Args:
             path: UTF-8 text with a word and its numbers on each line, as GloVe writes it. A first
-                line with the numbers of words and dimensions is skipped. Or a `.npy` file of shape
-                `(words, dim)`.
-            vocabulary: The words of a `.npy` file: a list, or a UTF-8 file with a word on each
-                line.
+                line with the numbers of words and dimensions is skipped.
 
         Returns:
             The `WordVectors`, in the order of the file.
 
         Raises:
-            FileNotFoundError: If `path` or `vocabulary` does not exist.
+            FileNotFoundError: If `path` does not exist.
             ValueError: If the file is malformed.
 
         Examples:
@@ -96,16 +88,12 @@ class WordVectors:
             vectors = keras_qa.text.WordVectors.load("glove.6B.50d.txt")
             ```
         """
-        file = _check_file("path", path)
-        is_numpy = file.suffix.lower() == ".npy"
-        if is_numpy != (vocabulary is not None):
-            raise ValueError(
-                "`vocabulary` must be given for a `.npy` file, and for no other. Received: "
-                f"path={str(path)!r}, vocabulary={vocabulary!r:.60}."
-            )
-        found = _read_text(file) if vocabulary is None else _read_numpy(file, vocabulary)
+        file = Path(path).expanduser()
+        if not file.is_file():
+            raise FileNotFoundError(f"`path` must be a file. Received: path={str(path)!r}.")
+        words, array = _read_text(file)
         try:
-            return cls(*found)
+            return cls(words, array)
         except ValueError as error:
             raise ValueError(f"`{file}`: {error}") from None
 
@@ -151,45 +139,18 @@ class WordVectors:
                 "words of this tokenizer."
             )
         # Ids 0 and 1, padding and the unknown word, never have a vector.
-        found = [-1, -1]
+        matches = [-1, -1]
         for word in tokenizer.vocabulary[2:]:
             row = self._rows.get(word, -1)
-            found.append(row if row >= 0 else self._rows.get(word.lower(), -1))
-        rows = np.array(found)
+            matches.append(row if row >= 0 else self._rows.get(word.lower(), -1))
+        rows = np.array(matches)
         drawn = np.random.default_rng(seed).normal(size=(len(rows), self.dim))
         mean, deviation = self.array.mean(axis=0), self.array.std(axis=0)
         table: npt.NDArray[np.float32] = (mean + deviation * drawn).astype("float32")
-        known = rows >= 0
-        table[known] = self.array[rows[known]]
+        has_vector = rows >= 0
+        table[has_vector] = self.array[rows[has_vector]]
         table[0] = 0.0
         return table
-
-
-def _check_file(name: str, path: str | os.PathLike[str]) -> Path:
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise FileNotFoundError(f"`{name}` must be a file. Received: {name}={str(path)!r}.")
-    return file
-
-
-def _read_numpy(
-    path: Path, vocabulary: Sequence[str] | os.PathLike[str]
-) -> tuple[Sequence[str], npt.NDArray[np.float32]]:
-    if isinstance(vocabulary, (str, os.PathLike)):
-        file = _check_file("vocabulary", vocabulary)
-        try:
-            vocabulary = file.read_text("utf-8-sig").rstrip("\n").split("\n")
-        except UnicodeDecodeError as error:
-            raise ValueError(f"`{file}` must be UTF-8: {error}.") from None
-    try:
-        # A map takes no memory, and raises if the file is shorter than its header says.
-        with np.errstate(over="raise"):
-            numbers = np.lib.format.open_memmap(path, mode="r")
-        if numbers.dtype.kind not in "fiu":
-            raise ValueError
-        return vocabulary, np.array(numbers, "float32")
-    except (ValueError, ArithmeticError, tokenize.TokenError):
-        raise ValueError(f"`{path}` must be an array that NumPy saved. It is not.") from None
 
 
 def _read_text(path: Path) -> tuple[list[str], npt.NDArray[np.float32]]:

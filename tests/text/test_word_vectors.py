@@ -121,65 +121,6 @@ def test_errors_name_the_file_and_the_line(name, tmp_path) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_numpy_with_a_list_or_a_file_of_words(tmp_path) -> None:
-    path, words = tmp_path / "vectors.npy", tmp_path / "words.txt"
-    np.save(path, ARRAY.astype("float64"))
-    words.write_bytes("\r\n".join(WORDS).encode())
-    for vocabulary in (words, str(words), WORDS):
-        vectors = WordVectors.load(path, vocabulary)
-        assert vectors.words == WORDS
-        np.testing.assert_array_equal(vectors.array, ARRAY)
-    (tmp_path / "glove.txt").write_bytes(text())
-    for file, named in ((path, None), (tmp_path / "glove.txt", WORDS)):
-        with pytest.raises(
-            ValueError, match=r"^`vocabulary` must be given for a `\.npy` file, and"
-        ):
-            WordVectors.load(file, named)
-    with pytest.raises(FileNotFoundError, match=r"^`vocabulary` must be a file\..*none\.txt"):
-        WordVectors.load(path, tmp_path / "none.txt")
-    words.write_bytes(b"na\xefve")
-    with pytest.raises(ValueError, match=r"words\.txt` must be UTF-8: .*position 2"):
-        WordVectors.load(path, words)
-    np.save(path, ARRAY)
-    whole = path.read_bytes()
-    vectors = WordVectors.load(path, WORDS)
-    path.write_bytes(bytes(len(whole)))
-    np.testing.assert_array_equal(vectors.array, ARRAY)
-
-
-def header(shape: str, kind: str = "<f4") -> bytes:
-    """A `.npy` file of a shape, without numbers."""
-    text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
-    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode()
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"no array",
-        b"PK\x03\x04",
-        header("(8, 3)") + bytes(95),
-        header("(1000000000000, 3)"),
-        header("(1000000000000, 3)", "<U0"),
-        header(f"({10**12}, {10**12}, {10**12})"),
-        header("(-1, 3)"),
-        header("(8, 3)", "|O") + bytes(192),
-        header("(8, 3)", "<c8") + bytes(192),
-        header("(8, 3)", "<U1") + bytes(96),
-        header("(1, 2"),
-    ],
-    ids=range(12),
-)
-def test_a_file_that_is_no_array_takes_no_memory(content: bytes, tmp_path) -> None:
-    path = tmp_path / "vectors.npy"
-    path.write_bytes(content)
-    with pytest.raises(
-        ValueError, match="vectors.npy` must be an array that NumPy saved. It is no"
-    ):
-        WordVectors.load(path, WORDS)
-
-
 def test_bad_arguments(tmp_path) -> None:
     with pytest.raises(FileNotFoundError, match=r"`path` must be a file.*none\.txt"):
         WordVectors.load(tmp_path / "none.txt")
