@@ -34,14 +34,13 @@ from keras_qa.example import (
 )
 from keras_qa.onnx.runtime import check_trainable
 from keras_qa.preprocessing.ask_calibration import AskOptions, check_option_names
-from keras_qa.preprocessing.preprocessor import Preprocessor, SpanDetails, Verbose
+from keras_qa.preprocessing.preprocessor import SpanDetails, Verbose
 
 if TYPE_CHECKING:
     import keras
 
     from keras_qa.answering.building import Vectors
     from keras_qa.engine.compiling import Callbacks, Optimizer
-    from keras_qa.models import QAModel
 
 # `answer` and `evaluate` show a progress bar for at least this many questions.
 LONG_WORK = 2_000
@@ -333,19 +332,7 @@ class QuestionAnswerer(RetrievalMixin):
     def answer_in_detail(
         self, examples: list[Example], batch_size: int = 32, verbose: Verbose = "auto"
     ) -> tuple[list[Answer], SpanDetails | None]:
-        """Answers the questions of examples, with details for a report.
-
-        Args:
-            examples: The examples.
-            batch_size: As in `answer`.
-            verbose: As in `answer`.
-
-        Returns:
-            The best answer to each question, and for span readers the details.
-
-        Raises:
-            ValueError: If the answerer is not fitted.
-        """
+        """Returns the best answers to the questions of examples, and details of span readers."""
         check_positive_integers(batch_size=batch_size)
         model, preprocessor = self._fitted()
         shown = _progress(verbose, examples)
@@ -361,7 +348,7 @@ class QuestionAnswerer(RetrievalMixin):
             text: The text: a string, or a list of its sentences.
 
         Returns:
-            A `EncodedText`. It answers with the current weights of the model.
+            An `EncodedText`. It answers with the current weights of the model.
 
         Raises:
             TypeError: If the text is not a string.
@@ -398,16 +385,6 @@ class QuestionAnswerer(RetrievalMixin):
         model, preprocessor = self._fitted()
         data = to_examples(examples)
         return preprocessor.evaluate(model, data, batch_size, _progress(verbose, data))
-
-    def _fitted(self) -> tuple[QAModel, Preprocessor]:
-        if not hasattr(self, "model_"):
-            raise ValueError(
-                "This answerer is not fitted. Call `fit(examples)` first, or load one with "
-                "`keras_qa.load(path)`."
-            )
-        preprocessor = self.model_.preprocessor
-        assert preprocessor is not None
-        return self.model_, preprocessor
 
 
 def _progress(verbose: Verbose, examples: Sequence[Example]) -> Verbose:

@@ -70,9 +70,9 @@ def check_options(options: Mapping[str, Any]) -> None:
     """Raises if an option of `QuestionAnswerer` is out of range or does not apply to the model."""
     model = options["model"]
     expected = preprocessor_class(model)
-    given = f"model={model!r}"
+    shown = f"model={model!r}"
     if isinstance(model, keras.Model):
-        given = f"the model `{model.name}`"
+        shown = f"the model `{model.name}`"
         for name in ("model_options", "vectors"):
             if options[name]:
                 raise ValueError(
@@ -83,7 +83,7 @@ def check_options(options: Mapping[str, Any]) -> None:
         for name in other.options:
             if name not in expected.options and options.get(name) is not None:
                 raise ValueError(
-                    f"`{name}` is for {other.kind}, but {given} {expected.description}. Leave it "
+                    f"`{name}` is for {other.kind}, but {shown} {expected.description}. Leave it "
                     "out."
                 )
     for name in ("vocabulary_size", "answer_vocabulary_size", "max_length", "max_answer_words"):

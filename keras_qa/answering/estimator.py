@@ -28,6 +28,8 @@ Answers = Sequence[str | Sequence[str]]
 class SaveMixin:
     """Saves a model in each of its formats."""
 
+    model_: QAModel
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Saves weights, vocabulary and settings as one `.keras` file, for any backend.
 
@@ -83,8 +85,15 @@ class SaveMixin:
 
         adapters.save(self._fitted()[0], to_keras_path("path", path))
 
-    def _fitted(self) -> tuple[QAModel, Any]:
-        raise NotImplementedError
+    def _fitted(self) -> tuple[QAModel, Preprocessor]:
+        if not hasattr(self, "model_"):
+            raise ValueError(
+                "This answerer is not fitted. Call `fit(examples)` first, or load one with "
+                "`keras_qa.load(path)`."
+            )
+        preprocessor = self.model_.preprocessor
+        assert preprocessor is not None
+        return self.model_, preprocessor
 
 
 class Estimator(SaveMixin):
@@ -95,7 +104,6 @@ class Estimator(SaveMixin):
     """
 
     seed: int | None
-    model_: QAModel
     calibration_: dict[str, float]
 
     def answer(self, *args: Any, **options: Any) -> Any:
@@ -137,49 +145,26 @@ class Estimator(SaveMixin):
         return answerer
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Returns the constructor's arguments.
-
-        Args:
-            deep: Has no effect, because no argument is an estimator.
-        """
+        """Returns the constructor's arguments. `deep` has no effect: none is an estimator."""
         return {name: getattr(self, name) for name in self._defaults()}
 
     def set_params(self, **params: Any) -> Self:
-        """Sets arguments of the constructor for the next `fit`.
-
-        Args:
-            **params: The arguments by name.
-
-        Returns:
-            The answerer itself.
-
-        Raises:
-            ValueError: If a name is unknown.
-        """
-        known = self._defaults()
+        """Sets arguments of the constructor for the next `fit`, and returns the answerer."""
+        names = self._defaults()
         for name in params:
-            if name not in known:
+            if name not in names:
                 raise ValueError(
                     f"There is no argument `{name}`. Expected: "
-                    f"{', '.join(f'`{other}`' for other in known)}."
+                    f"{', '.join(f'`{other}`' for other in names)}."
                 )
         for name, value in params.items():
             setattr(self, name, value)
         return self
 
     def predict(self, examples: Iterable[Example | Mapping[str, Any]]) -> list[str]:
-        """Answers the questions of examples.
+        """Returns the best answer to the question of each example as a string.
 
-        Args:
-            examples: As in `fit`. Their answers may be missing.
-
-        Returns:
-            The best answer to each question, as a string. It is empty if a span reader finds no
-            answer.
-
-        Raises:
-            TypeError: As `fit`.
-            ValueError: If the answerer is not fitted.
+        It is empty if a span reader finds no answer. The answers of the examples may be missing.
         """
         return [answer.text for answer in self.answer(to_examples(examples), verbose=0)]
 
@@ -188,18 +173,7 @@ class Estimator(SaveMixin):
         examples: Iterable[Example | Mapping[str, Any]],
         y: Answers | None = None,
     ) -> float:
-        """Measures the share of right answers.
-
-        Args:
-            examples: As in `fit`.
-            y: As in `fit`.
-
-        Returns:
-            `exact_match` of `evaluate` as a fraction between 0 and 1.
-
-        Raises:
-            ValueError: As `evaluate`.
-        """
+        """Returns `exact_match` of `evaluate` as a fraction between 0 and 1, see `fit` for `y`."""
         data = with_answers(to_examples(examples), y)
         return self.evaluate(data, verbose=0)["exact_match"] / 100.0
 
@@ -236,9 +210,6 @@ class Estimator(SaveMixin):
         self.model_ = model
         self.vectorizer_ = model.preprocessor.vectorizer
         self.calibration_ = {}
-
-    def _fitted(self) -> tuple[QAModel, Preprocessor]:
-        raise NotImplementedError
 
 
 def to_validation_examples(

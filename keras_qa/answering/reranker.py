@@ -297,17 +297,15 @@ class Reranker(SaveMixin):
             for question, strings in zip(questions, texts, strict=True)
             for text in strings
         ]
+        preprocessor: Any = self.model_.preprocessor
         pairs, parts = list(numbers), [np.zeros(0)]
         for start in range(0, len(pairs), PAIRS):
             first, second = zip(*pairs[start : start + PAIRS], strict=True)
-            feed = self._fitted()[1].make_feed(self.model_, first, second)
+            feed = preprocessor.make_feed(self.model_, first, second)
             logits = self.model_.predict(feed, batch_size=batch_size, verbose=0)
             parts.append(logits[:, 0].astype("float64"))
         ends = np.cumsum([*map(len, texts)], dtype=int)
         return np.split(np.concatenate(parts)[rows], ends)[:-1]
-
-    def _fitted(self) -> tuple[QAModel, Any]:
-        return self.model_, self.model_.preprocessor
 
     def _make_training_data(
         self, name: str, examples: Iterable[Example | Mapping[str, Any]]
@@ -330,7 +328,8 @@ class Reranker(SaveMixin):
             )
         counts = np.array(list(map(len, texts)))
         repeated = np.repeat(np.array(questions, object), counts).tolist()
-        rows = self._fitted()[1].make_feed(self.model_, repeated, list(itertools.chain(*texts)))
+        preprocessor: Any = self.model_.preprocessor
+        rows = preprocessor.make_feed(self.model_, repeated, list(itertools.chain(*texts)))
         return {name: stack_rows(array, counts) for name, array in rows.items()}, counts - 1
 
 

@@ -40,11 +40,11 @@ def find_unsupported_spans(
     the highest score of its tokens.
     """
     preprocessor: Any = model.preprocessor
-    labels = model.outputs[0].shape[-1]
-    if preprocessor is None or labels != 2:
+    num_labels = model.outputs[0].shape[-1]
+    if preprocessor is None or num_labels != 2:
         raise ValueError(
             "`reader` must have a tokenizer and two labels to classify tokens, 0 for supported and "
-            f"1 for unsupported. Received: {model.name} with {labels} labels."
+            f"1 for unsupported. Received: {model.name} with {num_labels} labels."
         )
     tokenizer = preprocessor.vectorizer.tokenizer
     longest = min(_MAX_LENGTH, preprocessor.vectorizer.max_length)
@@ -66,10 +66,14 @@ def find_unsupported_spans(
     # Long rows need much memory, so predict one at a time.
     logits = model.predict({i.name: feed[i.name] for i in model.inputs}, batch_size=1, verbose=0)
     starts = len(tokenizer.before) + first + len(tokenizer.between)
-    found = logits[np.arange(len(first))[:, None], starts[:, None] + np.arange(count)]
-    scores = sigmoid(found[..., 1] - found[..., 0]).max(axis=0).tolist()
+    token_logits = logits[np.arange(len(first))[:, None], starts[:, None] + np.arange(count)]
+    scores = sigmoid(token_logits[..., 1] - token_logits[..., 0]).max(axis=0).tolist()
     # Pieces of no character neither end nor extend a span.
-    tokens = [(score, *at) for score, at in zip(scores, offsets, strict=True) if at[0] < at[1]]
+    tokens = [
+        (score, start, end)
+        for score, (start, end) in zip(scores, offsets, strict=True)
+        if start < end
+    ]
     runs = [list(run) for _, run in itertools.groupby(tokens, key=lambda token: token[0] >= 0.5)]
     return [(run[0][1], run[-1][2], max(run)[0]) for run in runs if run[0][0] >= 0.5]
 
@@ -78,7 +82,7 @@ def _make_prompts(
     tokenizer: SubwordTokenizer, texts: list[str], question: str | None, room: int
 ) -> list[str]:
     """Returns a prompt for each group of texts. `room` is the number of pieces of a prompt."""
-    lines = [f"passage {place}: {text}" for place, text in enumerate(texts, 1)]
+    lines = _numbered(texts)
     whole, frame = _prompt(texts, question), _prompt([""], question)
     whole_size, frame_size, *sizes = np.diff(tokenizer.pieces([whole, frame, *lines]).begins)
     if whole_size <= room or frame_size >= room:
@@ -96,6 +100,10 @@ def _make_prompts(
 
 
 def _prompt(texts: list[str], question: str | None) -> str:
-    passages = "\n".join(f"passage {place}: {text}" for place, text in enumerate(texts, 1))
     prompt = _SUMMARY_PROMPT if question is None else _QUESTION_PROMPT
+    passages = "\n".join(_numbered(texts))
     return prompt.format(question=question, count=len(texts), passages=passages)
+
+
+def _numbered(texts: list[str]) -> list[str]:
+    return [f"passage {number}: {text}" for number, text in enumerate(texts, 1)]

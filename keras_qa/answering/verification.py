@@ -102,8 +102,8 @@ def verify(
         >>> import keras_qa
         >>> text = "The warranty is two years. The lamp costs 1,200 euros."
         >>> answer = "The lamp is sold for 1200 euros. The warranty is ten years."
-        >>> found = keras_qa.verify(answer, [text])
-        >>> [(one.supported, one.document, one.document_start) for one in found]
+        >>> verdicts = keras_qa.verify(answer, [text])
+        >>> [(item.supported, item.document, item.document_start) for item in verdicts]
         [(True, '0', 42), (False, None, None)]
     """
     for name, value in (("answer", answer), ("question", "" if question is None else question)):
@@ -119,8 +119,11 @@ def verify(
         if loaded is not None and not isinstance(loaded, QuestionAnswerer):
             texts = [index.text(name) for name in index.names]
             spans = find_unsupported_spans(loaded, answer, texts, question)
-            found = [Verdict(answer[first:last], first, last, score=p) for first, last, p in spans]
-            return [one for one in found if one.score >= threshold]
+            return [
+                Verdict(answer[start:end], start, end, score=score)
+                for start, end, score in spans
+                if score >= threshold
+            ]
         read = None
         if loaded is not None and question is not None:
             read = loaded.ask(index, question, min_score=threshold, verbose=0)
@@ -153,8 +156,8 @@ def _open_documents(documents: Documents) -> Iterator[Index]:
                 warnings.warn(f"Left out {name}: {reason}.", stacklevel=4)
         elif isinstance(documents, (list, tuple)):
             entries = to_documents(
-                Document(str(place), entry) if isinstance(entry, str) else entry
-                for place, entry in enumerate(documents)
+                Document(str(number), entry) if isinstance(entry, str) else entry
+                for number, entry in enumerate(documents)
             )
             index.add(_with_different_names(entries))
         else:
