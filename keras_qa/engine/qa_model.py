@@ -118,7 +118,10 @@ class QAModel(CompiledModel):
 
     def split(self, name: str) -> SplitModel | None:
         """Returns a copy that is split after what depends on one input only, or `None`."""
-        return split_model(self, name)
+        try:
+            return split_model(self, name)
+        except NotImplementedError:
+            return None
 
     def fit(
         self,
