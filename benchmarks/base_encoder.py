@@ -10,8 +10,8 @@ import sys
 
 import numpy as np
 
-from keras_qa.models.pretrained import find_checkpoint
 from keras_qa.models.pretrained.checkpoint_tensors import INT8, save_int8
+from keras_qa.models.pretrained.hub import find_checkpoint
 
 # The pooler is for pretraining.
 UNUSED = ("pooler.", "embeddings.position_ids")

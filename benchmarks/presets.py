@@ -69,7 +69,7 @@ def mixed(reader: Any, answerable: list[Any], unanswerable: list[Any]) -> dict[s
     import numpy as np
 
     from keras_qa import metrics
-    from keras_qa.preprocessing import expected_calibration_error
+    from keras_qa.preprocessing.calibration import expected_calibration_error
 
     # Half of each, in pairs. The longer list is cut.
     pairs = list(zip(answerable, unanswerable, strict=False))

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from keras_qa import data as datasets
     from keras_qa import engine as inputs
     from keras_qa import training as recipes
-    from keras_qa.answering import QuestionAnswerer, load, presets, verify
+    from keras_qa.answering.answerer import QuestionAnswerer
+    from keras_qa.answering.loading import load, presets
+    from keras_qa.answering.verification import verify
 
 __version__ = "0.1.0"
 
@@ -19,15 +21,15 @@ __version__ = "0.1.0"
 # needs SQLite only.
 _ROOMS = (
     *("answering", "data", "documents", "engine", "integrations", "layers", "losses", "models"),
-    *("onnx", "report", "training"),
+    *("onnx", "report", "serving", "training"),
 )
 # The public names of rooms that have another name.
 _PUBLIC = {"datasets": "data", "inputs": "engine", "recipes": "training"}
 _NAMES = {
-    "QuestionAnswerer": "answering",
-    "load": "answering",
-    "presets": "answering",
-    "verify": "answering",
+    "QuestionAnswerer": "answering.answerer",
+    "load": "answering.loading",
+    "presets": "answering.loading",
+    "verify": "answering.verification",
 }
 
 __all__ = [

@@ -11,9 +11,11 @@ import span_reference
 import story_reference
 
 from keras_qa import layers
+from keras_qa.layers.attention import AlignedQuestionEmbedding, BidirectionalAttentionFlow
 from keras_qa.layers.classification_head import ClassificationHead
-from keras_qa.layers.order import PreviousSentence
-from keras_qa.layers.word_features import ExactMatch
+from keras_qa.layers.heads import SupportHead
+from keras_qa.layers.order import PreviousSentence, TemporalEncoding
+from keras_qa.layers.word_features import ContextEncoder, ExactMatch
 
 IDS = np.array([[3, 1, 4, 1, 5, 9], [2, 6, 5, 0, 0, 0], [7, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0]])
 FEATURES = np.random.default_rng(0).normal(size=(4, 6)).astype("float32")
@@ -133,7 +135,7 @@ ASKED_IDS = np.array([[5, 1, 9], [9, 8, 0], [3, 0, 0]], "float32")
 def _context(cell: str, num_layers: int) -> Case:
     return Case(
         f"context-{cell}-{num_layers}",
-        lambda: layers.ContextEncoder(3, num_layers, cell),
+        lambda: ContextEncoder(3, num_layers, cell),
         STORIES[0],
         lambda words, weights: span_reference.context(words, weights, cell, num_layers),
     )
@@ -168,19 +170,27 @@ CASES = [
     _sentences("roles", STORY_IDS[:, 0], num_roles=2),
     _sentences("matrix", STORY_IDS[:, 0]),
     _sentences("positional", STORY_IDS[:, 0]),
-    Case("temporal", lambda: layers.TemporalEncoding(3), STORIES[0], story_reference.temporal),
+    Case("temporal", lambda: TemporalEncoding(3), STORIES[0], story_reference.temporal),
     Case("previous", PreviousSentence, STORIES[0], story_reference.previous),
     _hops(False),
     _hops(True),
     _universal(False),
     _universal(True),
     Case(
-        "support", lambda: layers.SupportHead(5), [STATE, STORIES[0]], story_reference.support_head
+        "support",
+        lambda: SupportHead(5),
+        [STATE, STORIES[0]],
+        story_reference.support_head,
     ),
     _context("lstm", 1),
     _context("gru", 2),
-    Case("aligned", layers.AlignedQuestionEmbedding, TEXT_AND_QUESTION, span_reference.aligned),
-    Case("flow", layers.BidirectionalAttentionFlow, TEXT_AND_QUESTION, span_reference.flow),
+    Case(
+        "aligned",
+        AlignedQuestionEmbedding,
+        TEXT_AND_QUESTION,
+        span_reference.aligned,
+    ),
+    Case("flow", BidirectionalAttentionFlow, TEXT_AND_QUESTION, span_reference.flow),
     Case(
         "exact-match",
         ExactMatch,

@@ -5,7 +5,8 @@ import keras_hub
 from small_tokenizers import wordpiece
 
 from keras_qa import Example
-from keras_qa.models import SpanReader, span_reader
+from keras_qa.models import span_reader
+from keras_qa.models.reader import SpanReader
 from keras_qa.text import SubwordTokenizer
 
 TOKENIZER = SubwordTokenizer(wordpiece())

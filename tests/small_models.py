@@ -118,7 +118,7 @@ def stories(rows: int = 40, seed: int = 0):
     return [text, question], rng.integers(0, 4, rows), facts.astype("float32")
 
 
-def reader(**options) -> keras_qa.models.SpanReader:
+def reader(**options) -> keras_qa.models.reader.SpanReader:
     """A reader from scratch with 20 words."""
     optimizer = keras.optimizers.Adam(0.03)
     settings = {"units": 4, "embedding_dim": 6, "optimizer": optimizer, **options}

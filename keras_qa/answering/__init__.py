@@ -3,20 +3,14 @@
 It imports Keras only to train or load a model.
 """
 
-from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.encoded_text import EncodedText
-from keras_qa.answering.loading import load, presets
 from keras_qa.answering.reranker import Reranker
 from keras_qa.answering.text_embedder import TextEmbedder
-from keras_qa.answering.verification import Verdict, verify
+from keras_qa.answering.verification import Verdict
 
 __all__ = [
     "EncodedText",
-    "QuestionAnswerer",
     "Reranker",
     "TextEmbedder",
     "Verdict",
-    "load",
-    "presets",
-    "verify",
 ]

@@ -15,8 +15,8 @@ from keras_qa.engine.compiling import Optimizer, recompile
 from keras_qa.example import Example
 from keras_qa.layers.classification_head import transformer_of
 from keras_qa.losses import SpanLoss
-from keras_qa.models import QAModel, SpanReader
-from keras_qa.models.reader import enable_lora
+from keras_qa.models import QAModel
+from keras_qa.models.reader import SpanReader, enable_lora
 from keras_qa.preprocessing import (
     FACTORIES,
     PREPROCESSORS,

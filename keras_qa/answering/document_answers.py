@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa import metrics
 from keras_qa._arguments import must_be
 from keras_qa.answering.reranker import Reranker
 from keras_qa.example import Answer, AnswerLocation
+from keras_qa.metrics.answers import normalize_answer
 from keras_qa.preprocessing.calibration import retrieval_priors
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def merge_answers(answers: Sequence[Answer], passages: Sequence[Passage]) -> lis
         passage = passages[number]
         start = within + passage.start
         span = (passage.document, start, start + answer.end - answer.start)
-        key = metrics.normalize_answer(answer.text) or answer.text
+        key = normalize_answer(answer.text) or answer.text
         # The same mention in two overlapping passages, or with an article or a punctuation mark.
         same = next((item for item in mentions.get(key, ()) if item.overlaps(*span)), None)
         if same is not None:

@@ -59,7 +59,7 @@ class SaveMixin:
         model, _ = self._fitted()
         check_trainable(model)
         # Not at the top: it needs Keras.
-        from keras_qa.models.pretrained import save_pretrained
+        from keras_qa.models.pretrained.checkpoint_writer import save_pretrained
 
         save_pretrained(model, folder)
 

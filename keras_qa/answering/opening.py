@@ -41,7 +41,7 @@ def find(path: str | os.PathLike[str]) -> tuple[str, str]:
         return EXPORTED, name
     # Not at the top: they need Keras.
     from keras_qa.models.presets import EMBEDDERS, FOLDER, PRESETS
-    from keras_qa.models.pretrained import PACKAGES, PREFIX
+    from keras_qa.models.pretrained.hub import PACKAGES, PREFIX
 
     if name.startswith(PREFIX) or os.path.isdir(name):
         return PUBLISHED, name
@@ -101,7 +101,7 @@ def is_local(name: str) -> bool:
     if is_exported_here(name):
         return True
     # Not at the top: it needs Keras.
-    from keras_qa.models.pretrained import PACKAGES, PREFIX
+    from keras_qa.models.pretrained.hub import PACKAGES, PREFIX
 
     elsewhere = name.startswith((*_ELSEWHERE, PREFIX))
     return name in PACKAGES or (not elsewhere and os.path.isdir(name))

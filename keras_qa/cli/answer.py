@@ -121,7 +121,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _answer_one(options: argparse.Namespace) -> None:
-    from keras_qa.answering import QuestionAnswerer
+    from keras_qa.answering.answerer import QuestionAnswerer
 
     text = data.read_text(options.text)
     check_not_blank("text", text)
@@ -139,8 +139,8 @@ def _answer_one(options: argparse.Namespace) -> None:
 
 
 def _answer_file(options: argparse.Namespace) -> None:
-    from keras_qa.answering import QuestionAnswerer
     from keras_qa.answering.answer_file import answer_file
+    from keras_qa.answering.answerer import QuestionAnswerer
 
     columns = data.columns(options)
     text = None if options.text is None else data.read_text(options.text)

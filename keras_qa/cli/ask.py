@@ -89,7 +89,8 @@ def needs_backend(options: argparse.Namespace) -> bool:
 
 def run(options: argparse.Namespace) -> None:
     """Answers the question, or the questions of a prompt."""
-    from keras_qa.answering import QuestionAnswerer, Reranker
+    from keras_qa.answering import Reranker
+    from keras_qa.answering.answerer import QuestionAnswerer
 
     question = given_once(options, "question")
     if question is not None:

@@ -16,6 +16,7 @@ import numpy as np
 from keras_qa.cli.output import say
 from keras_qa.cli.parsing import Option, Options, add_options
 from keras_qa.data import babi, tables
+from keras_qa.data.babi_simulator import SIMULATED_TASKS
 from keras_qa.example import Example
 
 # Values of `--data` that are not files.
@@ -61,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser, more: Options) -> None:
         action="extend",
         required=True,
         help="one or more files: .csv, .tsv, .jsonl, .parquet or SQuAD's .json; or babi; or "
-        f"simulated (stories like bAbI's, tasks {', '.join(map(str, babi.SIMULATED_TASKS))}). For "
+        f"simulated (stories like bAbI's, tasks {', '.join(map(str, SIMULATED_TASKS))}). For "
         "train, FILE:2 repeats all questions of a file, and FILE:0.5 draws a random half",
     )
     add_options(group, COLUMNS)
@@ -78,7 +79,7 @@ def tasks(options: argparse.Namespace) -> list[int]:
     """Returns the bAbI tasks of `--task`."""
     if options.task != "all":
         return [options.task]
-    return list(babi.SIMULATED_TASKS if options.data == ["simulated"] else range(1, 21))
+    return list(SIMULATED_TASKS if options.data == ["simulated"] else range(1, 21))
 
 
 def examples(options: argparse.Namespace, split: str, seed: int | None = None) -> list[Example]:

@@ -21,7 +21,7 @@ from keras_qa.cli.parsing import (
 )
 
 if TYPE_CHECKING:
-    from keras_qa.answering import QuestionAnswerer
+    from keras_qa.answering.answerer import QuestionAnswerer
     from keras_qa.documents import Index
     from keras_qa.example import Example
     from keras_qa.report import Report
@@ -90,7 +90,7 @@ def needs_backend(options: argparse.Namespace) -> bool:
 def run(options: argparse.Namespace) -> None:
     """Evaluates a saved answerer, and writes the report if `--report` is given."""
     from keras_qa import report
-    from keras_qa.answering import QuestionAnswerer
+    from keras_qa.answering.answerer import QuestionAnswerer
     from keras_qa.report.evaluation import has_spans
 
     _check(options)

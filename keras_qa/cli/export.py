@@ -52,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         The exit code: 1 if the weights of int8 lose too much, and no graph of them was written.
     """
-    from keras_qa.answering import load
+    from keras_qa.answering.loading import load
     from keras_qa.onnx import export
 
     if options.int8 != (options.data is not None):

@@ -12,7 +12,7 @@ from keras_qa.cli.output import print_answers, say
 from keras_qa.data import babi
 
 if TYPE_CHECKING:
-    from keras_qa.answering import QuestionAnswerer
+    from keras_qa.answering.answerer import QuestionAnswerer
 
 HELP = "ask two presets, then train a small model and ask it, in about a minute"
 USAGE = "%(prog)s [options]"
@@ -92,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> None:
     """Asks two presets, then trains a small model on simulated stories and asks it."""
     from keras_qa import training
-    from keras_qa.answering import load
+    from keras_qa.answering.loading import load
 
     say(f"keras-qa on {_backend.configured()}: `{PRESET}`, a preset that answers about stories.\n")
     _ask(load(PRESET), READY_STORY, ("Where is the milk?", "Where is Mary?"))

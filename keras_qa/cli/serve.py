@@ -100,7 +100,8 @@ def needs_backend(options: argparse.Namespace) -> bool:
 def run(options: argparse.Namespace) -> None:
     """Serves the reader until a signal."""
     from keras_qa import serving
-    from keras_qa.answering import QuestionAnswerer, Reranker
+    from keras_qa.answering import Reranker
+    from keras_qa.answering.answerer import QuestionAnswerer
     from keras_qa.serving.limits import Limits
 
     limits = given_options(options, LIMITS)

@@ -60,7 +60,7 @@ def needs_backend(options: argparse.Namespace) -> bool:
 
 def run(options: argparse.Namespace) -> int:
     """Verifies the answer. Returns the exit code."""
-    from keras_qa.answering import verify
+    from keras_qa.answering.verification import verify
 
     answer = data.read_text(options.answer)
     with say_warnings():

@@ -15,7 +15,7 @@ from keras_qa.data import downloads
 from keras_qa.data.babi_simulator import SIMULATED_TASKS, simulate
 from keras_qa.example import Example
 
-__all__ = ["SIMULATED_TASKS", "load", "simulate"]
+__all__ = ["load", "simulate"]
 
 SPLITS = ("train", "valid", "test")
 VARIANTS = (

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_qa.data.sqlite import sqlite3
 from keras_qa.example import Example, to_examples
-from keras_qa.metrics import normalize_answer
+from keras_qa.metrics.answers import normalize_answer
 from keras_qa.text.sentence_splitting import sentence_spans
 
 KINDS = ("found", "removed", "changed")

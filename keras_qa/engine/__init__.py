@@ -9,8 +9,7 @@ from keras_qa import _backend
 _backend.require()
 
 from keras_qa.engine.arrays import to_arrays
-from keras_qa.engine.labels import to_labels
 
-__all__ = ["to_arrays", "to_labels"]
+__all__ = ["to_arrays"]
 
 _backend.register("engine")

@@ -11,7 +11,8 @@ import numpy as np
 
 from keras_qa._arguments import is_number, must_be, quote_names, shorten
 from keras_qa.engine.arrays import Arrays, Labels, Values, Weights, convert
-from keras_qa.losses import SpanLoss, SupportLoss
+from keras_qa.losses import SpanLoss
+from keras_qa.losses.span_losses import SupportLoss
 
 Part = TypeVar("Part")
 
@@ -100,7 +101,7 @@ def to_labels(
 
     Examples:
         >>> import keras_qa
-        >>> from keras_qa.engine import to_labels
+        >>> from keras_qa.engine.labels import to_labels
         >>> model = keras_qa.models.answer_classifier(64, 64, 3)
         >>> to_labels([[0, 0, 1], [1, 0, 0]], model, batch_size=2).tolist()
         [2, 0]

@@ -36,9 +36,10 @@ from keras_qa.engine.sources import (
     unpacked,
     with_hooks,
 )
-from keras_qa.layers import PretrainedEncoder, TransformerEncoder
+from keras_qa.layers import TransformerEncoder
 from keras_qa.layers.classification_head import task_of, transformer_of
 from keras_qa.layers.kernels.masking import ending_early
+from keras_qa.layers.pretrained import PretrainedEncoder
 from keras_qa.preprocessing.preprocessor import Preprocessor, Verbose
 
 

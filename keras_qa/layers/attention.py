@@ -35,7 +35,7 @@ class AlignedQuestionEmbedding(BaseLayer):
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.layers import AlignedQuestionEmbedding
+        >>> from keras_qa.layers.attention import AlignedQuestionEmbedding
         >>> tuple(AlignedQuestionEmbedding()([np.ones((2, 7, 4)), np.ones((2, 3, 4))]).shape)
         (2, 7, 4)
     """
@@ -90,7 +90,7 @@ class BidirectionalAttentionFlow(BaseLayer):
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.layers import BidirectionalAttentionFlow
+        >>> from keras_qa.layers.attention import BidirectionalAttentionFlow
         >>> tuple(BidirectionalAttentionFlow()([np.ones((2, 7, 4)), np.ones((2, 3, 4))]).shape)
         (2, 7, 16)
     """

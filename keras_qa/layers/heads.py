@@ -110,7 +110,7 @@ class SupportHead(BaseLayer):
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.layers import SupportHead
+        >>> from keras_qa.layers.heads import SupportHead
         >>> tuple(SupportHead(8)([np.ones((2, 4)), np.ones((2, 5, 4))]).shape)
         (2, 5)
     """

@@ -45,7 +45,7 @@ class TemporalEncoding(BaseLayer):
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.layers import TemporalEncoding
+        >>> from keras_qa.layers.order import TemporalEncoding
         >>> tuple(TemporalEncoding(50)(np.zeros((2, 3, 8), "float32")).shape)
         (2, 3, 8)
     """

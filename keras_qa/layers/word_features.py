@@ -36,7 +36,7 @@ class WordEmbedding(BaseLayer):
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.layers import WordEmbedding
+        >>> from keras_qa.layers.word_features import WordEmbedding
         >>> tuple(WordEmbedding(100, 8)(np.array([[5, 7, 0]])).shape)
         (1, 3, 8)
     """
@@ -102,7 +102,7 @@ class ContextEncoder(BaseLayer):
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.layers import ContextEncoder
+        >>> from keras_qa.layers.word_features import ContextEncoder
         >>> tuple(ContextEncoder(4)(np.ones((2, 3, 5))).shape)
         (2, 3, 8)
     """

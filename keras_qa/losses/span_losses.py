@@ -31,7 +31,7 @@ class SupportLoss(keras.losses.Loss):
 
     Examples:
         >>> import numpy as np
-        >>> from keras_qa.losses import SupportLoss
+        >>> from keras_qa.losses.span_losses import SupportLoss
         >>> round(float(SupportLoss()(np.array([[1.0, 0.0, 0.0]]), np.array([[0.5, 0.5]]))), 3)
         1.386
     """

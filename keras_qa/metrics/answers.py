@@ -48,7 +48,7 @@ def normalize_answer(answer: str, language: str | None = None) -> str:
         ValueError: If the language is not supported.
 
     Examples:
-        >>> from keras_qa.metrics import normalize_answer
+        >>> from keras_qa.metrics.answers import normalize_answer
         >>> normalize_answer("The  Kitchen.")
         'kitchen'
         >>> normalize_answer("北京, 2008", language="zh")

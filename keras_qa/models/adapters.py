@@ -24,12 +24,8 @@ from keras_qa.engine.qa_model import QAModel
 from keras_qa.layers import TransformerEncoder
 from keras_qa.layers.classification_head import transformer_of
 from keras_qa.layers.zero_initialized import skip_initializers
-from keras_qa.models.pretrained import (
-    PACKAGES,
-    PREFIX,
-    PretrainedCheckpoint,
-    find_checkpoint,
-)
+from keras_qa.models.pretrained.checkpoint import PretrainedCheckpoint
+from keras_qa.models.pretrained.hub import PACKAGES, PREFIX, find_checkpoint
 from keras_qa.models.reader import enable_lora, span_reader
 from keras_qa.models.text_classifier import text_classifier
 from keras_qa.preprocessing import Preprocessor

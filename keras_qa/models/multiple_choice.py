@@ -12,17 +12,13 @@ import numpy.typing as npt
 from keras_qa.engine.compiling import Optimizer
 from keras_qa.engine.labels import ONE_HOT, SPARSE, model_outputs
 from keras_qa.engine.qa_model import QAModel
-from keras_qa.layers import (
-    AlignedQuestionEmbedding,
-    BidirectionalAttentionFlow,
-    ContextEncoder,
-    TransformerEncoder,
-)
+from keras_qa.layers import TransformerEncoder
+from keras_qa.layers.attention import AlignedQuestionEmbedding, BidirectionalAttentionFlow
 from keras_qa.layers.base_layer import DType
 from keras_qa.layers.choice_rows import FoldChoices, JoinChoices
 from keras_qa.layers.classification_head import ClassificationHead
-from keras_qa.layers.word_features import ExactMatch
-from keras_qa.models.pretrained import PretrainedCheckpoint
+from keras_qa.layers.word_features import ContextEncoder, ExactMatch
+from keras_qa.models.pretrained.checkpoint import PretrainedCheckpoint
 from keras_qa.models.reader import Tokenizer, make_word_embedding
 from keras_qa.models.text_classifier import open_classifier
 from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor

@@ -15,7 +15,7 @@ from keras_qa.engine.qa_model import QAModel
 from keras_qa.layers.zero_initialized import skip_initializers
 from keras_qa.models import adapters
 from keras_qa.models.multiple_choice import multiple_choice
-from keras_qa.models.pretrained import find_checkpoint
+from keras_qa.models.pretrained.hub import find_checkpoint
 from keras_qa.models.pretrained.weights import check_finite
 from keras_qa.models.reader import span_reader
 from keras_qa.models.text_classifier import text_classifier

@@ -15,21 +15,16 @@ from keras_qa._numbers import MASKED
 from keras_qa.engine.compiling import Optimizer
 from keras_qa.engine.graph import text_position
 from keras_qa.engine.qa_model import QAModel
-from keras_qa.layers import (
-    AlignedQuestionEmbedding,
-    BidirectionalAttentionFlow,
-    ContextEncoder,
-    PretrainedEncoder,
-    SpanHead,
-    TransformerEncoder,
-    WordEmbedding,
-)
+from keras_qa.layers import SpanHead, TransformerEncoder
+from keras_qa.layers.attention import AlignedQuestionEmbedding, BidirectionalAttentionFlow
 from keras_qa.layers.base_layer import DType
 from keras_qa.layers.kernels.tensor_types import Tensor
+from keras_qa.layers.pretrained import PretrainedEncoder
 from keras_qa.layers.span_head import TextPositions
-from keras_qa.layers.word_features import ExactMatch
+from keras_qa.layers.word_features import ContextEncoder, ExactMatch, WordEmbedding
 from keras_qa.losses import SpanExactMatch, SpanF1, SpanLoss
-from keras_qa.models.pretrained import PretrainedCheckpoint, open_backbone
+from keras_qa.models.pretrained.checkpoint import PretrainedCheckpoint
+from keras_qa.models.pretrained.hub import open_backbone
 from keras_qa.preprocessing import SpanPreprocessor
 from keras_qa.preprocessing.decoder import SpanDecoder, check_answer_types
 from keras_qa.preprocessing.preprocessor import SPANS

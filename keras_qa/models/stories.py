@@ -8,17 +8,11 @@ import keras
 
 from keras_qa.engine.compiling import Loss, Optimizer
 from keras_qa.engine.qa_model import QAModel
-from keras_qa.layers import (
-    MemoryHops,
-    SentenceEncoder,
-    SupportHead,
-    TemporalEncoding,
-    UniversalTransformerEncoder,
-    answer_head,
-)
+from keras_qa.layers import MemoryHops, SentenceEncoder, UniversalTransformerEncoder, answer_head
 from keras_qa.layers.base_layer import DType
-from keras_qa.layers.order import PreviousSentence
-from keras_qa.losses import SupportLoss
+from keras_qa.layers.heads import SupportHead
+from keras_qa.layers.order import PreviousSentence, TemporalEncoding
+from keras_qa.losses.span_losses import SupportLoss
 
 
 def universal_transformer(

@@ -12,7 +12,8 @@ from keras_qa.engine.qa_model import QAModel
 from keras_qa.layers import TransformerEncoder
 from keras_qa.layers.base_layer import DType
 from keras_qa.layers.classification_head import ClassificationHead
-from keras_qa.models.pretrained import PretrainedCheckpoint, open_backbone
+from keras_qa.models.pretrained.checkpoint import PretrainedCheckpoint
+from keras_qa.models.pretrained.hub import open_backbone
 from keras_qa.models.reader import Tokenizer, check_tokenizer, enable_lora
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 from keras_qa.preprocessing.preprocessor import CHOICE, SPANS, TASKS, TOKENS

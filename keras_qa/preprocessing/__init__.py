@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from keras_qa._arguments import entry, must_be
-from keras_qa.preprocessing.calibration import expected_calibration_error
 from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
 from keras_qa.preprocessing.decoder import SpanDecoder
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
@@ -21,7 +20,6 @@ __all__ = [
     "SpanDecoder",
     "SpanPreprocessor",
     "WordPreprocessor",
-    "expected_calibration_error",
     "register",
 ]
 

@@ -376,7 +376,7 @@ def expected_calibration_error(
         arXiv:1706.04599.
 
     Examples:
-        >>> from keras_qa.preprocessing import expected_calibration_error
+        >>> from keras_qa.preprocessing.calibration import expected_calibration_error
         >>> round(expected_calibration_error([0.9, 0.9, 0.2], [True, False, False]), 3)
         0.333
     """

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa import metrics
 from keras_qa._numbers import sigmoid
 from keras_qa.example import Answer, Example
+from keras_qa.metrics.answers import normalize_answer
 from keras_qa.preprocessing.decoder import SpanDecoder, Spans
 from keras_qa.preprocessing.preprocessor import RankedAnswers
 
@@ -33,7 +33,7 @@ def find_type(item: Example, types: Sequence[str]) -> int:
     An answer with `answer_start` is a span, even if it is "no". Of several answers without it, all
     must be types, and the first counts.
     """
-    names = [metrics.normalize_answer(answer) for answer in item.answers if types]
+    names = [normalize_answer(answer) for answer in item.answers if types]
     if not names or item.answer_start or not set(names) <= set(types):
         return 0
     return types.index(names[0]) + 1

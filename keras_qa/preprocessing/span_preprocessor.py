@@ -33,8 +33,8 @@ from keras_qa.preprocessing.span_answers import (
     weigh_no_answer,
 )
 from keras_qa.preprocessing.span_calibration import fit_decoder, fit_passages
-from keras_qa.text import Windower, Windows, WordTokenizer
-from keras_qa.text.windows import passage_windows
+from keras_qa.text import Windower, WordTokenizer
+from keras_qa.text.windows import Windows, passage_windows
 
 _WINDOWER_OPTIONS = ("max_length", "stride", "max_question_length")
 _DECODER_OPTIONS = ("max_answer_words", "no_answer", "whole_words")

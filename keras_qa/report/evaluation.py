@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 
 from keras_qa import metrics
-from keras_qa.answering import QuestionAnswerer
+from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.example import Answer, Example, answered_examples, to_examples
 from keras_qa.preprocessing.ask_calibration import AskOptions
 from keras_qa.preprocessing.calibration import expected_calibration_error

@@ -24,7 +24,8 @@ from keras_qa.serving.openapi import describe
 from keras_qa.serving.routes import Json, Service
 
 if TYPE_CHECKING:
-    from keras_qa.answering import QuestionAnswerer, Reranker
+    from keras_qa.answering import Reranker
+    from keras_qa.answering.answerer import QuestionAnswerer
     from keras_qa.documents import Index
 
 _FOLDER = pathlib.Path(__file__).parent

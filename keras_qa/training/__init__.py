@@ -5,7 +5,7 @@ from keras_qa import _backend
 _backend.require()
 
 from keras_qa.training.recipe import FINE_TUNING, Recipe
-from keras_qa.training.results import Run, Training
+from keras_qa.training.results import Training
 from keras_qa.training.runs import train
 
-__all__ = ["FINE_TUNING", "Recipe", "Run", "Training", "train"]
+__all__ = ["FINE_TUNING", "Recipe", "Training", "train"]

@@ -17,8 +17,7 @@ from keras_qa._arguments import (
     to_integer,
     to_optional_integer,
 )
-from keras_qa.losses import WarmupLinearDecay
-from keras_qa.losses.schedules import AccumulatedSchedule
+from keras_qa.losses.schedules import AccumulatedSchedule, WarmupLinearDecay
 
 # Weights without weight decay: biases, gains and position tables.
 UNDECAYED = ["bias", "gamma", "beta", "places", "distances", "signal"]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_qa._terminal import clock
-from keras_qa.answering import QuestionAnswerer
+from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.data.babi import FAILED_TASK_ERROR
 from keras_qa.data.files import replace_atomically
 

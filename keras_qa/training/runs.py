@@ -15,7 +15,7 @@ import keras
 
 from keras_qa import _backend
 from keras_qa._arguments import check_positive_integers, to_keras_path
-from keras_qa.answering import QuestionAnswerer
+from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.data import babi
 from keras_qa.data.augmentation import interchangeable_words, swap_words
 from keras_qa.data.files import replace_atomically

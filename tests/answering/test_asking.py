@@ -6,7 +6,7 @@ import pytest
 from keras_qa import Answer, Example, QuestionAnswerer
 from keras_qa.answering import document_answers, retrieval_mixin
 from keras_qa.documents import Document, Index, Passage
-from keras_qa.metrics import normalize_answer
+from keras_qa.metrics.answers import normalize_answer
 from keras_qa.preprocessing import SpanDecoder, SpanPreprocessor, span_preprocessor
 
 QUESTION = "Where is Mary?"

@@ -14,6 +14,7 @@ from small_models import same_weights
 
 import keras_qa
 from keras_qa import Answer, Example, QuestionAnswerer
+from keras_qa.layers.word_features import ContextEncoder, WordEmbedding
 from keras_qa.models import span_reader
 from keras_qa.preprocessing import SpanPreprocessor, span_preprocessor
 from keras_qa.text import Windower, WordTokenizer, WordVectors
@@ -205,10 +206,10 @@ def test_reader_on_a_backbone_learns_is_saved_and_loaded(tmp_path) -> None:
 
 def test_a_plain_keras_model_learns() -> None:
     text, question = (keras.Input((None,), dtype="int32", name=n) for n in ("text", "question"))
-    words = keras_qa.layers.WordEmbedding(40, 8)
+    words = WordEmbedding(40, 8)
     asked = keras.layers.GlobalAveragePooling1D()(words(question))
     asked = keras.layers.Dense(8)(asked)
-    read = keras_qa.layers.ContextEncoder(8)([words(text)])
+    read = ContextEncoder(8)([words(text)])
     both = keras.layers.Concatenate()([read, read * keras.layers.Dense(16)(asked)[:, None]])
     start, end = keras_qa.layers.SpanHead()(both)
     plain = keras.Model([text, question], {"start": start, "end": end})

@@ -13,6 +13,7 @@ import keras_qa
 from keras_qa import layers
 from keras_qa.engine.arrays import to_arrays
 from keras_qa.engine.graph import model_inputs
+from keras_qa.layers.order import TemporalEncoding
 
 
 def test_sizes_are_those_of_the_arguments() -> None:
@@ -77,7 +78,7 @@ def test_bad_stories_are_named_in_one_line(kind: str) -> None:
 def test_layers_behind_sentences_may_read_padding() -> None:
     text = keras.Input((None, None), dtype="int32", name="text")
     sentences = layers.SentenceEncoder(12, 4)(text)
-    timed = layers.TemporalEncoding(5)(sentences)
+    timed = TemporalEncoding(5)(sentences)
     for vector, ignored in (
         (keras.ops.sum(sentences, axis=1), False),
         (keras.ops.max(timed, axis=1), False),
@@ -87,10 +88,8 @@ def test_layers_behind_sentences_may_read_padding() -> None:
         model = keras.Model([text], vector)
         assert [item.ignores_padding for item in model_inputs(model)] == [ignored]
     inner_text = keras.Input((None, None), dtype="int32", name="inner")
-    inner = keras.Model(
-        inner_text, layers.TemporalEncoding(5)(layers.SentenceEncoder(12, 4)(inner_text))
-    )
-    for make, ignored in ((layers.TemporalEncoding(5), True), (keras.layers.Dense(2), False)):
+    inner = keras.Model(inner_text, TemporalEncoding(5)(layers.SentenceEncoder(12, 4)(inner_text)))
+    for make, ignored in ((TemporalEncoding(5), True), (keras.layers.Dense(2), False)):
         model = keras.Model([text], make(inner(text)))
         assert [item.ignores_padding for item in model_inputs(model)] == [ignored]
 

@@ -10,6 +10,7 @@ from small_models import untraced
 
 from keras_qa import layers
 from keras_qa.layers.classification_head import ClassificationHead
+from keras_qa.layers.heads import SupportHead
 
 
 def cases(*chosen: Case):
@@ -181,7 +182,7 @@ def test_half_precision_is_close(case: Case, policy: str) -> None:
     # bfloat16 has 8 significant bits, and the errors of six steps add up.
     result = np.asarray(value(half, case), "float32")
     np.testing.assert_allclose(result, value(layer, case), atol=0.05)
-    heads = layers.AnswerHead, layers.SupportHead, layers.SpanHead, ClassificationHead
+    heads = layers.AnswerHead, SupportHead, layers.SpanHead, ClassificationHead
     if isinstance(layer, heads):
         for output in keras.tree.flatten(half(case.inputs)):
             assert keras.backend.standardize_dtype(output.dtype) == "float32"

@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 from layer_cases import POSITIONS
 
 from keras_qa import layers
+from keras_qa.layers.attention import AlignedQuestionEmbedding, BidirectionalAttentionFlow
 from keras_qa.layers.span_head import TextPositions
+from keras_qa.layers.word_features import WordEmbedding
 from keras_qa.losses import SpanExactMatch, SpanF1, SpanLoss
 from keras_qa.losses.span_metrics import best_span
 
@@ -19,18 +21,18 @@ def to_numpy(value) -> np.ndarray:
 
 
 def test_word_embedding_looks_up_and_masks() -> None:
-    layer = layers.WordEmbedding(5, 3)
+    layer = WordEmbedding(5, 3)
     ids = np.array([[4, 2, 0]])
     np.testing.assert_array_equal(to_numpy(layer(ids))[0], layer.get_weights()[0][[4, 2, 0]])
     assert to_numpy(layer.compute_mask(ids)).tolist() == [[True, True, False]]
-    dropped = to_numpy(layers.WordEmbedding(5, 300, dropout=0.5)(ids, training=True))
+    dropped = to_numpy(WordEmbedding(5, 300, dropout=0.5)(ids, training=True))
     assert 0.3 < (dropped == 0).mean() < 0.7
 
 
 def test_a_frozen_word_embedding_stays_frozen_in_its_config() -> None:
-    layer = layers.WordEmbedding(5, 3, trainable=False)
+    layer = WordEmbedding(5, 3, trainable=False)
     layer.build((None, None))
-    twin = layers.WordEmbedding.from_config(layer.get_config())
+    twin = WordEmbedding.from_config(layer.get_config())
     twin.build((None, None))
     assert layer.trainable_weights == twin.trainable_weights == []
     assert len(twin.weights) == 1
@@ -71,9 +73,9 @@ def test_attention_to_an_empty_question() -> None:
     # The vectors of padding are not zero.
     text, question = np.ones((1, 2, 3), "float32"), np.full((1, 2, 3), 5.0, "float32")
     masks = [np.ones((1, 2), bool), np.zeros((1, 2), bool)]
-    aligned = layers.AlignedQuestionEmbedding()([text, question], mask=masks)
+    aligned = AlignedQuestionEmbedding()([text, question], mask=masks)
     np.testing.assert_array_equal(to_numpy(aligned), 0.0)
-    flow = to_numpy(layers.BidirectionalAttentionFlow()([text, question], mask=masks))
+    flow = to_numpy(BidirectionalAttentionFlow()([text, question], mask=masks))
     np.testing.assert_allclose(flow[0], [[1.0] * 3 + [0.0] * 6 + [1.0] * 3] * 2, atol=1e-6)
 
 

@@ -12,8 +12,9 @@ import keras_qa
 from keras_qa import Example
 from keras_qa._numbers import MASKED
 from keras_qa.layers.classification_head import transformer_of
-from keras_qa.models import multiple_choice, save_pretrained, text_classifier
+from keras_qa.models import multiple_choice, text_classifier
 from keras_qa.models.multiple_choice import MultipleChoice
+from keras_qa.models.pretrained.checkpoint_writer import save_pretrained
 
 NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 TEXTS = ["Mary went home. John slept.", "", "home"]

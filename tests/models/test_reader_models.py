@@ -10,7 +10,8 @@ from small_backbones import MARKED, TOKENIZER, backbone_reader, bert
 from small_models import reader, words_to_find
 
 import keras_qa
-from keras_qa.models import SpanReader, span_reader
+from keras_qa.models import span_reader
+from keras_qa.models.reader import SpanReader
 from keras_qa.text import Windower
 
 

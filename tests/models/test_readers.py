@@ -7,7 +7,7 @@ from small_backbones import MARKED, TOKENIZER, backbone_reader
 from small_models import assert_predicted_again, reader, same_weights, untraced, words_to_find
 
 from keras_qa.engine.graph import model_inputs
-from keras_qa.models import SpanReader
+from keras_qa.models.reader import SpanReader
 
 KINDS = {"scratch": reader, "backbone": backbone_reader}
 

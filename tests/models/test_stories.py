@@ -10,7 +10,8 @@ import keras_qa
 from keras_qa import layers
 from keras_qa.engine.copies import evidence_model, with_evidence
 from keras_qa.engine.graph import model_inputs
-from keras_qa.losses import SupportLoss
+from keras_qa.layers.order import TemporalEncoding
+from keras_qa.losses.span_losses import SupportLoss
 
 # Of each factory one model, with one output and with two. The long form has the other two.
 MODELS = {
@@ -97,7 +98,7 @@ def test_support_loss_adds_up_over_sentences() -> None:
 
 
 def test_noise_moves_all_sentences_but_the_last() -> None:
-    layer = layers.TemporalEncoding(40, noise=0.5)
+    layer = TemporalEncoding(40, noise=0.5)
     sentences = np.ones((200, 10, 1), "float32")
     mask = np.arange(10) < np.arange(200)[:, None] % 10 + 1
     layer(sentences)
@@ -151,7 +152,7 @@ def test_word_starts_out_as_much_the_same_wherever_it_stands(roles: int) -> None
 
 def test_places_start_out_as_waves() -> None:
     for width in (5, 6):
-        layer = layers.TemporalEncoding(40)
+        layer = TemporalEncoding(40)
         layer.build((None, None, width))
         # From one radian a sentence down to a hundredth of one.
         waves = [f(39 * rate) for rate in (1.0, 0.1, 0.01) for f in (np.sin, np.cos)]

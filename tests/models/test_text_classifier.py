@@ -12,7 +12,8 @@ from small_checkpoints import bert_tokens, roberta_labels, with_head
 
 import keras_qa
 from keras_qa.layers.classification_head import transformer_of
-from keras_qa.models import save_pretrained, text_classifier
+from keras_qa.models import text_classifier
+from keras_qa.models.pretrained.checkpoint_writer import save_pretrained
 
 QUESTIONS = ["Where is Mary?", "Who slept?", ""]
 TEXTS = ["Mary went to the bathroom, then she slept at home.", "", "home"]

@@ -19,7 +19,7 @@ from small_tokenizers import LINES, byte_bpe, modern, wordpiece
 
 from keras_qa import Example
 from keras_qa.models import span_reader
-from keras_qa.models.pretrained import save_pretrained
+from keras_qa.models.pretrained.checkpoint_writer import save_pretrained
 from keras_qa.text import SubwordTokenizer
 
 

@@ -81,5 +81,3 @@ gelu = _kernels.gelu
 Layer = _kernels.Layer
 zeros = _kernels.zeros
 HOLDS_INITIAL_STATE = _kernels.HOLDS_INITIAL_STATE
-
-_backend.register("kernels")

@@ -10,7 +10,7 @@ from small_checkpoints import FOLDER, KINDS, TOLERANCE, copy, differences
 import keras_qa
 from keras_qa import Example
 from keras_qa.models import span_reader
-from keras_qa.models.pretrained import save_pretrained
+from keras_qa.models.pretrained.checkpoint_writer import save_pretrained
 from keras_qa.text import SubwordTokenizer
 
 TEXT = "Mary went to the bathroom, then she slept at home."

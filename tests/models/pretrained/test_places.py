@@ -10,8 +10,9 @@ from small_checkpoints import copy
 import keras_qa
 from keras_qa.layers import TransformerEncoder
 from keras_qa.models import presets, span_reader
-from keras_qa.models.pretrained import find_checkpoint, hub
+from keras_qa.models.pretrained import hub
 from keras_qa.models.pretrained.checkpoint_tensors import INT8, Tensors, save_int8
+from keras_qa.models.pretrained.hub import find_checkpoint
 from keras_qa.preprocessing.preprocessor import SPANS
 
 
