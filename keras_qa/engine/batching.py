@@ -151,12 +151,12 @@ def _cut(array: np.ndarray, rows: np.ndarray, widths: Iterator[Any], axes: int) 
     return array[(slice(None), *(slice(next(widths)) for _ in range(axes)))][rows]
 
 
-def resize(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Cuts an array or pads it with zeros at the end of each axis."""
+def resize(array: np.ndarray, shape: tuple[int, ...], padding: float = 0) -> np.ndarray:
+    """Cuts an array or pads it at the end of each axis."""
     if array.shape == shape:
         return array
     # `np.pad` takes longer than a step of a small model.
-    resized = np.zeros(shape, array.dtype)
+    resized = np.full(shape, padding, array.dtype)
     common = tuple(slice(min(sizes)) for sizes in zip(array.shape, shape, strict=True))
     resized[common] = array[common]
     return resized

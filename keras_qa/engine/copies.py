@@ -21,26 +21,10 @@ _EVIDENCE: weakref.WeakKeyDictionary[keras.Model, Any] = weakref.WeakKeyDictiona
 
 
 class SplitModel:
-    """A copy of a model, split after the layers that depend on one input only.
+    """A copy of a model, with its current weights, split after the layers of one input only.
 
-    The copy has the weights that the model had when the copy was made.
-
-    Args:
-        model: A functional `keras.Model`.
-        name: Name of the input.
-
-    Raises:
-        NotImplementedError: If the model cannot be split, because both parts share a layer or no
-            layer depends on this input only.
-
-    Examples:
-        >>> import numpy as np
-        >>> from keras_qa.models import answer_classifier
-        >>> from keras_qa.engine.copies import SplitModel
-        >>> parts = SplitModel(answer_classifier(100, 100, 5), "text")
-        >>> vectors = parts.encode(np.array([[5, 6, 7]]))
-        >>> parts.finish(vectors, [np.array([[8, 9]])]).shape
-        (1, 5)
+    Raises a `NotImplementedError` if both parts share a layer, or if no layer depends on this input
+    only.
     """
 
     def __init__(self, model: keras.Model, name: str) -> None:
@@ -58,13 +42,10 @@ class SplitModel:
     def encode(self, array: np.ndarray) -> list[np.ndarray]:
         """Computes the first part for the one input, which is checked like any feed."""
         ids = self._checked([array], [self.name])
-        return [found[: len(array)] for found in self._encode(ids)]
+        return [vector[: len(array)] for vector in self._encode(ids)]
 
     def finish(self, vectors: list[np.ndarray], arrays: list[np.ndarray]) -> Any:
-        """Computes the model's outputs from the result of `encode` and the other inputs.
-
-        One encoded row can be combined with many rows of the other inputs.
-        """
+        """Computes the outputs from one or all encoded rows, and the rows of the other inputs."""
         others = [tensor.name for tensor in self.copy.inputs if tensor.name != self.name]
         ids = self._checked(arrays, others)
         rows = len(ids[0])
@@ -80,11 +61,14 @@ class SplitModel:
         return fitted(self.copy, checked) if ignores_padding(self.copy) else checked
 
 
-def split_model(model: Any, name: str) -> SplitModel:
-    """Returns the model's `SplitModel` for an input, with the current weights."""
+def split_model(model: Any, name: str) -> SplitModel | None:
+    """Returns the model's `SplitModel` for an input, or `None` if it cannot be split."""
     parts = _SPLIT.get(model)
     if parts is None or parts.name != name or not _has_weights_of(parts.copy, model):
-        _SPLIT[model] = parts = SplitModel(model, name)
+        try:
+            _SPLIT[model] = parts = SplitModel(model, name)
+        except NotImplementedError:
+            return None
     return parts
 
 
@@ -109,19 +93,6 @@ def evidence_model(model: Any) -> Any:
         A `QAModel` with the weights that the model has now, and a dict of outputs: `answer`,
         `(batch, answers)`; `attention`, `(batch, steps, sentences)`: the attention over sentences
         in each hop or step; and `support`, `(batch, sentences)`.
-
-    Raises:
-        NotImplementedError: If the model has no such layer, or more than one.
-
-    Examples:
-        >>> import numpy as np
-        >>> from keras_qa.models import memory_network
-        >>> from keras_qa.engine.copies import evidence_model
-        >>> evidence = evidence_model(memory_network(50, answer_vocabulary_size=6))
-        >>> feed = [np.ones((2, 3, 5), "int32"), np.ones((2, 4), "int32")]
-        >>> outputs = evidence.predict(feed, verbose=0)
-        >>> {name: value.shape for name, value in sorted(outputs.items())}
-        {'answer': (2, 6), 'attention': (2, 3, 3), 'support': (2, 3)}
     """
     config = copy.deepcopy(model.get_config())
     config.pop("preprocessor", None)
@@ -142,7 +113,7 @@ def evidence_model(model: Any) -> Any:
 
 def _has_weights_of(twin: keras.Model, model: keras.Model) -> bool:
     weights = zip(twin.get_weights(), model.get_weights(), strict=True)
-    return all(np.array_equal(one, other) for one, other in weights)
+    return all(np.array_equal(*pair) for pair in weights)
 
 
 def _with_rows(vector: np.ndarray, rows: int) -> np.ndarray:

@@ -1,41 +1,67 @@
 """What differs between backends when Keras trains, evaluates or predicts with a model.
 
-One file for each backend, with the same names and arguments:
-
-- `BatchPredictor(model)` computes the outputs of one batch by the model's `predict_step`. It takes
-  and returns lists of arrays, in the order of the model's inputs and outputs. It is thread-safe.
-- `map_steps(model, function, steps)` calls a function for each step of a prediction, and yields the
-  results in order.
-- `keep_weights(model, trains)` is a context manager that keeps the weights usable after an
-  exception. It gives the callbacks that `fit` needs for that. On JAX it restores copies; on other
-  backends it does nothing. Unless `trains`, the state of the optimizer is ignored.
-- `as_dataset(batches, in_memory)` returns batches, a `keras.utils.PyDataset` or a generator of
-  tuples of arrays, in the form that `fit` reads at any width: a `tf.data.Dataset` on TensorFlow,
-  unchanged elsewhere. `in_memory` promises that `batches` is a `PyDataset` that never raises, which
-  TensorFlow reads in a third of the time.
-- `jit_compile(model, losses_and_metrics)` returns the meaning of `jit_compile="auto"`: `True`, or
-  `None` for Keras' choice.
-- `seed(number)` seeds random numbers that do not come from Keras' seed generators: PyTorch's.
-- `has_accelerator()` is true if models run on another device than a CPU.
+A backend has a file with `BatchPredictor`, `has_accelerator` and its own versions of the functions
+below. `BatchPredictor(model)` computes the outputs of one batch by the model's `predict_step`. It
+takes and returns lists of arrays, in the order of the model's inputs and outputs. It is
+thread-safe. `has_accelerator()` is true if models run on another device than a CPU.
 
 These functions read what they need to know about a model from attributes of its layers, see
 `engine.graph`.
 """
 
+from __future__ import annotations
+
+import contextlib
 import importlib
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import keras
 
-if TYPE_CHECKING:
-    from keras_qa.engine import torch as _backends
-else:
-    _backends = importlib.import_module(f"keras_qa.engine.{keras.config.backend()}")
 
-BatchPredictor = _backends.BatchPredictor
-as_dataset = _backends.as_dataset
-has_accelerator = _backends.has_accelerator
-jit_compile = _backends.jit_compile
-map_steps = _backends.map_steps
-keep_weights = _backends.keep_weights
-seed = _backends.seed
+def keep_weights(
+    model: keras.Model, trains: bool = True
+) -> contextlib.AbstractContextManager[list[keras.callbacks.Callback]]:
+    """Keeps the weights usable after an exception: JAX needs copies of them.
+
+    The context manager gives the callbacks that `fit` needs for that. Unless `trains`, the state of
+    the optimizer is ignored.
+    """
+    return contextlib.nullcontext([])
+
+
+def as_dataset(batches: Any, in_memory: bool = False) -> Any:
+    """Returns batches in the form that `fit` reads at any width: on TensorFlow a `tf.data.Dataset`.
+
+    Batches are a `PyDataset` or a generator of tuples of arrays; `in_memory` promises a `PyDataset`
+    that never raises.
+    """
+    return batches
+
+
+def jit_compile(model: keras.Model, losses_and_metrics: Sequence[Any]) -> bool:
+    """Whether `jit_compile="auto"` means `True`. If not, Keras chooses."""
+    return False
+
+
+def map_steps(model: keras.Model, function: Callable[[int], Any], steps: range) -> Iterator[Any]:
+    """Calls a function for each step of a prediction, and yields the results in order."""
+    return map(function, steps)
+
+
+def seed(number: int) -> None:
+    """Seeds random numbers that do not come from Keras' seed generators: PyTorch has some."""
+
+
+if TYPE_CHECKING:
+    from keras_qa.engine.torch import BatchPredictor as BatchPredictor
+    from keras_qa.engine.torch import has_accelerator as has_accelerator
+else:
+    _backend = importlib.import_module(f"keras_qa.engine.{keras.config.backend()}")
+    BatchPredictor = _backend.BatchPredictor
+    has_accelerator = _backend.has_accelerator
+    keep_weights = getattr(_backend, "keep_weights", keep_weights)
+    as_dataset = getattr(_backend, "as_dataset", as_dataset)
+    jit_compile = getattr(_backend, "jit_compile", jit_compile)
+    map_steps = getattr(_backend, "map_steps", map_steps)
+    seed = getattr(_backend, "seed", seed)

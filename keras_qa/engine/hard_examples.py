@@ -32,56 +32,26 @@ class HardExampleSampling(keras.callbacks.Callback):
     Attributes:
         weights: Weight of each row, `(rows,)` float32, or `None` before the first training. `fit`
             continues with these weights.
-
-    Raises:
-        ValueError: If the share is out of its range.
     """
 
     def __init__(self, share: float) -> None:
         super().__init__()
-        if not 0 < share <= 1:
-            raise ValueError(f"`share` must be above 0 and at most 1. Received: share={share}.")
         self.share = share
         self.weights: Any = None
 
-    def attach(self, model: keras.Model, batches: object) -> None:
-        """Starts to choose the rows of each epoch. `QAModel.fit` calls this.
-
-        Args:
-            model: The compiled model.
-            batches: Its `SortedBatches`.
-
-        Raises:
-            ValueError: If `batches` is of another type, the model does not classify answers, or
-                `weights` has another number of rows.
-        """
-        if not isinstance(batches, SortedBatches):
-            raise ValueError(
-                "`HardExampleSampling` needs arrays and `shuffle=True`. "
-                f"Received: {type(batches).__name__}."
-            )
-        if batches.steps is not None:
-            raise ValueError(
-                "`HardExampleSampling` chooses the batches of an epoch. Leave out "
-                f"`steps_per_epoch`. Received: steps_per_epoch={batches.steps}."
-            )
+    def attach(self, model: keras.Model, batches: SortedBatches | None) -> None:
+        """Starts to choose the rows of each epoch. `QAModel.fit` calls this."""
         outputs = model_outputs(model)
         names = [item.name for item in outputs if item.name == "answer" or len(outputs) == 1]
         answers = [item for item in outputs if item.name in names and len(item.shape) == 2]
-        if not answers or answers[0].loss not in (SPARSE, ONE_HOT):
+        if batches is None or not answers or answers[0].loss not in (SPARSE, ONE_HOT):
             raise ValueError(
-                "`HardExampleSampling` needs a model that predicts probabilities of answers with a "
-                "cross-entropy loss. Received: outputs "
+                "`HardExampleSampling` needs arrays, `shuffle=True` and a model that predicts "
+                "probabilities of answers with a cross-entropy loss. Received: outputs "
                 f"{', '.join(f'`{item.name}` with loss {item.loss!r}' for item in outputs)}."
             )
-        rows = len(batches.inputs[0])
         if self.weights is None:
-            self.weights = np.ones(rows, "float32")
-        if self.weights.shape != (rows,):
-            raise ValueError(
-                f"`weights` has shape {self.weights.shape}, but the feed has {rows} rows. Create a "
-                "new `HardExampleSampling` for other rows."
-            )
+            self.weights = np.ones(len(batches.inputs[0]), "float32")
         self.batches = batches
         self.predict_batch = execution.BatchPredictor(model)
         self.labels: Any = answer_of(batches.others[0])

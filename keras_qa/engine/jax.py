@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import jax
@@ -13,18 +12,9 @@ import numpy as np
 from keras_qa.engine.programs import Program
 
 
-def as_dataset(batches: Any, in_memory: bool = False) -> Any:
-    """Returns the batches unchanged."""
-    return batches
-
-
 def has_accelerator() -> bool:
     """Whether models run on another device than a CPU."""
     return jax.default_backend() != "cpu"
-
-
-def seed(seed: int) -> None:
-    """Does nothing: JAX has no global random state."""
 
 
 class keep_weights:
@@ -35,11 +25,7 @@ class keep_weights:
     restores the state after the last finished step, if Keras still has it. Otherwise it restores a
     copy from the start of the epoch or of the block.
 
-    Entering the context gives a list of callbacks for `fit`, which update the copy.
-
-    Args:
-        model: The model that trains or predicts inside the block.
-        trains: Whether it trains. Otherwise the state of its optimizer is ignored.
+    The callbacks for `fit` update the copy. See `execution.keep_weights`.
     """
 
     def __init__(self, model: keras.Model, trains: bool = True) -> None:
@@ -91,24 +77,12 @@ def _is_lost(variable: Any) -> bool:
     return isinstance(value, jax.Array) and value.is_deleted()
 
 
-def jit_compile(model: keras.Model, losses_and_metrics: Sequence[Any]) -> bool | None:
-    """Leaves the choice to Keras."""
-    return None
-
-
-def map_steps(model: keras.Model, function: Callable[[int], Any], steps: range) -> Iterator[Any]:
-    """Calls a function for each step of a prediction. A second thread would gain nothing."""
-    return map(function, steps)
-
-
 class BatchPredictor:
     """Predicts a batch by the model's `predict_step`.
 
     Keras' `predict_on_batch` donates the weights to its compiled step, so a second thread would
-    find them deleted. This step does not donate them.
-
-    Args:
-        model: A functional model. After a change of its layers, make another predictor.
+    find them deleted. This step does not donate them. After a change of the layers, make another
+    predictor.
     """
 
     def __init__(self, model: keras.Model) -> None:

@@ -34,20 +34,9 @@ def predict(
     batch_size: int,
     verbose: Verbose,
 ) -> Any:
-    """Computes the outputs of a model for arrays.
+    """Computes the outputs of a model for checked arrays, in the order of the model's inputs.
 
     Rows of similar length are grouped and batches trimmed, if this does not change the outputs.
-
-    Args:
-        predict_batch: Computes the outputs of a batch. If outputs are as wide as the input `text`,
-            or the first input, `output_padding` of its model is their value at padding.
-        state: The state of the model's layers.
-        inputs: Checked arrays in the order of the model's inputs.
-        batch_size: Maximum number of rows in a batch.
-        verbose: As in `keras.Model.predict`.
-
-    Returns:
-        Arrays in the structure of the model's outputs, in the order of the rows.
     """
     model = predict_batch.model
     padding = output_padding(model)
@@ -98,11 +87,9 @@ def _widened(output: np.ndarray, shape: tuple[int | None, ...], by: int, padding
     if by == 0 or None not in shape[1:]:
         return output
     axis = shape.index(None, 1)
-    sizes = [size + by if position == axis else size for position, size in enumerate(output.shape)]
-    widened = np.full(sizes, padding, output.dtype)
-    common = tuple(map(slice, np.minimum(output.shape, sizes)))
-    widened[common] = output[common]
-    return widened
+    sizes = list(output.shape)
+    sizes[axis] += by
+    return resize(output, tuple(sizes), padding)
 
 
 class PredictionBatches:

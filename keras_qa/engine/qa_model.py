@@ -185,7 +185,7 @@ class QAModel(CompiledModel):
                 batches = self._batches(data, batch_size or 32, seed, steps_per_epoch)
             for callback in flat_callbacks(callbacks):
                 if isinstance(callback, HardExampleSampling):
-                    callback.attach(self, data[0] if batches is None else batches)
+                    callback.attach(self, batches)
             if batches is not None:
                 hooks.append(batches.epoch_callback())
                 steps_per_epoch = None

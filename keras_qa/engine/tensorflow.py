@@ -27,48 +27,31 @@ def has_accelerator() -> bool:
     return bool(tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("TPU"))
 
 
-def seed(seed: int) -> None:
-    """Does nothing: our layers draw from Keras' seed generators only."""
-
-
-def keep_weights(
-    model: keras.Model, trains: bool = True
-) -> contextlib.AbstractContextManager[list[Any]]:
-    """Does nothing: exceptions do not affect TensorFlow's variables."""
-    return contextlib.nullcontext([])
-
-
-def jit_compile(model: keras.Model, losses_and_metrics: Sequence[Any]) -> bool | None:
+def jit_compile(model: keras.Model, losses_and_metrics: Sequence[Any]) -> bool:
     """Chooses XLA for recurrent models on a CPU, where Keras' "auto" does not use it.
 
     With XLA an epoch of the classic model takes 0.2 of the time. XLA is not used with a
     distribution strategy or several devices; with functions and classes of the user, which XLA may
     be unable to compile; or if a layer draws random numbers, because XLA draws different ones.
-
-    Args:
-        model: The model.
-        losses_and_metrics: A flat list of the losses and metrics given to `compile`.
-
-    Returns:
-        `True` for XLA, `None` for Keras' choice.
     """
-    held = [model, *all_layers(model), *functions_of(model), *losses_and_metrics]
-    suits = (
+    parts = [model, *all_layers(model), *functions_of(model), *losses_and_metrics]
+    return (
         all(item.ignores_padding and item.ends_early for item in model_inputs(model))
         and not tf.distribute.has_strategy()
         # XLA cannot read variables of another device.
         and len(tf.config.list_logical_devices()) == 1
         and not any(map(_draws_random_numbers, all_layers(model)))
-        and all(map(is_from_keras, held))
+        and all(map(is_from_keras, parts))
     )
-    return True if suits else None
 
 
 def _draws_random_numbers(layer: Any) -> bool:
-    held = vars(layer)
-    if not any(isinstance(value, keras.random.SeedGenerator) for value in held.values()):
+    attributes = vars(layer)
+    if not any(isinstance(value, keras.random.SeedGenerator) for value in attributes.values()):
         return False
-    rates = [held[name] for name in ("rate", "dropout", "recurrent_dropout") if name in held]
+    rates = [
+        attributes[name] for name in ("rate", "dropout", "recurrent_dropout") if name in attributes
+    ]
     return any(rates) or not rates
 
 
@@ -91,9 +74,6 @@ class BatchPredictor:
     """Predicts a batch by the model's `predict_step`, traced once for all widths.
 
     Keras' `predict_on_batch` traces it again for the second and the third shape.
-
-    Args:
-        model: A functional model.
     """
 
     def __init__(self, model: keras.Model) -> None:

@@ -6,9 +6,8 @@ each layer. A prediction of a float32 model needs no conversion, and its inputs 
 
 from __future__ import annotations
 
-import contextlib
 import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -24,39 +23,13 @@ def has_accelerator() -> bool:
     return torch.cuda.is_available() or torch.backends.mps.is_available()
 
 
-def seed(seed: int) -> None:
+def seed(number: int) -> None:
     """Seeds PyTorch's global generator, which dropout without a seed uses."""
-    torch.manual_seed(seed)
-
-
-def keep_weights(
-    model: keras.Model, trains: bool = True
-) -> contextlib.AbstractContextManager[list[Any]]:
-    """Does nothing: exceptions do not affect PyTorch's parameters."""
-    return contextlib.nullcontext([])
-
-
-def as_dataset(batches: Any, in_memory: bool = False) -> Any:
-    """Returns the batches unchanged."""
-    return batches
-
-
-def jit_compile(model: keras.Model, losses_and_metrics: Sequence[Any]) -> bool | None:
-    """Leaves the choice to Keras."""
-    return None
-
-
-def map_steps(model: keras.Model, function: Callable[[int], Any], steps: range) -> Iterator[Any]:
-    """Calls a function for each step, one after the other: PyTorch uses all cores by itself."""
-    return map(function, steps)
+    torch.manual_seed(number)
 
 
 class BatchPredictor:
-    """Predicts a batch by the model's `predict_step`.
-
-    Args:
-        model: A functional model.
-    """
+    """Predicts a batch by the model's `predict_step`."""
 
     def __init__(self, model: keras.Model) -> None:
         self.model = model
@@ -88,8 +61,7 @@ _GLOBAL_HOOKS = [getattr(torch.nn.modules.module, f"_global{name}") for name in 
 class DirectModel:
     """A functional model whose layers are called directly, in the order of its graph.
 
-    Args:
-        model: A functional model. Make another instance after a change of its layers.
+    Make another instance after a change of its layers.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -134,9 +106,9 @@ class DirectModel:
             with torch.no_grad():
                 values = dict(zip(self._inputs, tensors, strict=True))
                 for call, arguments, options, outputs in self._steps:
-                    found = call(*_filled(arguments, values), **_filled(options, values))
-                    values.update(zip(outputs, _flat(found), strict=True))
-                return [values[place] for place in self._outputs]
+                    tensors = _flat(call(*_filled(arguments, values), **_filled(options, values)))
+                    values.update(zip(outputs, tensors, strict=True))
+                return [values[output] for output in self._outputs]
         finally:
             is_direct.reset(token)
 
@@ -180,8 +152,7 @@ def _flat(outputs: Any) -> list[Any]:
 
 
 def _has_hooks(module: Any) -> bool:
-    held = vars(module)
-    return any(held.get(name) for name in _HOOKS)
+    return any(vars(module).get(name) for name in _HOOKS)
 
 
 def _is_float32(layer: Any) -> bool:

@@ -59,17 +59,6 @@ class AccumulatedSchedule(keras.optimizers.schedules.LearningRateSchedule):
 
     Keras' optimizers call their schedule with the number of batches, even if they update the
     weights only after several batches.
-
-    Args:
-        schedule: The learning rate at each update.
-        accumulation_steps: Number of batches of an update.
-
-    Examples:
-        >>> from keras_qa.losses import WarmupLinearDecay
-        >>> from keras_qa.losses.schedules import AccumulatedSchedule
-        >>> rate = AccumulatedSchedule(WarmupLinearDecay(0.1, steps=4), accumulation_steps=2)
-        >>> tuple(round(float(rate(step)), 3) for step in range(6))
-        (0.1, 0.1, 0.075, 0.075, 0.05, 0.05)
     """
 
     def __init__(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypedDict, Unpack
+from typing import Any, ClassVar, TypedDict, Unpack
 
 import keras
 from keras import ops
@@ -25,10 +25,16 @@ class _SpanMetric(keras.metrics.Metric):
     The predicted span has the highest sum of start and end logits.
     """
 
+    default_name: ClassVar[str]
+
     def __init__(
-        self, max_positions: int, name: str, num_types: int, **kwargs: Unpack[MetricOptions]
+        self,
+        max_positions: int = 30,
+        name: str | None = None,
+        num_types: int = 0,
+        **kwargs: Unpack[MetricOptions],
     ) -> None:
-        super().__init__(name=name, **kwargs)
+        super().__init__(name=name or self.default_name, **kwargs)
         self.max_positions = to_integer("max_positions", max_positions)
         self.num_types = to_integer("num_types", num_types, least=0)
         self.total = self.add_variable((), "zeros", name="total")
@@ -94,14 +100,7 @@ class SpanExactMatch(_SpanMetric):
         0.5
     """
 
-    def __init__(
-        self,
-        max_positions: int = 30,
-        name: str = "span_exact_match",
-        num_types: int = 0,
-        **kwargs: Unpack[MetricOptions],
-    ) -> None:
-        super().__init__(max_positions, name, num_types, **kwargs)
+    default_name = "span_exact_match"
 
     def compare(self, first: Tensor, last: Tensor, firsts: Tensor, lasts: Tensor) -> Tensor:
         same = ops.logical_and(ops.equal(first, firsts), ops.equal(last, lasts))
@@ -130,14 +129,7 @@ class SpanF1(_SpanMetric):
         0.667
     """
 
-    def __init__(
-        self,
-        max_positions: int = 30,
-        name: str = "span_f1",
-        num_types: int = 0,
-        **kwargs: Unpack[MetricOptions],
-    ) -> None:
-        super().__init__(max_positions, name, num_types, **kwargs)
+    default_name = "span_f1"
 
     def compare(self, first: Tensor, last: Tensor, firsts: Tensor, lasts: Tensor) -> Tensor:
         shared = ops.minimum(last, lasts) - ops.maximum(first, firsts) + 1
@@ -150,14 +142,7 @@ def best_span(
 ) -> tuple[Tensor, Tensor]:
     """First and last position of the span with the highest sum of logits in each row.
 
-    Args:
-        start: `(batch, positions)` logits. Position 0, no answer, is a span of its own.
-        end: `(batch, positions)` logits.
-        max_positions: Highest number of positions of a span.
-        num_types: Number of positions after position 0 that are spans of their own, too.
-
-    Returns:
-        Two tensors of `(batch,)` int32.
+    The first `num_types + 1` positions are spans of their own: no answer, and types of answers.
     """
     positions = ops.shape(start)[1]
     start, end = ops.cast(start, "float32"), ops.cast(end, "float32")
@@ -165,9 +150,9 @@ def best_span(
     reach = ops.arange(max_positions, dtype="int32")
     first = ops.expand_dims(ops.arange(positions, dtype="int32"), 1)
     last = first + reach
-    there = ops.logical_and(last < positions, ops.logical_or(first > num_types, reach == 0))
+    is_span = ops.logical_and(last < positions, ops.logical_or(first > num_types, reach == 0))
     ends = ops.take(end, ops.minimum(last, positions - 1), axis=1)
-    ends = ops.where(there, ends, -1e30)
+    ends = ops.where(is_span, ends, -1e30)
     scores = start + ops.max(ends, axis=2)
     first = ops.cast(ops.argmax(scores, axis=1), "int32")
     rows = ops.take_along_axis(ends, ops.reshape(first, (-1, 1, 1)), axis=1)[:, 0]

@@ -7,7 +7,7 @@ import pytest
 
 import keras_qa
 from keras_qa import Example, QuestionAnswerer
-from keras_qa.engine.copies import split_model
+from keras_qa.engine.copies import SplitModel
 
 COLOURS = ("red", "green", "blue")
 THINGS = ("door", "box", "car")
@@ -113,7 +113,7 @@ def test_model_with_two_vocabularies_is_read_anew_for_each_question() -> None:
     model = keras_qa.models.memory_network(**words, answer_vocabulary_size=4, embedding_dim=8)
     answerer = QuestionAnswerer(model, seed=0).fit(EXAMPLES, epochs=1, verbose=0)
     with pytest.raises(NotImplementedError, match="need its mask"):
-        split_model(model, "text")
+        SplitModel(model, "text")
     item = EXAMPLES[0]
     assert answerer.read(item.text).ask(item.question) == answerer.answer(item.text, item.question)
 
