@@ -31,25 +31,12 @@ _Contexts = collections.Counter[tuple[tuple[str, ...], tuple[str, ...]]]
 
 
 def interchangeable_words(examples: Iterable[Example | Mapping[str, Any]]) -> list[list[str]]:
-    """Finds groups of words that can be exchanged for one another.
+    """Finds groups of words that can be exchanged for one another, in lower case.
 
     Words are interchangeable if they occur in the same contexts, in sentences and in questions with
     their answers. Candidates are words of the texts that also occur in questions or answers, and
     names (words that are always capitalized). Other words may have similar contexts but different
     meanings, such as "took" and "dropped", or the days of a week.
-
-    Args:
-        examples: Examples with answers.
-
-    Returns:
-        Groups of at least two words, in lower case.
-
-    Examples:
-        >>> import keras_qa
-        >>> from keras_qa.data.augmentation import interchangeable_words
-        >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=500, seed=0)
-        >>> interchangeable_words(stories)[0]
-        ['bathroom', 'bedroom', 'garden', 'hallway', 'kitchen', 'office']
     """
     lines, words = _lines(to_examples(examples))
     groups: list[list[str]] = []

@@ -56,10 +56,6 @@ def load_arc(path: str | Path) -> list[Example]:
 
     Returns:
         As `load_race`, with an empty `text`.
-
-    Raises:
-        FileNotFoundError: As `load_race`.
-        ValueError: As `load_race`.
     """
 
     def read(row: dict[str, Any]) -> Iterator[_Fields]:
@@ -79,10 +75,6 @@ def load_swag(path: str | Path) -> list[Example]:
     Returns:
         As `load_race`. The `text` is the first sentence, and the `question` the start of the second
         one, which the choices complete.
-
-    Raises:
-        FileNotFoundError: As `load_race`.
-        ValueError: As `load_race`.
     """
 
     def read(row: dict[str, Any]) -> Iterator[_Fields]:

@@ -25,14 +25,9 @@ _READING = b"2"
 
 @dataclasses.dataclass(frozen=True)
 class Changes:
-    """The changes of an update.
+    """The documents `written` and `removed`, and the files `kept` and of `others` types.
 
-    Args:
-        written: Number of documents that are new or have changed.
-        removed: Number of documents that were removed.
-        kept: Number of files that have not changed.
-        others: Number of files of unsupported types.
-        unreadable: The reason, by name, for each file that could not be read and was skipped.
+    `unreadable` has the reason, by name, for each file that could not be read and was skipped.
     """
 
     written: int

@@ -20,6 +20,9 @@ References = Iterable[Example | Mapping[str, Any]] | Mapping[str, Any]
 # The id of a question and its right answers.
 _Gold = tuple[Any, Sequence[str]]
 
+# "exact" and "f1" of each question, by id.
+_Scores = dict[str, dict[Any, float]]
+
 
 def squad(
     predictions: Mapping[str, str] | Sequence[str],
@@ -106,9 +109,9 @@ def squad(
             )
         return _squad_1(predictions, golds, normalize)
     _check_complete("predictions", predictions, golds)
+    raw = _raw_scores(predictions, golds, normalize)
     if no_answer_probabilities is None:
-        certain = {id: 0.0 for id, _ in golds}
-        return _squad_2(predictions, golds, normalize, certain, no_answer_threshold)
+        return _squad_2(golds, raw, dict.fromkeys(predictions, 0.0), no_answer_threshold)
     probabilities = _mapping("no_answer_probabilities", no_answer_probabilities)
     _check_complete("no_answer_probabilities", probabilities, golds)
     for id, value in probabilities.items():
@@ -116,8 +119,8 @@ def squad(
             raise ValueError(
                 f"`no_answer_probabilities` must be numbers. Received: nan for the question {id!r}."
             )
-    scores = _squad_2(predictions, golds, normalize, probabilities, no_answer_threshold)
-    return scores | _best_thresholds(predictions, golds, normalize, probabilities)
+    scores = _squad_2(golds, raw, probabilities, no_answer_threshold)
+    return scores | _best_thresholds(predictions, golds, raw, probabilities)
 
 
 def _squad_1(
@@ -142,20 +145,16 @@ def _squad_1(
 
 
 def _squad_2(
-    predictions: Mapping[str, str],
-    golds: Sequence[_Gold],
-    normalize: Normalize,
-    probabilities: Mapping[str, float],
-    threshold: float,
+    golds: Sequence[_Gold], raw: _Scores, probabilities: Mapping[Any, float], threshold: float
 ) -> dict[str, float]:
     answerable = {id: bool(answers) for id, answers in golds}
-    exact, overlap = (
-        {
+    chosen = {
+        name: {
             id: float(not answerable[id]) if probabilities[id] > threshold else score
-            for id, score in raw.items()
+            for id, score in by_id.items()
         }
-        for raw in _raw_scores(predictions, golds, normalize)
-    )
+        for name, by_id in raw.items()
+    }
     parts = {
         "": list(answerable),
         "HasAns_": [id for id in answerable if answerable[id]],
@@ -164,15 +163,15 @@ def _squad_2(
     scores: dict[str, float] = {}
     for name, ids in parts.items():
         if ids:
-            scores[f"{name}exact"] = 100.0 * sum(exact[id] for id in ids) / len(ids)
-            scores[f"{name}f1"] = 100.0 * sum(overlap[id] for id in ids) / len(ids)
+            for kind, by_id in chosen.items():
+                scores[f"{name}{kind}"] = 100.0 * sum(by_id[id] for id in ids) / len(ids)
             scores[f"{name}total"] = len(ids)
     return scores
 
 
 def _raw_scores(
     predictions: Mapping[str, str], golds: Sequence[_Gold], normalize: Normalize
-) -> tuple[dict[Any, float], dict[Any, float]]:
+) -> _Scores:
     exact: dict[Any, float] = {}
     overlap: dict[Any, float] = {}
     for id, answers in golds:
@@ -181,20 +180,19 @@ def _raw_scores(
         expected = [gold for gold in map(normalize, answers) if gold] or [""]
         exact[id] = int(predicted in expected)
         overlap[id] = max(word_f1(predicted, answer) for answer in expected)
-    return exact, overlap
+    return {"exact": exact, "f1": overlap}
 
 
 def _best_thresholds(
     predictions: Mapping[str, str],
     golds: Sequence[_Gold],
-    normalize: Normalize,
+    raw: _Scores,
     probabilities: Mapping[str, float],
 ) -> dict[str, float]:
     answerable = {id: bool(answers) for id, answers in golds}
     ranked = sorted(probabilities, key=probabilities.__getitem__)
     best: dict[str, float] = {}
-    raw = zip(("exact", "f1"), _raw_scores(predictions, golds, normalize), strict=True)
-    for name, scores in raw:
+    for name, scores in raw.items():
         # Start with "no answer" for all questions.
         score: float = sum(not answerable[id] for id in answerable)
         highest, threshold = score, 0.0

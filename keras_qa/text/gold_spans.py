@@ -57,16 +57,11 @@ def find_in_texts(
 def find_in_windows(
     golds: np.ndarray, begins: np.ndarray, counts: np.ndarray, shift: np.ndarray
 ) -> np.ndarray:
-    """Finds the positions of the answers in each window, without repetitions.
+    """Finds the positions of the answers in each window, without repetitions, as `Windows.spans`.
 
-    Args:
-        golds: `(windows, answers, 2)`: the rows of `find_in_texts`, one per window.
-        begins: `(windows,)`: the first piece of each window.
-        counts: `(windows,)`: its number of pieces.
-        shift: `(windows,)`: the position of its first piece in the sequence.
-
-    Returns:
-        int32, as `Windows.spans`.
+    `golds` are the rows of `find_in_texts`, one per window. `begins`, `counts` and `shift`,
+    `(windows,)` each, are the first piece of each window, the number of its pieces, and the
+    position of the first one in the sequence.
     """
     ends = begins + counts
     inside = (golds[..., 0] >= begins[:, None]) & (golds[..., 1] < ends[:, None])

@@ -165,14 +165,7 @@ class WordTokenizer(Tokenizer):
 
     @translate_errors()
     def encode_batch(self, texts: Sequence[str]) -> list[list[int]]:
-        """Tokenizes several texts without computing offsets, which is faster.
-
-        Args:
-            texts: The texts.
-
-        Returns:
-            A list of ids for each text.
-        """
+        """Returns a list of ids for each text. Without offsets it is faster than `encode`."""
         texts = [pieces.replace_surrogates(text) for text in texts]
         encodings = self._tokenizer.encode_batch_fast(texts, add_special_tokens=False)
         return [encoding.ids for encoding in encodings]

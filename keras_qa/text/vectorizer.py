@@ -65,13 +65,7 @@ class Vectorizer:
         self.answers = list(answers or ())
 
     def adapt(self, examples: Sequence[Example]) -> Vectorizer:
-        """Builds the vocabulary of words and of answers from examples.
-
-        Args:
-            examples: `Example` objects. Only the first answer of each is used.
-
-        Returns:
-            The vectorizer itself.
+        """Builds the vocabulary of words and of first answers from examples, and returns itself.
 
         Raises:
             ValueError: If there are no examples, or one has no answer.
@@ -106,17 +100,10 @@ class Vectorizer:
         return {"text": text, "question": self.ids([item.question for item in examples])}
 
     def story_ids(self, texts: Sequence[str | Sequence[str]]) -> npt.NDArray[np.int32]:
-        """Converts texts to ids, sentence by sentence.
-
-        Args:
-            texts: Texts, each a string or a list of sentences.
+        """Converts texts, strings or lists of sentences, to ids, sentence by sentence.
 
         Returns:
-            `(batch, sentences, words)` int32, padded with zeros to at least one sentence of one
-            word.
-
-        Raises:
-            ValueError: If `adapt` was not called.
+            `(batch, sentences, words)` int32, padded with zeros to at least one word.
         """
         self._adapted()
         stories = [_sentences(text) for text in texts]
@@ -134,14 +121,8 @@ class Vectorizer:
     def ids(self, texts: Sequence[str]) -> npt.NDArray[np.int32]:
         """Converts strings to ids.
 
-        Args:
-            texts: Texts or questions.
-
         Returns:
             `(batch, words)` int32, padded with zeros on the right to at least one word.
-
-        Raises:
-            ValueError: If `adapt` was not called.
         """
         rows = self._adapted().encode_batch(texts)
         lengths = np.fromiter(map(len, rows), "int64", len(rows))
@@ -152,9 +133,6 @@ class Vectorizer:
 
     def labels(self, examples: Sequence[Example]) -> npt.NDArray[np.int32]:
         """Converts the first answer of each example to its label.
-
-        Args:
-            examples: `Example` objects.
 
         Returns:
             `(batch,)` int32; 0 for answers outside the vocabulary.
@@ -169,15 +147,11 @@ class Vectorizer:
     def support(self, examples: Sequence[Example]) -> npt.NDArray[np.float32]:
         """Converts the supporting facts of each example to labels.
 
-        Args:
-            examples: `Example` objects.
-
         Returns:
             `(batch, sentences)` float32: 1 for supporting sentences, else 0.
 
         Raises:
-            ValueError: If no example has supporting facts, or one is out of the range of the text's
-                sentences.
+            ValueError: If no example has supporting facts, or a fact is no sentence of the text.
         """
         counts = [len(sentence_spans(item.text)) for item in examples]
         labels = np.zeros((len(examples), max(counts, default=0) or 1), "float32")
@@ -209,14 +183,7 @@ class Vectorizer:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Vectorizer:
-        """Creates a `Vectorizer` from the output of `get_config`.
-
-        Args:
-            config: The configuration.
-
-        Returns:
-            A `Vectorizer`.
-        """
+        """Creates a `Vectorizer` from the output of `get_config`."""
         return cls(**config)
 
     def _adapted(self) -> WordTokenizer:

@@ -141,15 +141,12 @@ class Windower:
         """Splits texts batch by batch, in bounded memory.
 
         Args:
-            examples: `Example` objects.
+            examples: As in `__call__`.
             windows: Maximum number of windows per batch. A batch may end within an example.
-            labels: Whether to locate the answers by their `answer_start`.
+            labels: As in `__call__`.
 
         Yields:
             `Windows`, whose `example` refers to all `examples`.
-
-        Raises:
-            ValueError: See `__call__`.
         """
         check_positive_integers(windows=windows)
         for start, stop in _split_examples(examples):
@@ -171,17 +168,7 @@ class Windower:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Windower:
-        """Creates a `Windower` from the output of `get_config`.
-
-        Args:
-            config: The configuration.
-
-        Returns:
-            A `Windower`.
-
-        Raises:
-            ValueError: If the tokenizer is missing or a setting is out of its range.
-        """
+        """Creates a `Windower` from the output of `get_config`."""
         saved = entry(config, "tokenizer", dict)
         kind = entry(saved, "class_name", str)
         if kind not in _TOKENIZERS:
