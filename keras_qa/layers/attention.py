@@ -21,14 +21,10 @@ class AlignedQuestionEmbedding(BaseLayer):
     The word vectors of text and question pass through one dense ReLU layer. Each word of the text
     gets the mean of the question's word vectors, weighted by the softmax of its products with them.
 
-    Args:
-        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
-
     Call arguments:
         inputs: A list of the word vectors of the text, `(batch, words, features)`, and of the
             question, `(batch, question_words, features)`.
-        mask: A list of two masks, `(batch, words)` and `(batch, question_words)` boolean. `None` if
-            no word is padding.
+        mask: A list of the masks of both, boolean. `None` if no word is padding.
 
     Output shape: `(batch, words, features)`: zeros for padding, and for all words if the question
     is empty.
@@ -77,14 +73,10 @@ class BidirectionalAttentionFlow(BaseLayer):
     mean of the question, and `h̃` is the mean of the text, weighted by each word's highest
     similarity to a word of the question.
 
-    Args:
-        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
-
     Call arguments:
         inputs: A list of the text, `(batch, words, features)`, and the question,
             `(batch, question_words, features)`.
-        mask: A list of two masks, `(batch, words)` and `(batch, question_words)` boolean. `None` if
-            no word is padding.
+        mask: A list of the masks of both, boolean. `None` if no word is padding.
 
     Output shape: `(batch, words, 4 * features)`, zeros for padding.
 

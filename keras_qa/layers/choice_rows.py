@@ -20,11 +20,7 @@ class FoldChoices(BaseLayer):
 
     It takes a list of `(batch, choices, time)` integers and returns `(batch * choices, time)`.
     Inputs of shape `(batch, time)` are repeated for each choice; the last one must have choices.
-
-    Args:
-        vocabulary_sizes: For each input the number of ids, or `None`. Feeds are checked by it.
-        max_length: Longest sequence of the layers that follow, or `None`.
-        **kwargs: `name` and `dtype`, as in `keras.layers.Layer`.
+    Feeds are checked by `vocabulary_sizes` and `max_length`.
     """
 
     ignores_padding = True
@@ -60,9 +56,6 @@ class JoinChoices(kernels.Layer):
 
     It takes the logits, `(batch * choices, 1)`, and the ids of the choices, `(batch, choices,
     time)`, and returns `(batch, choices)`. A choice without ids is padding and gets -1e9.
-
-    Args:
-        **kwargs: `name` and `dtype`, as in `keras.layers.Layer`. The dtype must be float32.
     """
 
     ignores_padding = True

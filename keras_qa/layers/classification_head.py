@@ -21,43 +21,24 @@ POOLINGS = ("first", "mean", "max")
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class ClassificationHead(BaseLayer):
-    """Logits of labels, for a sequence or for each of its positions.
+    """Logits of labels, for a sequence or for each of its positions, float32 under every policy.
 
-    The settings cover the heads of the families that `models.text_classifier` reads. The order
-    is: pooling, dropout, dense layer, activation, normalization, dropout, logits. The logits are
-    float32 under every dtype policy.
+    The settings cover the heads of the families that `models.encoder_classifier` reads. The order
+    is: pooling, dropout, dense layer, activation, normalization without an offset, dropout, logits.
 
     Args:
         num_labels: Number of labels.
-        pooling: What is classified.
-
-            - `"first"`: the first vector of the sequence, such as BERT's [CLS].
-            - `"mean"`: the mean of the vectors, without padding.
-            - `"max"`: the largest entries of the vectors, without padding.
-            - `None`: each vector. The logits of padding are 0.
+        pooling: `"first"` classifies the first vector of the sequence, such as BERT's [CLS];
+            `"mean"` and `"max"` the mean and the largest entries of the vectors, without padding;
+            `None` each vector. The logits of padding are then 0.
         hidden_dim: Width of a dense layer before the logits. `None` for no such layer.
         activation: Activation after the dense layer, as in `TransformerEncoder`. `None` for none.
         use_bias: Whether the dense layer has a bias.
-        layer_norm_epsilon: Added to the variances of a normalization after the activation, which
-            has a scale and no offset. `None` for no normalization.
+        layer_norm_epsilon: Added to the variances of the normalization. `None` for no
+            normalization.
         input_dropout: Fraction of the vectors' entries dropped in training.
         dropout: Fraction of the entries dropped before the logits in training.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
-
-    Call arguments:
-        inputs: `(batch, time, features)`.
-        mask: `(batch, time)`: 0 for padding. `None` for no padding.
-
-    Output shape: `(batch, num_labels)`, or `(batch, time, num_labels)` without pooling.
-
-    Raises:
-        ValueError: If an argument is out of its range.
-
-    Examples:
-        >>> import numpy as np
-        >>> from keras_qa.layers.classification_head import ClassificationHead
-        >>> tuple(ClassificationHead(3)(np.ones((2, 5, 4))).shape)
-        (2, 3)
     """
 
     ignores_padding = True

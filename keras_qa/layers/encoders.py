@@ -22,10 +22,9 @@ POOLINGS = ("last", "mean", "max")
 class SequenceEncoder(BaseLayer):
     """Encodes a sequence of word ids into one vector.
 
-    An embedding followed by a recurrent layer (Hochreiter & Schmidhuber 1997
-    for `"lstm"`, Cho et al. 2014 for `"gru"`) and a pooling over time. Id 0 is
-    padding: it is masked and never changes the result. A row of padding only
-    gives a vector of zeros.
+    An embedding followed by a recurrent layer (Hochreiter & Schmidhuber 1997 for `"lstm"`, Cho et
+    al. 2014 for `"gru"`) and a pooling over time. Id 0 is padding: it is masked and never changes
+    the result. A row of padding only gives a vector of zeros.
 
     Args:
         vocabulary_size: Number of ids; ids run from 0 to `vocabulary_size - 1`.
@@ -33,8 +32,7 @@ class SequenceEncoder(BaseLayer):
         units: Width of the recurrent state.
         cell: `"lstm"` or `"gru"`.
         bidirectional: Whether to read in both directions. Doubles the output width.
-        pooling: `"last"` takes the last state, `"mean"` and `"max"` pool the
-            states of all words.
+        pooling: `"last"` takes the last state, `"mean"` and `"max"` pool the states of all words.
         dropout: Fraction of the word vectors' entries dropped in training.
         fused: As in `LSTM`. `False` for Keras' loop, which supports gradients of higher order and
             forward-mode gradients.
@@ -43,9 +41,6 @@ class SequenceEncoder(BaseLayer):
     Input shape: `(batch, time)`, integers.
 
     Output shape: `(batch, units)`, or `(batch, 2 * units)` if bidirectional.
-
-    Raises:
-        ValueError: If an argument is out of its range.
 
     Examples:
         >>> import numpy as np
@@ -173,9 +168,6 @@ def text_encoder(
         name: Name of the layer.
         **kwargs: Further arguments of `SequenceEncoder`.
 
-    Returns:
-        A `SequenceEncoder`.
-
     Examples:
         >>> from keras_qa.layers import text_encoder
         >>> text_encoder(10_000).units
@@ -199,9 +191,6 @@ def question_encoder(
         units: Width of the recurrent state.
         name: Name of the layer.
         **kwargs: Further arguments of `SequenceEncoder`.
-
-    Returns:
-        A `SequenceEncoder`.
 
     Examples:
         >>> from keras_qa.layers import question_encoder

@@ -32,9 +32,6 @@ class AnswerHead(BaseLayer):
 
     Output shape: `(batch, vocabulary_size)`, each row adding up to one.
 
-    Raises:
-        ValueError: If an argument is out of its range.
-
     Examples:
         >>> import numpy as np
         >>> from keras_qa.layers import AnswerHead
@@ -105,9 +102,6 @@ class SupportHead(BaseLayer):
 
     Output shape: `(batch, sentences)`, zeros for padding.
 
-    Raises:
-        ValueError: If an argument is out of its range.
-
     Examples:
         >>> import numpy as np
         >>> from keras_qa.layers.heads import SupportHead
@@ -164,9 +158,6 @@ def answer_head(
         vocabulary_size: Number of answers.
         name: Name of the layer, and of the model's output.
         **kwargs: Further arguments of `AnswerHead`.
-
-    Returns:
-        An `AnswerHead`.
 
     Examples:
         >>> from keras_qa.layers import answer_head

@@ -24,15 +24,9 @@ class _Quantizable(ZeroInitialized):
 class Dense(_Quantizable, keras.layers.Dense):
     """`keras.layers.Dense` that multiplies its inputs by one LoRA matrix after the other.
 
-    Keras multiplies the two matrices (Hu et al. 2022, arXiv:2106.09685) and adds the product to the
-    kernel, so that training computes a gradient of the size of the kernel. One after the other, the
-    two products cost little.
-
-    Unlike Keras' layer, a loaded layer can continue to train its LoRA matrices.
-
-    Args:
-        *args: As in `keras.layers.Dense`.
-        **kwargs: As in `keras.layers.Dense`.
+    Keras adds the product of the two matrices (Hu et al. 2022, arXiv:2106.09685) to the kernel, so
+    that training computes a gradient of the size of the kernel. Unlike Keras' layer, a loaded layer
+    can continue to train its LoRA matrices. The arguments are those of `keras.layers.Dense`.
 
     Input shape: `(..., features)`.
 
@@ -77,11 +71,7 @@ class LayerNormalization(ZeroInitialized, keras.layers.LayerNormalization):
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class Embedding(_Quantizable, keras.layers.Embedding):
-    """`keras.layers.Embedding` with a faster gradient.
-
-    Args:
-        *args: As in `keras.layers.Embedding`.
-        **kwargs: As in `keras.layers.Embedding`.
+    """`keras.layers.Embedding`, with its arguments and a faster gradient.
 
     Input shape: `(batch, ...)`, integers.
 
@@ -104,13 +94,9 @@ class Embedding(_Quantizable, keras.layers.Embedding):
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class Dropout(kernels.Layer, keras.layers.Dropout):
-    """`keras.layers.Dropout` with faster random numbers from a kernel of the backend.
+    """`keras.layers.Dropout`, with its arguments and faster random numbers.
 
     With a `seed` or a `noise_shape` it is exactly Keras' layer.
-
-    Args:
-        *args: As in `keras.layers.Dropout`.
-        **kwargs: As in `keras.layers.Dropout`.
 
     Output shape: as the input.
 

@@ -26,9 +26,8 @@ class MemoryHops(BaseLayer):
     first one of the next hop ("adjacent", section 2.2 of the paper).
 
     While the weight `linear` is 1, there is no softmax: the weight of a sentence is its product,
-    times 0.3 and divided by the square root of the number of sentences ("linear start", section 4.2
-    of the paper). This lets training find chains of facts, as in bAbI's task 16.
-    `keras_qa.recipes.train` starts with 1 and sets it to 0 later.
+    times 0.3 and divided by the square root of the number of sentences ("linear start", section
+    4.2). `keras_qa.recipes.train` starts with 1 and sets it to 0 later.
 
     Args:
         num_hops: Number of hops.
@@ -46,9 +45,6 @@ class MemoryHops(BaseLayer):
         of the sentences in each hop, `(batch, num_hops, sentences)`, and their mean over the hops,
         `(batch, sentences)`. Each row sums to 1, or is all zeros for an empty text. While `linear`
         is 1, these are normalised absolute values.
-
-    Raises:
-        ValueError: If an argument is out of its range, or the number of inputs is another one.
 
     Examples:
         >>> import numpy as np

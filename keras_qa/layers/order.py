@@ -27,21 +27,16 @@ class TemporalEncoding(BaseLayer):
     Args:
         max_sentences: Number of positions with a vector of their own; older
             sentences share the last one.
-        noise: In training, the probability of an empty position before each
-            sentence, which reduces overfitting to positions (0.1 in section
-            4.1 of the paper).
+        noise: In training, the probability of an empty position before each sentence, which reduces
+            overfitting to positions (0.1 in section 4.1 of the paper).
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Call arguments:
         inputs: `(batch, sentences, features)`.
-        mask: `(batch, sentences)` boolean, `False` for padding. `None` if no
-            sentence is padding.
+        mask: `(batch, sentences)` boolean, `False` for padding. `None` if no sentence is padding.
         training: Whether `noise` applies.
 
     Output shape: as the input. Padding is unchanged.
-
-    Raises:
-        ValueError: If an argument is out of its range.
 
     Examples:
         >>> import numpy as np
@@ -79,7 +74,7 @@ class TemporalEncoding(BaseLayer):
     def ages(
         self, inputs: Tensor, mask: Tensor | None = None, training: bool | None = None
     ) -> Tensor:
-        """Number of positions after each sentence, `(batch, sentences)`, with empty ones."""
+        """Number of positions after each sentence, `(batch, sentences)`, empty ones included."""
         present = (
             ops.ones_like(inputs[..., 0], "int32") if mask is None else ops.cast(mask, "int32")
         )
@@ -106,23 +101,7 @@ class PreviousSentence(BaseLayer):
 
     The sentence itself computes the gate, which is initialized almost closed, since most sentences
     do not depend on the previous one. It resolves references such as pronouns (bAbI's tasks 11 and
-    13).
-
-    Args:
-        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
-
-    Call arguments:
-        inputs: `(batch, sentences, features)`.
-        mask: `(batch, sentences)` boolean, `False` for padding. `None` if no
-            sentence is padding. Padding is neither changed nor added.
-
-    Output shape: as the input.
-
-    Examples:
-        >>> import numpy as np
-        >>> from keras_qa.layers.order import PreviousSentence
-        >>> tuple(PreviousSentence()(np.ones((2, 5, 8))).shape)
-        (2, 5, 8)
+    13). Inputs and outputs are `(batch, sentences, features)`. Padding does not change.
     """
 
     ignores_padding = True

@@ -39,10 +39,9 @@ class PretrainedEncoder(keras.layers.Layer):
     """A backbone of KerasHub as a layer: token ids in, a vector for each position out.
 
     Args:
-        backbone: A `keras_hub.models.Backbone` that encodes one sequence, with
-            the inputs `token_ids`, `padding_mask` and optionally
-            `segment_ids`. Layers that the sequence output does not need, such
-            as BERT's pooler, are frozen.
+        backbone: A `keras_hub.models.Backbone` that encodes one sequence, with the inputs
+            `token_ids`, `padding_mask` and optionally `segment_ids`. Layers that the sequence
+            output does not need, such as BERT's pooler, are frozen.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Call arguments:
@@ -54,9 +53,6 @@ class PretrainedEncoder(keras.layers.Layer):
     Attributes:
         input_names: Names of the inputs, in order.
         max_length: Longest sequence, or `None`.
-
-    Raises:
-        ValueError: If the backbone is not an encoder of one sequence.
     """
 
     ignores_padding = True
@@ -165,25 +161,9 @@ def _sequence_output(output: Tensor | Mapping[str, Tensor]) -> Tensor:
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class MeanPooling(kernels.Layer):
-    """The mean of the vectors of a sequence, without padding.
+    """The mean of vectors `(batch, time, features)` where a mask `(batch, time)` is 1, in float32.
 
     The pooling of Sentence-BERT (Reimers & Gurevych 2019, arXiv:1908.10084).
-
-    Args:
-        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
-
-    Call arguments:
-        inputs: A list of the vectors, `(batch, time, features)`, and the mask of 0 and 1,
-            `(batch, time)`.
-
-    Output shape: `(batch, features)`, float32.
-
-    Examples:
-        >>> import numpy as np
-        >>> from keras_qa.layers.pretrained import MeanPooling
-        >>> vectors = np.array([[[1.0, 2.0], [3.0, 4.0], [9.0, 9.0]]])
-        >>> MeanPooling()([vectors, np.array([[1, 1, 0]])]).tolist()
-        [[2.0, 3.0]]
     """
 
     ignores_padding = True

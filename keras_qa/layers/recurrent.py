@@ -129,10 +129,7 @@ class _FusedRNN(kernels.Layer, keras.layers.RNN):
     def _hide_masked(
         self, outputs: Tensor | None, last: Tensor, mask: Tensor
     ) -> tuple[Any, Tensor]:
-        """Sets the same masked outputs to zero as Keras does on this backend.
-
-        See `zero_output_for_mask` and `kernels.HOLDS_INITIAL_STATE`.
-        """
+        """Sets the same masked outputs to zero as Keras: see `kernels.HOLDS_INITIAL_STATE`."""
         if kernels.HOLDS_INITIAL_STATE and not self.zero_output_for_mask:
             return outputs, last
         shown = ops.flip(mask, axis=1) if self.go_backwards else mask
@@ -175,9 +172,6 @@ class LSTM(_FusedRNN, keras.layers.LSTM):
     Returns:
         (B, U), or (B, T, U) with `return_sequences`; with `return_state` also the two last states.
 
-    Raises:
-        ValueError: If `fused` is invalid, or `True` with an unsupported setting.
-
     Examples:
         >>> import numpy as np
         >>> layer = LSTM(4)
@@ -197,28 +191,13 @@ class GRU(_FusedRNN, keras.layers.GRU):
     """`keras.layers.GRU` by a fused kernel that supports masks on every backend.
 
     Gated recurrent unit after Cho et al. (2014). Weights, configuration and, within rounding,
-    outputs and gradients are those of Keras' layer.
+    outputs and gradients are those of Keras' layer. Masks and `fused` are as in `LSTM`; the kernel
+    does not support `reset_after=False` either.
 
     Args:
-        units: Width U of the state.
-        fused: `"auto"` uses the kernel if it supports the settings, and Keras' loop otherwise.
-            `True` raises instead of using Keras' loop. `False` always uses Keras' loop. Not
-            supported are activations other than tanh and sigmoid, `reset_after=False`,
-            `recurrent_dropout`, `unroll`, and dropout with `implementation=1`.
+        units: Width of the state.
         *args: As in `keras.layers.GRU`.
-        **kwargs: As in `keras.layers.GRU`.
-
-    Call arguments:
-        sequences: (B, T, F).
-        initial_state: One state (B, U). `None` for zeros.
-        mask: (B, T) boolean, any pattern. `False` keeps the state over the step.
-        training: Whether `dropout` applies.
-
-    Returns:
-        (B, U), or (B, T, U) with `return_sequences`; with `return_state` also the last state.
-
-    Raises:
-        ValueError: If `fused` is invalid, or `True` with an unsupported setting.
+        **kwargs: As in `keras.layers.GRU`, and `fused`.
 
     Examples:
         >>> import numpy as np

@@ -28,17 +28,14 @@ class SentenceEncoder(BaseLayer):
         embedding_dim: Width of word vectors and sentence vectors.
         encoding: How the order of words is encoded.
 
-            - `"roles"`: the sum of `num_roles` weighted sums of the word
-              vectors, each times a learned matrix. The weights of a word are
-              learned for its position, counted from the first word and from
-              the last one. It separates roles such as subject and object,
-              while all positions share the matrices (after Schlag &
-              Schmidhuber 2018, arXiv:1811.12143).
+            - `"roles"`: the sum of `num_roles` weighted sums of the word vectors, each times a
+              learned matrix. The weights of a word are learned for its position, counted from the
+              first word and from the last one. It separates roles such as subject and object, while
+              all positions share the matrices (after Schlag & Schmidhuber 2018, arXiv:1811.12143).
             - `"matrix"`: the sum of word vectors, each times a learned matrix
               for its position. It distinguishes all orders.
-            - `"positional"`: the sum of word vectors, each times fixed weights
-              for its position, elementwise (Sukhbaatar et al. 2015,
-              arXiv:1503.08895, section 4.1).
+            - `"positional"`: the sum of word vectors, each times fixed weights for its position,
+              elementwise (Sukhbaatar et al. 2015, arXiv:1503.08895, section 4.1).
         max_words: Number of positions with weights of their own; later words
             share the last one. Not for `"positional"`.
         num_roles: Number of weighted sums. For `"roles"`.
@@ -49,9 +46,6 @@ class SentenceEncoder(BaseLayer):
 
     Output shape: `(batch, sentences, embedding_dim)`, with a mask of the sentences that are not
     padding, or `(batch, embedding_dim)`.
-
-    Raises:
-        ValueError: If an argument is out of its range.
 
     Examples:
         >>> import numpy as np

@@ -30,9 +30,8 @@ class SpanHead(BaseLayer):
 
             - `"learned"`: an additional position before the inputs, with a
               learned logit (Levy et al. 2017, arXiv:1706.04115).
-            - `"first"`: the first position of the inputs, such as BERT's
-              [CLS], even if it is masked (Devlin et al. 2019,
-              arXiv:1810.04805).
+            - `"first"`: the first position of the inputs, such as BERT's [CLS], even if it is
+              masked (Devlin et al. 2019, arXiv:1810.04805).
         dropout: Fraction of the inputs' entries dropped in training.
         answer_types: Answers that are not spans: `"yes"`, `"no"` or both. Each has a position after
             position 0, with the same logit for start and end, computed from the first position of
@@ -41,14 +40,11 @@ class SpanHead(BaseLayer):
 
     Call arguments:
         inputs: `(batch, time, features)`, or a list of these, which are concatenated.
-        mask: `(batch, time)` boolean: where an answer may start and end. For a list of inputs, a
-            list of masks, of which the first is used. `None` for everywhere.
+        mask: `(batch, time)` boolean: where an answer may start and end; `None` for everywhere. Of
+            a list of masks, the first is used.
 
     Returns:
         Two tensors, the logits of the start and of the end, `(batch, positions)` float32 each.
-
-    Raises:
-        ValueError: If an argument is out of its range.
 
     Examples:
         >>> import numpy as np
@@ -136,26 +132,9 @@ class SpanHead(BaseLayer):
 class TextPositions(BaseLayer):
     """A mask of the text in a sequence of question and text with special tokens around them.
 
-    Args:
-        separators: Ids of the special tokens between question and text and after the text, as in
-            `SubwordTokenizer.between` and `after`. They never occur inside a question or a text.
-        **kwargs: `name`, as in `keras.layers.Layer`.
-
-    Call arguments:
-        inputs: A list of the ids, `(batch, time)`, and of the padding mask, `(batch, time)`, 0 for
-            padding.
-
-    Output shape: `(batch, time)`, booleans.
-
-    Raises:
-        ValueError: If `separators` is empty.
-
-    Examples:
-        >>> import numpy as np
-        >>> from keras_qa.layers.span_head import TextPositions
-        >>> ids = np.array([[101, 7, 102, 8, 9, 102, 0]])
-        >>> tuple(int(value) for value in TextPositions([102])([ids, ids != 0])[0])
-        (0, 0, 0, 1, 1, 0, 0)
+    It takes the ids and the padding mask, `(batch, time)` each. `separators` are the ids of the
+    special tokens between question and text and after the text, as in `SubwordTokenizer.between`
+    and `after`. They never occur inside a question or a text.
     """
 
     ignores_padding = True

@@ -24,14 +24,8 @@ STDDEV = 0.02
 class TransformerBlock(BaseLayer):
     """Self-attention and two dense layers, each with a residual connection.
 
-    Args:
-        settings: The arguments of `TransformerEncoder`.
-        place: Index of the block.
-        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
-
-    Call arguments: those of `SelfAttention`.
-
-    Output shape: as the inputs.
+    `settings` are the arguments of `TransformerEncoder`. The call arguments are those of
+    `SelfAttention`.
     """
 
     def __init__(
@@ -104,19 +98,11 @@ class SelfAttention(BaseLayer):
     key with the position of the query (`"p2c"`). These embeddings share the projection of the
     inputs.
 
-    Args:
-        settings: The arguments of `TransformerEncoder`.
-        place: Index of the layer.
-        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
-
     Call arguments:
         inputs: `(batch, time, features)`.
         bias: Added to the scores: `(batch, heads, time, time)`, any of the first three 1.
         distances: For disentangled attention: the embeddings of relative positions,
             `(distances, features)`, and the row for each pair of query and key, `(time, time)`.
-        training: Whether dropout applies.
-
-    Output shape: as `inputs`.
     """
 
     def __init__(

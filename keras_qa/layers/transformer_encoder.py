@@ -47,8 +47,7 @@ class TransformerEncoder(BaseLayer):
             for `hidden_dim`, without a projection.
         max_length: Longest sequence.
         position_offset: Row of the position embeddings for the first position.
-        num_segments: Number of segment ids. With 1 the one row is added
-            everywhere; 0 for none.
+        num_segments: Number of segment ids. With 1 the one row is added everywhere; 0 for none.
         num_groups: Number of blocks with weights of their own; consecutive
             blocks share them. `None` for `num_layers`.
         activation: Activation of the dense layers: `"gelu"`, its
@@ -56,8 +55,7 @@ class TransformerEncoder(BaseLayer):
         layer_norm_epsilon: Added to variances.
         dropout: Fraction of the embeddings and of the outputs of attention and
             dense layers dropped in training.
-        attention_dropout: Fraction of the attention weights dropped in
-            training.
+        attention_dropout: Fraction of the attention weights dropped in training.
         absolute_positions: Whether there are position embeddings.
         relative_positions: What relative positions add to the attention
             scores: `"bias"`, a number for each head and bucket (T5, MPNet);
@@ -72,9 +70,8 @@ class TransformerEncoder(BaseLayer):
             layers, and after the last block, instead of after each of them.
         gated: Whether the dense layers of a block are a gated linear unit.
         use_bias: Whether dense layers and normalisations of blocks have a bias.
-        wavelengths: Longest wavelength, over 2π, of rotary position embeddings
-            in each layer (`rope_theta` in Hugging Face's configs). `None` for
-            no rotary positions.
+        wavelengths: Longest wavelength, over 2π, of rotary position embeddings in each layer
+            (`rope_theta` in Hugging Face's configs). `None` for no rotary positions.
         windows: Farthest distance that each layer attends to, 0 for no limit.
             `None` for no limit in any layer.
         final_dense: Whether a dense layer with the activation and a
@@ -93,9 +90,6 @@ class TransformerEncoder(BaseLayer):
 
     Attributes:
         input_names: `token_ids`, `segment_ids` if `num_segments` is above 1, and `padding_mask`.
-
-    Raises:
-        ValueError: If an argument is out of its range, or a sequence is longer than `max_length`.
 
     Examples:
         >>> import numpy as np
@@ -267,10 +261,6 @@ class TransformerEncoder(BaseLayer):
         Args:
             rank: Rank of the LoRA matrices, at most `hidden_dim`.
             lora_alpha: Scale of their product, divided by `rank`. `None` for `rank`.
-
-        Raises:
-            ValueError: If `rank` is not a positive integer, or too high, or LoRA is enabled
-                already.
         """
         to_integer("rank", rank, most=self.hidden_dim)
         if self.lora_rank is not None:

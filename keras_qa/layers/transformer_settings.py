@@ -16,11 +16,7 @@ T5_MAX_DISTANCE = 128
 
 
 def check_settings(s: dict[str, Any]) -> None:
-    """Raises a `ValueError` for the first argument that is out of its range.
-
-    Args:
-        s: The arguments of `TransformerEncoder`.
-    """
+    """Raises a `ValueError` for the first argument of `TransformerEncoder` that is out of range."""
     sizes = ("vocabulary_size", "num_layers", "num_heads", "hidden_dim", "intermediate_dim")
     check_positive_integers(**{name: s[name] for name in (*sizes, "max_length", "max_distance")})
     maybe = ("embedding_dim", "num_groups", "num_buckets")
@@ -52,11 +48,7 @@ def check_settings(s: dict[str, Any]) -> None:
 
 
 def table_size(settings: dict[str, Any]) -> int:
-    """Number of rows of the table, 0 without relative positions.
-
-    Args:
-        settings: The arguments of `TransformerEncoder`.
-    """
+    """Number of rows of the table of relative positions, 0 without them."""
     kind = settings["relative_positions"]
     if kind is None:
         return 0
@@ -65,23 +57,14 @@ def table_size(settings: dict[str, Any]) -> int:
 
 
 def rows_of_pairs(settings: dict[str, Any], positions: Tensor) -> Tensor:
-    """The row of the table for each pair of query and key, `(time, time)` int32.
-
-    Args:
-        settings: The arguments of `TransformerEncoder`.
-        positions: `(time,)`, integers from 0.
-    """
+    """The row of the table for each pair of query and key, `(time, time)` int32."""
     table = ops.convert_to_tensor(rows_of_distances(settings))
     first = settings["max_length"] - 1
     return ops.take(table, positions[None, :] - positions[:, None] + first)
 
 
 def rows_of_distances(settings: dict[str, Any]) -> np.ndarray:
-    """The row of the table for each distance from `1 - max_length` to `max_length - 1`, int32.
-
-    Args:
-        settings: The arguments of `TransformerEncoder`.
-    """
+    """The row of the table for each distance from `1 - max_length` to `max_length - 1`, int32."""
     longest = settings["max_length"]
     distances = np.arange(1 - longest, longest)
     if settings["relative_positions"] == "bias":
@@ -99,13 +82,6 @@ def t5_buckets(distances: np.ndarray, num_buckets: int) -> np.ndarray:
     """Buckets of Raffel et al. 2020 (arXiv:1910.10683): half of them for each direction.
 
     Distances of at least `T5_MAX_DISTANCE` share the last bucket of their direction.
-
-    Args:
-        distances: Integers, position of the key minus position of the query.
-        num_buckets: Number of buckets.
-
-    Returns:
-        int32, of the shape of `distances`.
     """
     half = num_buckets // 2
     exact = half // 2
@@ -116,16 +92,7 @@ def t5_buckets(distances: np.ndarray, num_buckets: int) -> np.ndarray:
 
 
 def log_buckets(distances: np.ndarray, num_buckets: int, max_distance: int) -> np.ndarray:
-    """Signed buckets of He et al. 2021: one for each near distance, logarithmic for far ones.
-
-    Args:
-        distances: Integers.
-        num_buckets: Number of buckets of each direction.
-        max_distance: The longest distance.
-
-    Returns:
-        int32, of the shape of `distances`.
-    """
+    """Signed buckets of He et al. 2021: one for each near distance, logarithmic for far ones."""
     middle = num_buckets // 2
     far = np.where(np.abs(distances) < middle, middle - 1, np.abs(distances))
     steps = np.log(far / middle) / np.log((max_distance - 1) / middle) * (middle - 1)

@@ -38,18 +38,15 @@ class UniversalTransformerEncoder(BaseLayer):
         num_steps: Number of steps.
         num_heads: Number of heads of the attention.
         hidden_dim: Width of the hidden dense layer.
-        dropout: Fraction of the outputs of attention and dense layers dropped
-            in training.
+        dropout: Fraction of the outputs of attention and dense layers dropped in training.
         max_positions: Number of positions with an embedding of their own;
             older ones share the last one.
         return_attention: Whether to return the attention weights, too.
         **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
 
     Call arguments:
-        inputs: A list of the query, `(batch, features)`, and the sentences,
-            `(batch, sentences, features)`.
-        mask: A list of two masks. The second, `(batch, sentences)` boolean, is that of the
-            sentences. `None` if no sentence is padding.
+        inputs: The query, `(batch, features)`, and the sentences, `(batch, sentences, features)`.
+        mask: A list of two masks; the second one, `(batch, sentences)`, is used.
         training: Whether `dropout` applies.
 
     Returns:
@@ -58,10 +55,6 @@ class UniversalTransformerEncoder(BaseLayer):
         query in each step, `(batch, num_steps, sentences)`, averaged over the heads, and the
         attention rollout of the query (Abnar & Zuidema 2020, arXiv:2005.00928),
         `(batch, sentences)`, which sums to 1, or is all zeros for an empty text.
-
-    Raises:
-        ValueError: If an argument is out of its range, or `num_heads` does not divide the number of
-            features.
 
     Examples:
         >>> import numpy as np

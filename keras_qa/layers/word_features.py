@@ -31,9 +31,6 @@ class WordEmbedding(BaseLayer):
 
     Output shape: `(batch, time, embedding_dim)`.
 
-    Raises:
-        ValueError: If an argument is out of its range.
-
     Examples:
         >>> import numpy as np
         >>> from keras_qa.layers.word_features import WordEmbedding
@@ -96,9 +93,6 @@ class ContextEncoder(BaseLayer):
             step is masked.
 
     Output shape: `(batch, time, 2 * units)`.
-
-    Raises:
-        ValueError: If an argument is out of its range.
 
     Examples:
         >>> import numpy as np
@@ -176,25 +170,10 @@ class ContextEncoder(BaseLayer):
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class ExactMatch(kernels.Layer):
-    """Whether each word of a text occurs in the question, from ids of one vocabulary.
+    """Whether each word of a text occurs in the question, `(batch, words, 1)`, from their ids.
 
     The exact-match feature of Chen et al. 2017 (arXiv:1704.00051, section 3.2). Padding (id 0) and
     the unknown word (id 1) never match.
-
-    Args:
-        **kwargs: `name` and `dtype`, as in `keras.layers.Layer`.
-
-    Call arguments:
-        inputs: A list of the text, `(batch, words)`, and the question, `(batch, asked)`, integers.
-
-    Output shape: `(batch, words, 1)`: ones and zeros.
-
-    Examples:
-        >>> import numpy as np
-        >>> from keras_qa.layers.word_features import ExactMatch
-        >>> text, question = np.array([[5, 6, 1, 0]]), np.array([[6, 1, 0]])
-        >>> tuple(int(value) for value in ExactMatch()([text, question])[0, :, 0])
-        (0, 1, 0, 0)
     """
 
     ignores_padding = True

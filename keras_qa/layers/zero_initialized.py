@@ -22,11 +22,8 @@ def skip_initializers(most: int | None = None) -> Iterator[None]:
     """Starts weights with zeros inside it: for models whose weights come from a file.
 
     Drawing the 22 million initial weights of a small encoder takes a second and several times their
-    memory, and on JAX a compiled program for each shape.
-
-    Args:
-        most: Highest total number of weights. A layer that exceeds it raises a `ValueError` before
-            memory is allocated. `None` for no limit.
+    memory, and on JAX a compiled program for each shape. A layer that exceeds `most` weights in
+    total raises a `ValueError` before memory is allocated.
     """
     left = math.inf if most is None else most
 
@@ -57,11 +54,7 @@ class ZeroInitialized(kernels.Layer):
 
 @contextlib.contextmanager
 def zero_initialized(layer: keras.layers.Layer) -> Iterator[None]:
-    """Makes a layer of Keras respect `skip_initializers` while it is built inside.
-
-    Args:
-        layer: The layer. Its initializers are restored afterwards.
-    """
+    """Makes a layer of Keras respect `skip_initializers` while it is built inside."""
     zeros = _zeros.get()
     own = {
         name: value

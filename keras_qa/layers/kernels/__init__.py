@@ -3,14 +3,12 @@
 Every backend file has the same functions with the same arguments. `reference.py` implements them in
 `keras.ops` and is what the others are tested against.
 
-A mask is a boolean for each step, not a length for each row. A masked step keeps the state of the
-step before it. A kernel is therefore exact for any mask and does not need to read its values, which
-a compiled program cannot do.
+A masked step keeps the state of the step before it, so that a kernel is exact for any mask and need
+not read its values, which a compiled program cannot do.
 
 `lstm(x, mask, initial_h, initial_c, kernel, recurrent_kernel, bias, *, go_backwards=False,
-return_sequences=False, return_state=False, training=True)` returns
-`(outputs, last_h, last_c)`, after Hochreiter & Schmidhuber (1997). The gates are in Keras' order
-`i, f, c, o`.
+return_sequences=False, return_state=False, training=True)` returns `(outputs, last_h, last_c)`,
+after Hochreiter & Schmidhuber (1997). The gates are in Keras' order `i, f, c, o`.
 
 `gru(x, mask, initial_h, kernel, recurrent_kernel, bias, *, go_backwards=False,
 return_sequences=False, training=True)` returns `(outputs, last_h)`, after Cho et al.

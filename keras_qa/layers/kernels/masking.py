@@ -13,8 +13,7 @@ _ending_early = contextvars.ContextVar("ending_early", default=False)
 def ending_early(on: bool = True) -> Iterator[None]:
     """Makes loops that are traced inside it end with the longest row of each batch.
 
-    One compiled program then serves batches of every length. A loop compiled for the length of its
-    batch reads every step, which takes less time for each step.
+    One compiled program then serves batches of every length, but takes more time for each step.
     """
     token = _ending_early.set(on)
     try:
