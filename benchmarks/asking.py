@@ -31,12 +31,13 @@ def main() -> None:
     import keras
 
     import keras_qa
-    from keras_qa import metrics
+    from keras_qa import datasets, metrics
     from keras_qa.answering import TextEmbedder
-    from keras_qa.data import squad
     from keras_qa.training.results import add_results
 
-    train, valid = (squad.load(options.folder / f"{part}.json") for part in ("train", "valid"))
+    train, valid = (
+        datasets.squad.load(options.folder / f"{part}.json") for part in ("train", "valid")
+    )
     texts = list(dict.fromkeys(item.plain_text for item in [*train, *valid]))
     own = list(dict.fromkeys(item.plain_text for item in valid))
     fitted_on, held_out = (

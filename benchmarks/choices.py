@@ -32,12 +32,16 @@ def main() -> None:
 def _work(options: argparse.Namespace) -> None:
     import keras
 
-    from keras_qa.data import mctest
+    from keras_qa import datasets
     from keras_qa.training.results import add_results
 
     contender, seed = options.worker[0], int(options.worker[1])
     train, valid = (
-        [item for name in mctest.VARIANTS for item in mctest.load(options.folder, name, split)]
+        [
+            item
+            for name in datasets.mctest.VARIANTS
+            for item in datasets.mctest.load(options.folder, name, split)
+        ]
         for split in ("train", "valid")
     )
     train, valid = train[: options.questions], valid[: options.questions]
@@ -68,13 +72,13 @@ def _work(options: argparse.Namespace) -> None:
 
 def _ours(**model_options: Callable[[], str]) -> Callable[..., Choose]:
     def make(train: Examples, options: argparse.Namespace, seed: int) -> Choose:
-        from keras_qa import training
+        from keras_qa import recipes
 
         given = {name: make() for name, make in model_options.items()}
         if options.half:
             given["dtype"] = "mixed_bfloat16"
         epochs = {"epochs": options.epochs} if options.epochs is not None else None
-        done = training.train(train, None, "multiple_choice", given, epochs, seed=seed)
+        done = recipes.train(train, None, "multiple_choice", given, epochs, seed=seed)
         return done.answerer.predict
 
     return make

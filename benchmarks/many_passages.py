@@ -38,12 +38,12 @@ def main() -> None:
     parser.add_argument("--out", default=RESULTS / "many_passages.json", help="file of results")
     options = parser.parse_args()
 
-    from keras_qa.data import squad
+    from keras_qa import datasets
     from keras_qa.documents import Document, Index
     from keras_qa.training.results import add_results
 
     imported = peak_memory()
-    parts = [squad.load(options.folder / f"{part}.json") for part in ("train", "valid")]
+    parts = [datasets.squad.load(options.folder / f"{part}.json") for part in ("train", "valid")]
     examples = [example for part in parts for example in part]
     paragraphs = list(dict.fromkeys(example.plain_text for example in examples))
     questions = [example.question for example in parts[1]][: options.questions]

@@ -34,10 +34,10 @@ def main() -> None:
     import keras
 
     import keras_qa
-    from keras_qa.data import squad
+    from keras_qa import datasets
     from keras_qa.training.results import add_results
 
-    parts = {name: squad.load(options.folder / name) for name in (*FILES, UNANSWERABLE)}
+    parts = {name: datasets.squad.load(options.folder / name) for name in (*FILES, UNANSWERABLE)}
     for name in options.presets:
         reader = keras_qa.load(name)
         always = {file: scores(reader, parts[file]) for file in FILES}

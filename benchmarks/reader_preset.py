@@ -47,18 +47,18 @@ def train(options: argparse.Namespace) -> None:
     import keras
 
     import keras_qa
-    from keras_qa.data import squad
+    from keras_qa import datasets, recipes
     from keras_qa.data.unanswerable import KINDS, add_unanswerable
     from keras_qa.engine.graph import all_layers
     from keras_qa.layers.classification_head import transformer_of
     from keras_qa.models import adapters
-    from keras_qa.training import Recipe
     from keras_qa.training.checkpoints import TrainingState
 
-    data = add_unanswerable(squad.load(options.folder / "train.json"), UNANSWERABLE, SEED, KINDS)
+    data = datasets.squad.load(options.folder / "train.json")
+    data = add_unanswerable(data, UNANSWERABLE, SEED, KINDS)
     # A part of the questions is enough to see the progress and to fit the temperature.
-    valid = squad.load(options.folder / "valid.json")[::8]
-    valid += squad.load(options.folder / "valid-unanswerable.json")[::16]
+    valid = datasets.squad.load(options.folder / "valid.json")[::8]
+    valid += datasets.squad.load(options.folder / "valid-unanswerable.json")[::16]
     keras.utils.set_random_seed(SEED)
     reader = adapters.load(options.adapter)
     encoder: Any = transformer_of(reader)
@@ -67,7 +67,7 @@ def train(options: argparse.Namespace) -> None:
     for layer in all_layers(reader):
         if isinstance(layer, keras.layers.LayerNormalization):
             layer.trainable = False
-    recipe = Recipe(
+    recipe = recipes.Recipe(
         epochs=EPOCHS,
         batch_size=BATCH_SIZE,
         learning_rate=LEARNING_RATE,
@@ -96,8 +96,7 @@ def train(options: argparse.Namespace) -> None:
 def reduce(options: argparse.Namespace) -> None:
     """Writes the changes of the encoder's matrices as an adapter."""
     import keras_qa
-    from keras_qa import models
-    from keras_qa.data import squad
+    from keras_qa import datasets, models
     from keras_qa.layers.classification_head import transformer_of
     from keras_qa.models import adapters
     from keras_qa.onnx.onnx_graph import dense_weights, to_array
@@ -119,8 +118,8 @@ def reduce(options: argparse.Namespace) -> None:
     for before, after in zip(reader.layers[-1].weights, trained.layers[-1].weights, strict=True):
         before.assign(to_array(after))
     reader.preprocessor = trained.preprocessor
-    valid = squad.load(options.folder / "valid.json")
-    valid += squad.load(options.folder / "valid-unanswerable.json")
+    valid = datasets.squad.load(options.folder / "valid.json")
+    valid += datasets.squad.load(options.folder / "valid-unanswerable.json")
     limit = {"max_answer_words": MAX_ANSWER_WORDS}
     reader.preprocessor.calibrate(reader, valid, 32, limit)
     print(reader.preprocessor.decoder)

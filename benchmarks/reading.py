@@ -29,11 +29,13 @@ def main() -> None:
 def _work(options: argparse.Namespace) -> None:
     import keras
 
-    from keras_qa import data, metrics
+    from keras_qa import datasets, metrics
     from keras_qa.training.results import add_results
 
     contender, seed = options.worker[0], int(options.worker[1])
-    train, valid = (data.squad.load(options.folder / f"{part}.json") for part in ("train", "valid"))
+    train, valid = (
+        datasets.squad.load(options.folder / f"{part}.json") for part in ("train", "valid")
+    )
     if options.questions is not None:
         train = spread([item for item in train if item.answers], options.questions)
     started = time.perf_counter()
@@ -63,14 +65,14 @@ def _ours(
     def make(
         train: Examples, options: argparse.Namespace, seed: int
     ) -> Callable[[Examples], Answers]:
-        from keras_qa import training
+        from keras_qa import recipes
 
         given = {name: make() for name, make in model_options.items()}
         if options.half:
             given["dtype"] = "mixed_bfloat16"
         further = {"vectors": vectors(options)} if vectors is not None else None
         epochs = {"epochs": options.epochs} if options.epochs is not None else None
-        done = training.train(
+        done = recipes.train(
             train, None, "span_reader", given, epochs, seed=seed, answerer_options=further
         )
         return lambda asked: [

@@ -73,13 +73,13 @@ def train(
     """Writes the adapter."""
     import keras
 
+    from keras_qa import datasets
     from keras_qa.answering import Reranker
-    from keras_qa.data import squad
     from keras_qa.documents import hard_negatives
     from keras_qa.models import text_classifier
     from keras_qa.training.checkpoints import TrainingState
 
-    examples = squad.load(folder / "reading" / "train.json")
+    examples = datasets.squad.load(folder / "reading" / "train.json")
     examples = [one for one in examples if one.answers and one.source != LEFT_OUT]
     wanted = settings["steps"] * settings["batch_size"]
     chosen = random.Random(settings["seed"]).sample(examples, min(wanted, len(examples)))
@@ -130,13 +130,15 @@ def evaluate(folder: pathlib.Path, path: pathlib.Path, out: pathlib.Path) -> Non
     """Adds a record to the file of results for each contender."""
     import keras
 
+    from keras_qa import datasets
     from keras_qa.answering import Reranker, TextEmbedder
-    from keras_qa.data import squad
     from keras_qa.preprocessing.calibration import retrieval_priors
     from keras_qa.training.results import add_results
 
     ranker, encoder = Reranker(path), TextEmbedder("minilm")
-    small = [squad.load(folder / "squad_small" / f"{part}.json") for part in ("train", "valid")]
+    small = [
+        datasets.squad.load(folder / "squad_small" / f"{part}.json") for part in ("train", "valid")
+    ]
     paragraphs = [example.plain_text for part in small for example in part]
     questions = [example.question for example in small[1]]
     fitted_on = small[0][:: len(small[0]) // FITTED_ON][:FITTED_ON]

@@ -32,11 +32,11 @@ def main() -> None:
 
     import keras
 
+    from keras_qa import datasets
     from keras_qa.answering import TextEmbedder
-    from keras_qa.data import squad
     from keras_qa.training.results import add_results
 
-    parts = [squad.load(options.folder / f"{part}.json") for part in ("train", "valid")]
+    parts = [datasets.squad.load(options.folder / f"{part}.json") for part in ("train", "valid")]
     examples = [example for part in parts for example in part]
     paragraphs = list(dict.fromkeys(example.plain_text for example in examples))
     folder = pathlib.Path(tempfile.mkdtemp())

@@ -25,7 +25,6 @@ from PIL import Image
 
 import keras_qa
 from keras_qa.cli.output import print_answers
-from keras_qa.engine.copies import evidence_model
 from keras_qa.report import plots
 
 PICTURES = pathlib.Path(__file__).parent / "pictures"
@@ -66,7 +65,7 @@ def _answerer() -> tuple[keras_qa.QuestionAnswerer, list[keras_qa.Example]]:
 def _attention(answerer: keras_qa.QuestionAnswerer) -> None:
     answer = answerer.answer(STORY, QUESTION)
     feed = answerer.vectorizer_([keras_qa.Example(STORY, QUESTION)])
-    by_hop = evidence_model(answerer.model_).predict(feed, verbose=0)["attention"][0]
+    by_hop = answerer.model_.with_evidence().predict(feed, verbose=0)["attention"][0]
     figure = plots.attention(by_hop, STORY, title=f"{QUESTION} – {answer.text.capitalize()}.")
     figure.axes[0].set_xlabel("hop")
     # The same bytes each time: no date, and ids that depend only on the drawing.

@@ -1,14 +1,17 @@
 """The public names: those of `__all__` and `docs/reference/` together, of which there are few."""
 
 import functools
+import importlib.util
 import inspect
 import pathlib
+import re
 import types
 from collections.abc import Iterator
 
 import keras_qa
 
-REFERENCE = pathlib.Path(__file__).parents[2] / "docs" / "reference"
+ROOT = pathlib.Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference"
 DOCUMENTED = [
     line.removeprefix("::: ")
     for page in sorted(REFERENCE.glob("*.md"))
@@ -54,3 +57,14 @@ def test_documented_names_are_public() -> None:
 
 def test_public_names_are_documented() -> None:
     assert set(listed(keras_qa)) <= set(DOCUMENTED)
+
+
+def test_docs_and_examples_use_public_names() -> None:
+    paths = [ROOT / "README.md", *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/*.ipynb")]
+    text = "".join(path.read_text(encoding="utf-8") for path in paths)
+    names = set(re.findall(r"(?<![\w/])keras_qa\.(\w+)", text))
+    assert "datasets" in names
+    # `keras_qa.json` is a file of an exported folder.
+    assert names <= {*keras_qa.__all__, "serving", "json"}
+    modules = set(re.findall(r"(?:from|import) (keras_qa[\w.]*)", text))
+    assert [name for name in modules if importlib.util.find_spec(name) is None] == []
