@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar, cast
 
 from keras_qa._arguments import is_ordered, must_be, shorten
+
+_Record = TypeVar("_Record")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,24 +190,12 @@ def to_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[Example
     It also takes rows of SQuAD and BoolQ in Hugging Face's layout, with `context` or `passage` and
     `answers` or `answer`, and a pandas or polars DataFrame with such columns.
     """
-    if isinstance(examples, (str, bytes, Mapping, Example)):
-        raise TypeError(
-            f"`examples` must be a list of examples. Received one {type(examples).__name__}. "
-            "Put it in a list."
-        )
-    if is_frame(examples):
-        examples = frame_rows(examples)
     names = [field.name for field in dataclasses.fields(Example)]
     result = []
-    for position, entry in enumerate(examples):
+    for position, entry in enumerate_records("examples", examples, Example):
         if isinstance(entry, Example):
             result.append(entry)
             continue
-        if not isinstance(entry, Mapping):
-            raise TypeError(
-                f"`examples` must hold `Example` objects or mappings. Received a "
-                f"{type(entry).__name__} at position {position}."
-            )
         if "text" not in entry and ("context" in entry or "passage" in entry):
             entry = _of_row(entry)
         for key in entry:
@@ -225,6 +215,26 @@ def to_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[Example
         except TypeError as error:
             raise TypeError(f"The example at position {position}: {error}") from None
     return result
+
+
+def enumerate_records(
+    name: str,
+    records: Iterable[_Record | Mapping[str, Any]],
+    kind: type[_Record],
+    advice: str = "Put it in a list.",
+) -> Iterator[tuple[int, _Record | Mapping[str, Any]]]:
+    """Yields each position and its entry, an object of a class or a mapping, or raises."""
+    if isinstance(records, (str, bytes, Mapping, kind)):
+        raise TypeError(
+            f"`{name}` must be a list of {name}. Received one {type(records).__name__}. {advice}"
+        )
+    for position, entry in enumerate(frame_rows(records) if is_frame(records) else records):
+        if not isinstance(entry, (kind, Mapping)):
+            raise TypeError(
+                f"`{name}` must hold `{kind.__name__}` objects or mappings. Received a "
+                f"{type(entry).__name__} at position {position}."
+            )
+        yield position, entry
 
 
 def _of_row(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -89,7 +89,7 @@ QUICK = (
     "data/test_babi.py",
     "data/test_squad.py",
     "data/test_tables.py",
-    "documents/test_index_checksums.py",
+    "documents/test_storage.py",
     "data/test_files.py",
     "engine/test_arrays.py",
     "engine/test_bad_feeds.py",
@@ -107,7 +107,7 @@ QUICK = (
     "test_backend.py",
     "test_example.py",
     "test_terminal.py",
-    "text/test_characters.py",
+    "text/test_pieces.py",
     "text/test_subwords.py",
     "text/test_vectorizer.py",
 )

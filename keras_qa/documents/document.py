@@ -9,7 +9,7 @@ import numbers
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from keras_qa.example import frame_rows, is_frame
+from keras_qa.example import enumerate_records
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,22 +119,11 @@ def page_at(pages: tuple[int, ...], start: int) -> int | None:
 
 def to_documents(documents: Iterable[Document | Mapping[str, Any]]) -> Iterator[Document]:
     """Converts the argument of `Index.add` to `Document` objects, one at a time."""
-    if isinstance(documents, (str, bytes, Mapping, Document)):
-        raise TypeError(
-            f"`documents` must be a list of documents. Received one {type(documents).__name__}. "
-            "Put it in a list; for a folder, use `update`."
-        )
-    if is_frame(documents):
-        documents = frame_rows(documents)
-    for position, entry in enumerate(documents):
+    advice = "Put it in a list; for a folder, use `update`."
+    for position, entry in enumerate_records("documents", documents, Document, advice):
         if isinstance(entry, Document):
             yield entry
             continue
-        if not isinstance(entry, Mapping):
-            raise TypeError(
-                "`documents` must hold `Document` objects or mappings. Received a "
-                f"{type(entry).__name__} at position {position}."
-            )
         if set(entry) != {"name", "text"}:
             raise ValueError(
                 f"The document at position {position} must have the keys `name` and `text`. It "

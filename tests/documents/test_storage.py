@@ -1,4 +1,4 @@
-"""Checksums of an index: damage is found before anything is returned. Earlier versions."""
+"""Checksums of an index: damage is detected before anything is returned. Golden indexes."""
 
 import json
 import pathlib
