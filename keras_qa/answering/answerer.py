@@ -348,11 +348,7 @@ class QuestionAnswerer(RetrievalMixin):
             text: The text: a string, or a list of its sentences.
 
         Returns:
-            An `EncodedText`. It answers with the current weights of the model.
-
-        Raises:
-            TypeError: If the text is not a string.
-            ValueError: If the answerer is not fitted.
+            An `EncodedText`, which keeps the current weights of the model.
         """
         model, preprocessor = self._fitted()
         example = Example(text, "")  # type: ignore[arg-type]

@@ -33,11 +33,7 @@ class SaveMixin:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Saves weights, vocabulary and settings as one `.keras` file, for any backend.
 
-        Args:
-            path: The file. Must end in `.keras`.
-
-        Raises:
-            ValueError: If the path does not end in `.keras`, or the answerer is not fitted.
+        The path must end in `.keras`, and the answerer must be fitted.
         """
         self._fitted()[0].save(to_keras_path("path", path))
 

@@ -89,11 +89,7 @@ def load(
 
 
 def presets() -> dict[str, str]:
-    """Lists the presets of `keras_qa.load`.
-
-    Returns:
-        A description of each preset by its name. See docs/presets.md for their data, licences,
-        scores and limits.
+    """Returns a description of each preset of `keras_qa.load` by its name, see docs/presets.md.
 
     Examples:
         >>> import keras_qa

@@ -132,8 +132,7 @@ class Reranker(SaveMixin):
 
         Raises:
             TypeError: If questions or texts are not strings, or retrieval scores no numbers.
-            ValueError: If an argument is out of its range, or the number of lists or scores differs
-                from that of the questions or texts.
+            ValueError: If an argument is out of its range, or numbers of lists or scores differ.
 
         Reference:
             Wang, Zhuang and Zuccon 2021, "BERT-based Dense Retrievers Require Interpolation with
@@ -246,14 +245,11 @@ class Reranker(SaveMixin):
         of the example's text, or contains it.
 
         Args:
-            index: A `documents.Index`, or another `documents.Retriever`.
+            index: As in `QuestionAnswerer.ask`.
             examples: `Example` objects with `text` and `question`, or mappings with these keys.
                 Pass several hundred whose texts are in the index, and none of the training data.
             candidates: Number of passages that the ranker sorts.
             batch_size: Maximum number of pairs that are computed at once.
-
-        Returns:
-            The weight.
 
         Raises:
             TypeError: If an example or one of its fields has the wrong type, or `index` is not a

@@ -78,17 +78,7 @@ class TextEmbedder:
         self.dimension: int = model.width
 
     def __call__(self, texts: list[str]) -> npt.NDArray[np.float32]:
-        """Computes the vectors of texts.
-
-        Args:
-            texts: The texts.
-
-        Returns:
-            `(texts, dimension)` float32. Each row has length 1.
-
-        Raises:
-            TypeError: If `texts` is not a list of strings.
-        """
+        """Returns the vectors of texts: `(texts, dimension)` float32. Each row has length 1."""
         if not isinstance(texts, (list, tuple)) or not all(isinstance(t, str) for t in texts):
             raise TypeError(f"`texts` must be a list of strings. Received: {texts!r:.80}.")
         if not texts:

@@ -33,17 +33,16 @@ Reader: TypeAlias = "QuestionAnswerer | QAModel | str | os.PathLike[str]"
 class Verdict:
     """A sentence or span of an answer, and whether the documents support it.
 
+    `start` and `end` are character offsets in the answer, `document_start` and `document_end` those
+    of the support in the document's text. What is unknown is `None`.
+
     Args:
         text: The sentence.
-        start: Character offset of the sentence in the answer.
-        end: Offset one past its last character.
         supported: Whether a document supports it.
-        document: The name of this document, or `None`.
-        document_start: Character offset of the support in the document's text, or `None`.
-        document_end: Offset one past its last character, or `None`.
+        document: The name of this document.
         score: 1.0 if a document contains it verbatim, and otherwise the score of the reader's
             answer. Of a classifier of tokens, the probability that the span is unsupported.
-        line: The line of the document's text in which the support starts, from 1, or `None`.
+        line: The line of the document's text in which the support starts, from 1.
     """
 
     text: str

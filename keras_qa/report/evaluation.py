@@ -49,8 +49,8 @@ def evaluate(
 
     Args:
         answerer: A trained `QuestionAnswerer`.
-        examples: Examples with answers. For readers of spans, one without an
-            answer is unanswerable.
+        examples: Examples with answers. For readers of spans, one without an answer is
+            unanswerable.
         index: A `documents.Index`, or `None`.
         errors: Number of errors to keep.
         batch_size: Number of questions per step; with an index, of windows.
@@ -60,14 +60,13 @@ def evaluate(
         **options: With an index, as in `QuestionAnswerer.ask`.
 
     Returns:
-        A `Report`. With an index, it has `located`, `recall` and `points`, the
-        answers of its `errors` have `start` and `end` in the text of the
-        example, or `None`, and their `sources` are in the documents.
+        A `Report`. With an index, it has `located`, `recall` and `points`, the answers of its
+        `errors` have `start` and `end` in the text of the example, or `None`, and their `sources`
+        are in the documents.
 
     Raises:
-        ValueError: If there are no examples, an example has no answer and none
-            has `answer_start`, or an example names a document that is not in
-            the index. Also as `QuestionAnswerer.ask`.
+        ValueError: If there are no examples, an example has no answer and none has `answer_start`,
+            or an example names a document that is not in the index. Also as `QuestionAnswerer.ask`.
 
     Examples:
         >>> import keras_qa
@@ -128,19 +127,17 @@ def judge(
 ) -> Report:
     """Reports on given answers.
 
-    If an example has `answer_start`, the answers of all examples are spans. An
-    example without an answer is then unanswerable, and the right answer to it
-    is an `Answer` with an empty text.
+    If an example has `answer_start`, the answers of all examples are spans. An example without an
+    answer is then unanswerable, and the right answer to it is an `Answer` with an empty text.
 
     Args:
         examples: Examples with answers.
         answers: An `Answer` for each example.
         errors: Number of errors to keep.
-        version: The version of SQuAD whose official scores to compute: `"1.1"`
-            or `"2.0"`. `None` selects 2.0 if an example has no answer, else
-            1.1; and no official scores if the answers are not spans.
-        details: The outputs of the reader before the decision for no answer,
-            if they are known.
+        version: The version of SQuAD whose official scores to compute: `"1.1"` or `"2.0"`. `None`
+            selects 2.0 if an example has no answer, else 1.1; and no official scores if the answers
+            are not spans.
+        details: The outputs of the reader before the decision for no answer, if they are known.
 
     Returns:
         A `Report`.

@@ -45,26 +45,22 @@ class Report:
         f1: Mean F1, in percent.
         by_task: A group for each bAbI task, if examples name their tasks.
         by_answer: A group for each right answer, the most frequent first.
-        errors: Wrong answers, in decreasing order of score times (1 - F1). Each
-            has `example`, `answer`, `exact_match` and `f1`.
-        bins: Calibration: for each tenth of the scores that has answers, `low`,
-            `high`, `answers`, their mean `score` and `accuracy`.
+        errors: Wrong answers, in decreasing order of score times (1 - F1). Each has `example`,
+            `answer`, `exact_match` and `f1`.
+        bins: Calibration: for each tenth of the scores that has answers, `low`, `high`, `answers`,
+            their mean `score` and `accuracy`.
         calibration_error: The expected calibration error, between 0 and 1.
         by_question_word: A group for each question word, if answers are spans.
-        by_length: A group for each length of the right answer, if answers are
-            spans.
-        version: The version of SQuAD of the official scores, or an empty
-            string.
+        by_length: A group for each length of the right answer, if answers are spans.
+        version: The version of SQuAD of the official scores, or an empty string.
         official: The official scores, as `metrics.squad` returns them.
         located: For an index, the number of questions whose passage is known.
-        recall: For an index, the percentage of these questions whose passage is
-            among the first 1, 5 and 20 passages that the search returns.
-        points: For an index, a point for each score, the highest first. If only
-            answers with at least the score `threshold` are given, there are
-            `answers` of them, `coverage` is their share of all questions, and
-            `risk` the share of wrong ones among them.
-        by_source: A group for each source, the most frequent first, if examples
-            have a `source`.
+        recall: For an index, the percentage of these questions whose passage is among the first 1,
+            5 and 20 passages that the search returns.
+        points: For an index, a point for each score, the highest first. If only answers with at
+            least the score `threshold` are given, there are `answers` of them, `coverage` is their
+            share of all questions, and `risk` the share of wrong ones among them.
+        by_source: A group for each source, the most frequent first, if examples have a `source`.
     """
 
     questions: int
@@ -97,8 +93,7 @@ class Report:
     def html(self, title: str = "Evaluation") -> str:
         """Returns the report as one HTML page without external files.
 
-        Args:
-            title: The heading.
+        `title` is the heading.
         """
         style = (resources.files("keras_qa.report") / "page.css").read_text(encoding="utf-8")
         sections = _sections(self)
@@ -121,12 +116,7 @@ class Report:
         )
 
     def save(self, path: str | os.PathLike[str], title: str = "Evaluation") -> None:
-        """Writes the page to a file.
-
-        Args:
-            path: The file.
-            title: The heading.
-        """
+        """Writes the page of `html` to a file."""
         with replace_atomically(path) as partial:
             # JSON may contain half a surrogate pair, which UTF-8 cannot encode.
             partial.write_bytes(self.html(title).encode("utf-8", "xmlcharrefreplace"))

@@ -22,11 +22,10 @@ def attention(
     """Draws the attention to each sentence, by hop or step.
 
     Args:
-        source: An `Answer` with support, or the attention of one question from
-            a model: `(sentences,)` or `(steps, sentences)`. Entries after the
-            last sentence of the text are padding and are ignored.
-        text: The text, a string or a list of sentences, if `source` is not an
-            `Answer`.
+        source: An `Answer` with support, or the attention of one question from a model:
+            `(sentences,)` or `(steps, sentences)`. Entries after the last sentence of the text are
+            padding and are ignored.
+        text: The text, a string or a list of sentences, if `source` is not an `Answer`.
         title: The title, such as the question.
 
     Returns:
@@ -34,8 +33,8 @@ def attention(
 
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: If an answer has no support, the text is missing, or the
-            shape of the attention does not fit it.
+        ValueError: If an answer has no support, the text is missing, or the shape of the attention
+            does not fit it.
 
     Examples:
         >>> from keras_qa.report import plots

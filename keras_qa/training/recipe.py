@@ -35,32 +35,28 @@ class Recipe:
         batch_size: Number of examples per step.
         learning_rate: The highest learning rate.
         warmup: Share of all steps in which the learning rate rises.
-        weight_decay: Weight decay of AdamW. 0 selects Adam. Biases, gains and
-            position tables have no weight decay.
+        weight_decay: Weight decay of AdamW. 0 selects Adam. Biases, gains and position tables have
+            no weight decay.
         clip_norm: Largest global norm of the gradients.
-        patience: Number of epochs without a higher validation accuracy before
-            training stops. Once all validation answers are right, three epochs
-            without a lower validation loss are enough.
+        patience: Number of epochs without a higher validation accuracy before training stops. Once
+            all validation answers are right, three epochs without a lower validation loss are
+            enough.
         decay: How the learning rate falls: `"cosine"` or `"linear"`.
-        hard_example_share: Share of the batches that an epoch trains on. Rows
-            that are answered wrong are more likely to be drawn. 1 for all.
-        linear_start: Share of the epochs, the first ones, in which memory hops
-            attend without a softmax, see `layers.MemoryHops`. They do not
-            count for `patience`.
-        augment_to: Numbers of examples to augment to, tried in turn. The
-            copies have similar words swapped, see
-            `datasets.augmentation.swap_words`. Empty for no augmentation.
-        gradient_accumulation_steps: Number of batches whose gradients are
-            averaged for one update of the weights. An update may use batches
-            of two epochs. An incomplete update at the end of training is
-            dropped.
-        steps_per_epoch: Number of batches in an epoch, which continues where
-            the last one ended. With less than a pass over the examples, a long
-            training has more checkpoints. `None` for a pass.
-        keep: `"best"` keeps the weights of the epoch with the highest validation accuracy.
-            `"last"` trains all epochs and keeps the weights of the last one. Choose it for readers
-            with unanswerable validation examples, of which a reader that never answers has many
-            right.
+        hard_example_share: Share of the batches that an epoch trains on. Rows that are answered
+            wrong are more likely to be drawn. 1 for all.
+        linear_start: Share of the epochs, the first ones, in which memory hops attend without a
+            softmax, see `layers.MemoryHops`. They do not count for `patience`.
+        augment_to: Numbers of examples to augment to, tried in turn. The copies have similar words
+            swapped, see `datasets.augmentation.swap_words`. Empty for no augmentation.
+        gradient_accumulation_steps: Number of batches whose gradients are averaged for one update
+            of the weights. An update may use batches of two epochs. An incomplete update at the end
+            of training is dropped.
+        steps_per_epoch: Number of batches in an epoch, which continues where the last one ended.
+            With less than a pass over the examples, a long training has more checkpoints. `None`
+            for a pass.
+        keep: `"best"` keeps the weights of the epoch with the highest validation accuracy. `"last"`
+            trains all epochs and keeps the weights of the last one. Choose it for readers with
+            unanswerable validation examples, of which a reader that never answers has many right.
 
     Raises:
         ValueError: If an argument is out of its range.

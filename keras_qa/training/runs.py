@@ -58,19 +58,16 @@ def train(
     Args:
         examples: Training examples, each with an answer.
         validation_data: Examples for the choice of epoch and seed only.
-        model: Name of a factory in `keras_qa.models`, or several names. Several
-            models are trained in turn until one answers all validation
-            examples right. The best one is kept.
+        model: Name of a factory in `keras_qa.models`, or several names. Several models are trained
+            in turn until one answers all validation examples right. The best one is kept.
         model_options: Arguments of the factory.
-        recipe: A `Recipe` for all models. `None` for the default recipe of each
-            model. A mapping, such as `{"epochs": 10}`, replaces fields of the
-            default.
+        recipe: A `Recipe` for all models. `None` for the default recipe of each model. A mapping,
+            such as `{"epochs": 10}`, replaces fields of the default.
         seed: The first seed.
         seeds: Number of seeds, each trained from the start.
-        out: File to save the best answerer to, ending in `.keras`. `None` for
-            no file and no checkpoints.
-        resume: Whether to resume from the checkpoints beside `out`, if they
-            exist.
+        out: File to save the best answerer to, ending in `.keras`. `None` for no file and no
+            checkpoints.
+        resume: Whether to resume from the checkpoints beside `out`, if they exist.
         callbacks: Keras callbacks.
         verbose: 0 is silent, 1 prints a line per epoch.
         answerer_options: Further arguments of `QuestionAnswerer`, such as
@@ -80,10 +77,9 @@ def train(
         A `Training`: the answerer, and a `Run` for each model, number of copies and seed.
 
     Raises:
-        TypeError: If an item of `examples` is not an example, or a field has the wrong type.
-        ValueError: If an argument is out of its range, a checkpoint is damaged
-            or from another run, or a checkpoint exists and `resume` is `False`,
-            or `resume` is `True` and there is only `out`, from a finished run.
+        TypeError: If an example or one of its fields has the wrong type.
+        ValueError: If an argument is out of its range, a checkpoint is damaged or from another run,
+            or `resume` does not fit the files that exist.
 
     Examples:
         >>> import keras_qa
