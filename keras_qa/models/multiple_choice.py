@@ -19,6 +19,7 @@ from keras_qa.layers.choice_rows import FoldChoices, JoinChoices
 from keras_qa.layers.classification_head import ClassificationHead
 from keras_qa.layers.word_features import ContextEncoder, ExactMatch
 from keras_qa.models.pretrained.checkpoint import PretrainedCheckpoint
+from keras_qa.models.pretrained.hub import open_backbone
 from keras_qa.models.reader import Tokenizer, make_word_embedding
 from keras_qa.models.text_classifier import open_classifier
 from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
@@ -114,7 +115,10 @@ def multiple_choice(
         (2, 3)
     """
     if backbone is not None:
-        encoder, head, tokenizer = open_classifier(backbone, CHOICE, 1, tokenizer, lora_rank, dtype)
+        checkpoint = open_backbone(backbone)
+        encoder, head, tokenizer = open_classifier(
+            checkpoint, CHOICE, 1, tokenizer, lora_rank, dtype
+        )
         optimizer = optimizer or keras.optimizers.AdamW(5e-5, weight_decay=0.01)
         model = choose_on_encoder(encoder, head, optimizer, name)
         if tokenizer is not None:
@@ -172,14 +176,18 @@ def _from_scratch(
         options: Any = {"activation": "relu", "input_dropout": words.dropout}
         return ClassificationHead(1, "max", units, **options, dtype=dtype, name=f"{name}_logit")
 
-    said, asked, offered = words(text), words(question), words(choice)
-    features = [said]
-    for name, ids, vectors in (("question", question, asked), ("choice", choice, offered)):
-        features.append(aligned(name)([said, vectors]))
+    text_words, question_words, choice_words = words(text), words(question), words(choice)
+    features = [text_words]
+    for name, ids, vectors in (
+        ("question", question, question_words),
+        ("choice", choice, choice_words),
+    ):
+        features.append(aligned(name)([text_words, vectors]))
         features.append(ExactMatch(dtype=dtype, name=f"same_{name}")([text, ids]))
-    read = context("text_context")(features)
-    understood = context("choice_context")([offered, aligned("asked")([offered, asked])])
-    flow = BidirectionalAttentionFlow(dtype=dtype, name="flow")([read, understood])
-    found = context("reasoner")([flow, read])
-    logits = [head("text")(found), head("choice")(understood)]
+    text_states = context("text_context")(features)
+    about_question = aligned("asked")([choice_words, question_words])
+    choice_states = context("choice_context")([choice_words, about_question])
+    flow = BidirectionalAttentionFlow(dtype=dtype, name="flow")([text_states, choice_states])
+    states = context("reasoner")([flow, text_states])
+    logits = [head("text")(states), head("choice")(choice_states)]
     return keras.layers.Add(dtype="float32", name="logit")(logits)

@@ -13,10 +13,9 @@ import keras
 from keras_qa.data.files import check_keras_file
 from keras_qa.engine.qa_model import QAModel
 from keras_qa.layers.zero_initialized import skip_initializers
-from keras_qa.models import adapters
 from keras_qa.models.multiple_choice import multiple_choice
 from keras_qa.models.pretrained.hub import find_checkpoint
-from keras_qa.models.pretrained.weights import check_finite
+from keras_qa.models.pretrained.weights import check_model_finite
 from keras_qa.models.reader import span_reader
 from keras_qa.models.text_classifier import text_classifier
 from keras_qa.preprocessing.preprocessor import CHOICE, SEQUENCE, SPANS, TOKENS
@@ -54,21 +53,8 @@ _MOST = 300
 _NUMBERS_PER_BYTE = 2
 
 
-def open_file(
-    path: str | os.PathLike[str],
-    compile: bool = True,
-    backbone: str | os.PathLike[str] | None = None,
-) -> QAModel:
-    """Loads the model of a file that `save` or `save_adapter` wrote, with its preprocessor."""
-    if adapters.is_adapter(path):
-        adapted = adapters.load(pathlib.Path(path), backbone)
-        _check_weights(path, adapted)
-        return adapted
-    if backbone is not None:
-        raise ValueError(
-            "`backbone` is the encoder of a file that `save_adapter` wrote, but "
-            f"`{os.fspath(path)[-150:]}` is not such a file. Leave `backbone` out."
-        )
+def open_file(path: str | os.PathLike[str], compile: bool = True) -> QAModel:
+    """Loads the model of a file that `save` wrote, with its preprocessor."""
     model = load_model(path, compile)
     if not isinstance(model, QAModel) or model.preprocessor is None:
         raise ValueError(
@@ -114,7 +100,7 @@ def load_model(path: str | os.PathLike[str], compile: bool = True) -> keras.Mode
     try:
         with skip_initializers(_NUMBERS_PER_BYTE * size):
             model = keras.saving.load_model(path, compile=compile)
-        _check_weights(path, model)
+        check_model_finite(path, model)
         # A layer that is called by its computed shapes alone may not fit them.
         _Forward(model).compute_output_spec([_with_sizes(item) for item in model.inputs])
         return model
@@ -145,17 +131,12 @@ def _with_sizes(inputs: keras.KerasTensor) -> keras.KerasTensor:
     return keras.KerasTensor(shape, inputs.dtype)
 
 
-def _check_weights(path: str | os.PathLike[str], model: keras.Model) -> None:
-    to_numpy = keras.ops.convert_to_numpy
-    check_finite(path, ((weight.path, to_numpy(weight)) for weight in model.weights))
-
-
 def _reason(error: BaseException) -> str:
     """Returns the cause of an error as one line. Keras puts it after the whole config."""
     text = str(error).rpartition("Exception encountered: ")[2]
     # Keras prints the cause of an error in a layer in bold, on a separate line.
     lines = [" ".join(line.split()) for line in re.sub(r"\x1b\[\d*m", "", text).splitlines()]
-    told = [line for line in lines if line and not line.startswith("Exception encountered when")]
-    reason = told[0] if told and not isinstance(error, LookupError) else repr(error)
+    causes = [line for line in lines if line and not line.startswith("Exception encountered when")]
+    reason = causes[0] if causes and not isinstance(error, LookupError) else repr(error)
     reason = "".join(letter if letter.isprintable() else "\ufffd" for letter in reason)
     return reason if reason.endswith((".", "…")) else f"{reason}."

@@ -216,13 +216,13 @@ def span_reader(
 
 def _other_types(answer_types: Sequence[str] | None) -> tuple[str, ...]:
     """Returns the answer types that are not spans."""
-    given = ["span"] if answer_types is None else answer_types
-    if not isinstance(given, (list, tuple)) or list(given).count("span") != 1:
+    types = ["span"] if answer_types is None else answer_types
+    if not isinstance(types, (list, tuple)) or list(types).count("span") != 1:
         raise ValueError(
             '`answer_types` must be a list of "span" and "yes" or "no" or both. Received: '
-            f"answer_types={given!r:.80}."
+            f"answer_types={types!r:.80}."
         )
-    return check_answer_types([one for one in given if one != "span"])
+    return check_answer_types([kind for kind in types if kind != "span"])
 
 
 def enable_lora(encoder: keras.layers.Layer | None, rank: int) -> None:
@@ -237,16 +237,25 @@ def enable_lora(encoder: keras.layers.Layer | None, rank: int) -> None:
         encoder.enable_lora(rank)
 
 
-def check_tokenizer(
-    tokenizer: SubwordTokenizer, encoder: PretrainedEncoder | TransformerEncoder
-) -> None:
-    """Raises if a tokenizer has ids that an encoder does not have."""
-    known = encoder.vocabulary_sizes[0] or tokenizer.vocabulary_size
-    if tokenizer.vocabulary_size > known:
-        raise ValueError(
-            f"`tokenizer` has {tokenizer.vocabulary_size} ids, but `backbone` has {known}. Pass "
-            "the backbone's own tokenizer."
-        )
+def open_tokenizer(
+    tokenizer: Tokenizer | None,
+    backbone: keras.Model | PretrainedCheckpoint,
+    encoder: PretrainedEncoder | TransformerEncoder,
+) -> SubwordTokenizer | None:
+    """Returns a tokenizer, or else that of a checkpoint. Raises if the encoder lacks its ids."""
+    if tokenizer is None:
+        is_checkpoint = isinstance(backbone, PretrainedCheckpoint)
+        tokenizer = backbone.tokenizer() if is_checkpoint else None
+    elif not isinstance(tokenizer, SubwordTokenizer):
+        tokenizer = SubwordTokenizer.from_file(tokenizer)
+    if tokenizer is not None:
+        most = encoder.vocabulary_sizes[0] or tokenizer.vocabulary_size
+        if tokenizer.vocabulary_size > most:
+            raise ValueError(
+                f"`tokenizer` has {tokenizer.vocabulary_size} ids, but `backbone` has {most}. Pass "
+                "the backbone's own tokenizer."
+            )
+    return tokenizer
 
 
 def make_word_embedding(
@@ -292,22 +301,22 @@ def _from_scratch(
     def context(name: str) -> ContextEncoder:
         return ContextEncoder(units, num_layers, cell, words.dropout, fused, dtype=dtype, name=name)
 
-    said, asked = words(text), words(question)
-    aligned = AlignedQuestionEmbedding(dtype=dtype, name="aligned")([said, asked])
+    text_words, question_words = words(text), words(question)
+    aligned = AlignedQuestionEmbedding(dtype=dtype, name="aligned")([text_words, question_words])
     same = ExactMatch(dtype=dtype, name="same")([text, question])
-    read = context("text_context")([said, aligned, same])
-    understood = context("question_context")(asked)
-    flow = BidirectionalAttentionFlow(dtype=dtype, name="flow")([read, understood])
+    text_states = context("text_context")([text_words, aligned, same])
+    question_states = context("question_context")(question_words)
+    flow = BidirectionalAttentionFlow(dtype=dtype, name="flow")([text_states, question_states])
     features = [context("reasoner")(flow), flow]
     head = SpanHead(dropout=words.dropout, answer_types=types, dtype=dtype, name="span")
     start, end = head(features)
     return SpanReader([text, question], {"start": start, "end": end}, name=name)
 
 
-def _find_backbone(backbone: Backbone) -> keras.Model | PretrainedCheckpoint:
-    if isinstance(backbone, (keras.Model, PretrainedCheckpoint)):
+def _open_backbone(backbone: Backbone) -> keras.Model | PretrainedCheckpoint:
+    if isinstance(backbone, keras.Model):
         return backbone
-    if not isinstance(backbone, (str, os.PathLike)):
+    if not isinstance(backbone, (str, os.PathLike, PretrainedCheckpoint)):
         raise TypeError(
             "`backbone` must be the name or the folder of an encoder, or a "
             f"`keras_hub.models.Backbone`. Received: {backbone!r:.80} (of type "
@@ -325,26 +334,23 @@ def _on_backbone(
     name: str,
     types: tuple[str, ...],
 ) -> SpanReader:
-    found = _find_backbone(backbone)
-    if tokenizer is not None and not isinstance(tokenizer, SubwordTokenizer):
-        tokenizer = SubwordTokenizer.from_file(tokenizer)
+    backbone = _open_backbone(backbone)
     encoder: PretrainedEncoder | TransformerEncoder
-    if isinstance(found, PretrainedCheckpoint):
-        encoder = found.encoder(dtype)
-        tokenizer = found.tokenizer() if tokenizer is None else tokenizer
+    if isinstance(backbone, PretrainedCheckpoint):
+        encoder = backbone.encoder(dtype)
     else:
-        encoder = PretrainedEncoder(found, dtype=found.dtype_policy, name="backbone")
+        encoder = PretrainedEncoder(backbone, dtype=backbone.dtype_policy, name="backbone")
+    tokenizer = open_tokenizer(tokenizer, backbone, encoder)
     inputs = [keras.Input((None,), dtype="int32", name=name) for name in encoder.input_names]
     by_name = dict(zip(encoder.input_names, inputs, strict=True))
     mask = by_name["padding_mask"]
     if tokenizer is not None:
-        check_tokenizer(tokenizer, encoder)
-        place = TextPositions([*tokenizer.between, *tokenizer.after], name="text_positions")
-        mask = place([by_name["token_ids"], mask])
+        is_text = TextPositions([*tokenizer.between, *tokenizer.after], name="text_positions")
+        mask = is_text([by_name["token_ids"], mask])
     head = SpanHead("first", dropout, types, dtype=encoder.dtype_policy, name="span")
     start, end = head(encoder(inputs), mask=mask)
-    if isinstance(found, PretrainedCheckpoint):
-        found.load(encoder, head, SPANS)
+    if isinstance(backbone, PretrainedCheckpoint):
+        backbone.load(encoder, head, SPANS)
     if lora_rank is not None:
         enable_lora(encoder, lora_rank)
     reader = SpanReader(inputs, {"start": start, "end": end}, name=name)

@@ -186,16 +186,16 @@ def memory_network(
 
     hops = MemoryHops(num_hops, dtype=dtype, name="reasoner")
     encoders = [
-        encoder(text_vocabulary_size, f"sentences_{place}") for place in range(num_hops + 1)
+        encoder(text_vocabulary_size, f"sentences_{index}") for index in range(num_hops + 1)
     ]
-    asked = encoders[0]
+    question_encoder = encoders[0]
     if question_vocabulary_size is not None:
-        asked = encoder(question_vocabulary_size, "question_words")
+        question_encoder = encoder(question_vocabulary_size, "question_words")
     memories = [
-        TemporalEncoding(max_sentences, noise, dtype=dtype, name=f"time_{place}")(encode(text))
-        for place, encode in enumerate(encoders)
+        TemporalEncoding(max_sentences, noise, dtype=dtype, name=f"time_{index}")(encode(text))
+        for index, encode in enumerate(encoders)
     ]
-    state = hops([asked(question), *memories])
+    state = hops([question_encoder(question), *memories])
     answer = answer_head(answer_vocabulary_size, dropout=dropout, dtype=dtype)(state)
     support = None
     if supporting_facts:

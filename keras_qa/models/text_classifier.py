@@ -14,7 +14,7 @@ from keras_qa.layers.base_layer import DType
 from keras_qa.layers.classification_head import ClassificationHead
 from keras_qa.models.pretrained.checkpoint import PretrainedCheckpoint
 from keras_qa.models.pretrained.hub import open_backbone
-from keras_qa.models.reader import Tokenizer, check_tokenizer, enable_lora
+from keras_qa.models.reader import Tokenizer, enable_lora, open_tokenizer
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 from keras_qa.preprocessing.preprocessor import CHOICE, SPANS, TASKS, TOKENS
 from keras_qa.preprocessing.token_preprocessor import IGNORED
@@ -88,8 +88,8 @@ def text_classifier(
     check_choice("task", task, CLASSIFICATIONS)
     assert task is not None
     if num_labels is None:
-        found = checkpoint.num_labels if checkpoint.has_head(task) else 2
-        num_labels = 1 if task == CHOICE else found
+        num_labels = checkpoint.num_labels if checkpoint.has_head(task) else 2
+        num_labels = 1 if task == CHOICE else num_labels
     num_labels = to_integer("num_labels", num_labels, most=1 if task == CHOICE else MAX_INT)
     encoder, head, tokenizer = open_classifier(
         checkpoint, task, num_labels, tokenizer, lora_rank, dtype
@@ -110,7 +110,7 @@ def text_classifier(
 
 
 def open_classifier(
-    backbone: PretrainedCheckpoint | str | os.PathLike[str],
+    checkpoint: PretrainedCheckpoint,
     task: str,
     num_labels: int,
     tokenizer: Tokenizer | None,
@@ -118,15 +118,9 @@ def open_classifier(
     dtype: DType,
 ) -> tuple[TransformerEncoder, ClassificationHead, SubwordTokenizer | None]:
     """Returns the encoder, the head and the tokenizer of a classifier, with their weights."""
-    checkpoint = open_backbone(backbone)
-    if tokenizer is None:
-        tokenizer = checkpoint.tokenizer()
-    elif not isinstance(tokenizer, SubwordTokenizer):
-        tokenizer = SubwordTokenizer.from_file(tokenizer)
     encoder, head = checkpoint.classifier(task, num_labels, dtype)
+    tokenizer = open_tokenizer(tokenizer, checkpoint, encoder)
     checkpoint.load(encoder, head, task)
-    if tokenizer is not None:
-        check_tokenizer(tokenizer, encoder)
     if lora_rank is not None:
         enable_lora(encoder, lora_rank)
     return encoder, head, tokenizer

@@ -71,8 +71,8 @@ def export(
         >>> sorted(os.listdir(folder))[-3:]
         ['onnx', 'tokenizer.json', 'tokenizer_config.json']
     """
-    place = pathlib.Path(folder).expanduser()
-    if place.exists() and not place.is_dir():
+    target = pathlib.Path(folder).expanduser()
+    if target.exists() and not target.is_dir():
         raise ValueError(must_be("folder", "a folder, or a path without a file", str(folder)))
     check_flag("int8", int8)
     check_number("max_loss", max_loss)
@@ -87,16 +87,16 @@ def export(
         )
     proto = build_model(keras_model, [item.graph_name for item in runtime.TASKS[task][1]])
     described = _describe(keras_model, preprocessor, task)
-    (place / runtime.ONNX).mkdir(parents=True, exist_ok=True)
+    (target / runtime.ONNX).mkdir(parents=True, exist_ok=True)
     # An earlier export must not look whole while this one is written.
-    (place / runtime.SETTINGS).unlink(missing_ok=True)
-    _remove_int8(place)
+    (target / runtime.SETTINGS).unlink(missing_ok=True)
+    _remove_int8(target)
     for file, content in described.items():
-        with replace_atomically(place / file) as partial:
+        with replace_atomically(target / file) as partial:
             partial.write_bytes(content)
-    write_graph(proto, place / runtime.GRAPH, data_size)
+    write_graph(proto, target / runtime.GRAPH, data_size)
     longest = min(
-        (one.max_length for one in keras_model.layers if getattr(one, "max_length", None)),
+        (layer.max_length for layer in keras_model.layers if getattr(layer, "max_length", None)),
         default=None,
     )
     settings: dict[str, Any] = {
@@ -107,11 +107,11 @@ def export(
         "max_length": longest,
         "graphs": {runtime.GRAPH: _config(preprocessor)},
     }
-    _write_settings(place, settings)
+    _write_settings(target, settings)
     if not int8:
         return None
     assert examples is not None
-    return _add_int8(place, proto, settings, examples, float(max_loss))
+    return _add_int8(target, proto, settings, examples, float(max_loss))
 
 
 def _add_int8(
@@ -149,24 +149,25 @@ def _parts(model: object) -> tuple[QAModel, Preprocessor, str, str]:
     """Returns the model, its preprocessor, its task and its name in an index."""
     if hasattr(model, "exported_parts"):
         return model.exported_parts()
-    found = model if isinstance(model, QAModel) else getattr(model, "model_", None)
-    if not isinstance(found, QAModel):
+    qa_model = model if isinstance(model, QAModel) else getattr(model, "model_", None)
+    if not isinstance(qa_model, QAModel):
         raise TypeError(
             "`model` must be a trained reader, a ranker, an embedder or a `QAModel`. Received: "
             f"{short_repr(model)} (of type {type(model).__name__})."
         )
-    if found.preprocessor is None:
+    if qa_model.preprocessor is None:
         raise ValueError(
-            f"The model `{found.name}` has no tokenizer. Pass one to the function that creates it."
+            f"The model `{qa_model.name}` has no tokenizer. Pass one to the function that creates "
+            "it."
         )
-    task = found.preprocessor.exported_as or found.task or ""
+    task = qa_model.preprocessor.exported_as or qa_model.task or ""
     kinds, outputs = runtime.TASKS.get(task, ((), ()))
-    if found.preprocessor.name not in kinds or len(found.outputs) != len(outputs):
+    if qa_model.preprocessor.name not in kinds or len(qa_model.outputs) != len(outputs):
         raise ValueError(
-            f"The model `{found.name:.60}` {found.preprocessor.description}, but no task of "
+            f"The model `{qa_model.name:.60}` {qa_model.preprocessor.description}, but no task of "
             "exported folders fits its preprocessor and its outputs. It cannot be exported."
         )
-    return found, found.preprocessor, task, found.name
+    return qa_model, qa_model.preprocessor, task, qa_model.name
 
 
 def _describe(model: QAModel, preprocessor: Preprocessor, task: str) -> dict[str, bytes]:

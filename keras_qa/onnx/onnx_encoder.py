@@ -25,42 +25,36 @@ HIDDEN = -10000.0
 
 @dataclasses.dataclass
 class Positions:
-    """What the blocks share: values that depend on the sequence's length and the mask.
+    """What the blocks share: values that depend on the sequence's length and the mask."""
 
-    Attributes:
-        mask: The padding mask, `(batch, time)` int64.
-        distances: The position of the key minus that of the query, plus `max_length - 1`:
-            `(time, time)`. `None` if nothing needs it.
-        rows: For disentangled attention: the row of the table for each pair of query and key, and
-            of key and query, `(batch, heads, time, time)`.
-        table: For disentangled attention: the embeddings of relative positions.
-        bias: For relative biases: `(1, heads, time, time)`.
-        masks: The bias of attention by the window.
-        turns: Cosines and sines, by the longest wavelength.
-    """
-
+    # The padding mask, `(batch, time)` int64.
     mask: Value
+    # The position of the key minus that of the query, plus `max_length - 1`: `(time, time)`.
     distances: Value | None = None
+    # For disentangled attention: the row of the table for each pair of query and key, and of key
+    # and query, `(batch, heads, time, time)`, and the embeddings of relative positions.
     rows: tuple[Value, Value] | None = None
     table: Value | None = None
+    # For relative biases: `(1, heads, time, time)`.
     bias: Value | None = None
+    # The bias of attention by the window.
     masks: dict[int, Value] = dataclasses.field(default_factory=dict)
+    # Cosines and sines, by the longest wavelength.
     turns: dict[float, tuple[Value, Value]] = dataclasses.field(default_factory=dict)
 
 
 def write_encoder(g: GraphBuilder, encoder: TransformerEncoder, inputs: Sequence[Value]) -> Value:
     """Adds an encoder: ids in, `(batch, time, hidden_dim)` out."""
     s, name = encoder.settings, encoder.name
-    given = dict(zip(encoder.input_names, inputs, strict=True))
-    ids = given["token_ids"]
-    at = Positions(given["padding_mask"])
-    state = _embeddings(g, encoder, ids, given.get("segment_ids"), at)
+    by_name = dict(zip(encoder.input_names, inputs, strict=True))
+    at = Positions(by_name["padding_mask"])
+    state = _embeddings(g, encoder, by_name["token_ids"], by_name.get("segment_ids"))
     _relate(g, encoder, state, at)
-    each = s["num_layers"] // len(encoder.blocks)
-    for place, window in enumerate(s["windows"] or [0] * s["num_layers"]):
-        own = place // each
+    repeats = s["num_layers"] // len(encoder.blocks)
+    for index, window in enumerate(s["windows"] or [0] * s["num_layers"]):
+        block = index // repeats
         bias = _attention_bias(g, s, window, at)
-        state = _block(g, s, encoder.blocks[own], state, bias, at, f"{name}/block_{own}")
+        state = _block(g, s, encoder.blocks[block], state, bias, at, f"{name}/block_{block}")
     if encoder.final_norm is not None:
         state = g.norm(encoder.final_norm, state, f"{name}/final_norm")
     if encoder.final_dense is not None:
@@ -71,7 +65,7 @@ def write_encoder(g: GraphBuilder, encoder: TransformerEncoder, inputs: Sequence
 
 
 def _embeddings(
-    g: GraphBuilder, encoder: TransformerEncoder, ids: Value, segments: Value | None, at: Positions
+    g: GraphBuilder, encoder: TransformerEncoder, ids: Value, segments: Value | None
 ) -> Value:
     name = encoder.name
 
@@ -84,8 +78,8 @@ def _embeddings(
         every = g.weight(f"{name}/positions", rows)
         state = g.node("Add", state, g.node("Gather", every, g.positions(ids)))
     if segments is not None:
-        found = g.node("Gather", table(encoder.segments, "segments"), segments)
-        state = g.node("Add", state, found)
+        vectors = g.node("Gather", table(encoder.segments, "segments"), segments)
+        state = g.node("Add", state, vectors)
     elif encoder.segments is not None:
         row = to_array(encoder.segments.embeddings)[0]
         state = g.node("Add", state, g.weight(f"{name}/segment", row))
@@ -99,8 +93,8 @@ def _relate(g: GraphBuilder, encoder: TransformerEncoder, state: Value, at: Posi
     kind = s["relative_positions"]
     if kind is None and not any(s["windows"] or []):
         return
-    places = g.positions(at.mask)
-    keys, queries = g.unsqueeze(places, 0), g.unsqueeze(places, 1)
+    positions = g.positions(at.mask)
+    keys, queries = g.unsqueeze(positions, 0), g.unsqueeze(positions, 1)
     first = g.constant(s["max_length"] - 1)
     at.distances = g.node("Add", g.node("Sub", keys, queries), first)
     if kind == "bias":
@@ -124,13 +118,13 @@ def _attention_bias(g: GraphBuilder, s: dict[str, Any], window: int, at: Positio
     """Returns what is added to the scores, broadcast to `(batch, heads, time, time)`."""
     if window in at.masks:
         return at.masks[window]
-    there = g.unsqueeze(g.unsqueeze(at.mask, 1), 2)
+    present = g.unsqueeze(g.unsqueeze(at.mask, 1), 2)
     if window:
         assert at.distances is not None
         far = g.node("Abs", g.node("Sub", at.distances, g.constant(s["max_length"] - 1)))
-        near = g.to_integer(g.node("LessOrEqual", far, g.constant(window)))
-        there = g.node("Mul", there, near)
-    absent = g.node("Sub", g.constant(1.0, "float32"), g.to_float(there))
+        near = g.cast(g.node("LessOrEqual", far, g.constant(window)), "INT64")
+        present = g.node("Mul", present, near)
+    absent = g.node("Sub", g.constant(1.0, "float32"), g.cast(present, "FLOAT"))
     bias = g.node("Mul", absent, g.constant(HIDDEN, "float32"))
     if at.bias is not None:
         bias = g.node("Add", bias, at.bias)
@@ -157,15 +151,15 @@ def _block(
         return state if block.pre_norm else g.norm(layer, state, f"{name}/{part}")
 
     read = before(block.attention_norm, inputs, "attention_norm")
-    found = _attention(g, s, block, read, bias, at, f"{name}/attention")
-    state = after(block.attention_norm, g.node("Add", found, inputs), "attention_norm")
+    update = _attention(g, s, block, read, bias, at, f"{name}/attention")
+    state = after(block.attention_norm, g.node("Add", update, inputs), "attention_norm")
     hidden = before(block.output_norm, state, "output_norm")
     hidden = g.dense(block.hidden, hidden, f"{name}/hidden")
     if block.gated:
         hidden, gate = g.split(hidden, block.intermediate_dim)
         hidden = g.node("Mul", g.activate(hidden, activation_name(block.activate)), gate)
-    found = g.dense(block.output_dense, hidden, f"{name}/output_dense")
-    return after(block.output_norm, g.node("Add", found, state), "output_norm")
+    update = g.dense(block.output_dense, hidden, f"{name}/output_dense")
+    return after(block.output_norm, g.node("Add", update, state), "output_norm")
 
 
 def _attention(
@@ -184,13 +178,14 @@ def _attention(
     heads, size = layer.num_heads, s["hidden_dim"] // layer.num_heads
     scale = (size * (1 + len(layer.relative_terms))) ** 0.5
 
-    def project(state: Value, place: int) -> Value:
-        part = f"{name}/{('query', 'key', 'value')[place]}"
-        return g.linear(state, part, kernels[place], biases[place])
+    def project(state: Value, part: int) -> Value:
+        """Computes the queries, the keys or the values: part 0, 1 or 2 of the projection."""
+        part_name = f"{name}/{('query', 'key', 'value')[part]}"
+        return g.linear(state, part_name, kernels[part], biases[part])
 
-    def by_head(place: int, *order: int) -> Value:
-        parts = g.reshape(project(inputs, place), 0, 0, heads, size)
-        return g.node("Transpose", parts, perm=list(order))
+    def by_head(part: int, *order: int) -> Value:
+        vectors = g.reshape(project(inputs, part), 0, 0, heads, size)
+        return g.node("Transpose", vectors, perm=list(order))
 
     query, value = by_head(0, 0, 2, 1, 3), by_head(2, 0, 2, 1, 3)
     if layer.max_wavelength is None and not layer.relative_terms:
@@ -198,27 +193,27 @@ def _attention(
     else:
         key = by_head(1, 0, 2, 1, 3)
         if layer.max_wavelength is not None:
-            query, key = (_rotate(g, one, layer.max_wavelength, size, at) for one in (query, key))
+            query, key = (_rotate(g, part, layer.max_wavelength, size, at) for part in (query, key))
         turned = g.node("Transpose", key, perm=[0, 1, 3, 2])
     scores = g.node("MatMul", query, turned)
 
-    def relative(place: int, read: Value, rows: Value) -> Value:
+    def relative(part: int, vectors: Value, order: int) -> Value:
         assert at.table is not None
-        parts = g.reshape(project(at.table, place), 0, heads, size)
-        table = g.node("Transpose", parts, perm=[1, 2, 0])
-        return g.node("GatherElements", g.node("MatMul", read, table), rows, axis=3)
+        assert at.rows is not None
+        table = g.reshape(project(at.table, part), 0, heads, size)
+        table = g.node("Transpose", table, perm=[1, 2, 0])
+        products = g.node("MatMul", vectors, table)
+        return g.node("GatherElements", products, at.rows[order], axis=3)
 
     if "c2p" in layer.relative_terms:
-        assert at.rows is not None
-        scores = g.node("Add", scores, relative(1, query, at.rows[0]))
+        scores = g.node("Add", scores, relative(1, query, 0))
     if "p2c" in layer.relative_terms:
-        assert at.rows is not None
-        found = relative(0, key, at.rows[1])
-        scores = g.node("Add", scores, g.node("Transpose", found, perm=[0, 1, 3, 2]))
+        by_key = relative(0, key, 1)
+        scores = g.node("Add", scores, g.node("Transpose", by_key, perm=[0, 1, 3, 2]))
     scores = g.node("Div", scores, g.constant(scale, "float32"))
     weights = g.node("Softmax", g.node("Add", scores, bias), axis=3)
-    found = g.node("Transpose", g.node("MatMul", weights, value), perm=[0, 2, 1, 3])
-    joined = g.reshape(found, 0, 0, s["hidden_dim"])
+    vectors = g.node("Transpose", g.node("MatMul", weights, value), perm=[0, 2, 1, 3])
+    joined = g.reshape(vectors, 0, 0, s["hidden_dim"])
     return g.dense(layer.output_projection, joined, f"{name}/output_projection")
 
 
@@ -226,15 +221,15 @@ def _rotate(g: GraphBuilder, value: Value, wavelength: float, size: int, at: Pos
     """Applies rotary position embeddings to `(batch, heads, time, features)`."""
     if wavelength not in at.turns:
         rates = (wavelength ** (-np.arange(0, size, 2, dtype="float32") / size)).astype("float32")
-        places = g.unsqueeze(g.to_float(g.positions(at.mask)), 1)
-        angles = g.node("Mul", places, g.constant(rates, "float32"))
+        positions = g.unsqueeze(g.cast(g.positions(at.mask), "FLOAT"), 1)
+        angles = g.node("Mul", positions, g.constant(rates, "float32"))
         at.turns[wavelength] = g.node("Cos", angles), g.node("Sin", angles)
     cosine, sine = at.turns[wavelength]
     left, right = g.split(value, size // 2)
 
-    def product(one: Value, other: Value) -> Value:
-        return g.node("Mul", one, other)
+    def product(vector: Value, factor: Value) -> Value:
+        return g.node("Mul", vector, factor)
 
-    turned = g.node("Sub", product(left, cosine), product(right, sine))
-    other = g.node("Add", product(right, cosine), product(left, sine))
-    return g.concat(turned, other, axis=-1)
+    first = g.node("Sub", product(left, cosine), product(right, sine))
+    second = g.node("Add", product(right, cosine), product(left, sine))
+    return g.concat(first, second, axis=-1)

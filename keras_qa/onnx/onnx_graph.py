@@ -62,7 +62,7 @@ class GraphBuilder:
     def nodes(self, kind: str, count: int, *inputs: Value, **attributes: object) -> list[Value]:
         """Adds a node with several outputs, and returns their names."""
         name = f"{kind}_{len(self._nodes)}"
-        outputs = [name, *(f"{name}_{place}" for place in range(1, count))]
+        outputs = [name, *(f"{name}_{index}" for index in range(1, count))]
         make = self._onnx.helper.make_node
         self._nodes.append(make(kind, list(inputs), outputs, name=name, **attributes))
         return outputs
@@ -104,18 +104,9 @@ class GraphBuilder:
         """Concatenates values."""
         return self.node("Concat", *values, axis=axis)
 
-    def to_float(self, value: Value) -> Value:
-        """Converts integers or booleans to float32."""
-        return self.node("Cast", value, to=self._onnx.TensorProto.FLOAT)
-
-    def to_boolean(self, value: Value) -> Value:
-        """Converts integers to booleans."""
-        return self.node("Cast", value, to=self._onnx.TensorProto.BOOL)
-
-    def to_integer(self, value: Value, bits: int = 64) -> Value:
-        """Converts booleans or integers to int64 or int32."""
-        kinds = {32: self._onnx.TensorProto.INT32, 64: self._onnx.TensorProto.INT64}
-        return self.node("Cast", value, to=kinds[bits])
+    def cast(self, value: Value, dtype: str) -> Value:
+        """Converts a value to a type of ONNX: `"FLOAT"`, `"BOOL"`, `"INT32"` or `"INT64"`."""
+        return self.node("Cast", value, to=self._onnx.TensorProto.DataType.Value(dtype))
 
     def unsqueeze(self, value: Value, *axes: int) -> Value:
         """Adds axes of size 1."""
@@ -143,20 +134,19 @@ class GraphBuilder:
         bias: npt.NDArray[np.float32] | None,
     ) -> Value:
         """Multiplies by a kernel and adds a bias, if there is one."""
-        found = self.node("MatMul", value, self.weight(f"{name}/kernel", kernel))
+        product = self.node("MatMul", value, self.weight(f"{name}/kernel", kernel))
         if bias is None:
-            return found
-        return self.node("Add", found, self.weight(f"{name}/bias", bias))
+            return product
+        return self.node("Add", product, self.weight(f"{name}/bias", bias))
 
     def norm(self, layer: keras.layers.LayerNormalization, value: Value, name: str) -> Value:
         """Applies a layer normalization over the last axis."""
-        weights = [("gamma", layer.gamma), ("beta", layer.beta)]
-        given = [
+        weights = [
             self.weight(f"{name}/{part}", to_array(variable))
-            for part, variable in weights
+            for part, variable in (("gamma", layer.gamma), ("beta", layer.beta))
             if variable is not None
         ]
-        return self.node("LayerNormalization", value, *given, axis=-1, epsilon=layer.epsilon)
+        return self.node("LayerNormalization", value, *weights, axis=-1, epsilon=layer.epsilon)
 
     def activate(self, value: Value, name: str) -> Value:
         """Applies an activation: one of `ACTIVATIONS`."""
@@ -186,12 +176,7 @@ class GraphBuilder:
     def model(
         self, inputs: Mapping[Value, Axes], outputs: Mapping[str, tuple[Value, Axes]]
     ) -> Proto:
-        """Returns the `onnx.ModelProto`.
-
-        Args:
-            inputs: Names and axes of the int64 inputs.
-            outputs: Values and axes of the float32 outputs, by their names in the file.
-        """
+        """Returns the `onnx.ModelProto`: int64 inputs by name, float32 outputs by name."""
         helper, kinds = self._onnx.helper, self._onnx.TensorProto
         for name, (value, _) in outputs.items():
             self._nodes.append(helper.make_node("Identity", [value], [name], name=name))
@@ -253,8 +238,7 @@ def write_graph(proto: Proto, path: pathlib.Path, data_size: int) -> None:
 
 def to_array(variable: Tensor) -> npt.NDArray[np.float32]:
     """Returns the value of a weight as float32."""
-    found = keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32"))
-    return np.asarray(found, "float32")
+    return np.asarray(keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32")), "float32")
 
 
 def dense_weights(
@@ -265,6 +249,6 @@ def dense_weights(
     if not layer.lora_enabled:
         return to_array(layer.kernel), bias
     # `layer.kernel` is merged by the backend, whose last digits differ.
-    kernel = next(to_array(one) for one in layer.weights if one.name == "kernel")
+    kernel = next(to_array(weight) for weight in layer.weights if weight.name == "kernel")
     first, second = to_array(layer.lora_kernel_a), to_array(layer.lora_kernel_b)
     return kernel + np.float32(layer.lora_alpha / layer.lora_rank) * (first @ second), bias

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import numpy.typing as npt
 
@@ -13,7 +12,6 @@ from keras_qa._numbers import MASKED
 from keras_qa.layers import AnswerHead, SequenceEncoder, SpanHead
 from keras_qa.layers.choice_rows import FoldChoices, JoinChoices
 from keras_qa.layers.classification_head import ClassificationHead
-from keras_qa.layers.pretrained import MeanPooling
 from keras_qa.layers.span_head import TextPositions
 from keras_qa.onnx.onnx_graph import GraphBuilder, Value, activation_name, to_array
 
@@ -27,10 +25,10 @@ def write_text_positions(g: GraphBuilder, layer: TextPositions, inputs: Sequence
     special = g.node("Equal", ids, g.constant(layer.separators[0]))
     for separator in sorted({*layer.separators} - {layer.separators[0]}):
         special = g.node("Or", special, g.node("Equal", ids, g.constant(separator)))
-    count = g.node("CumSum", g.to_integer(special, 32), g.constant(1, "int32"))
+    count = g.node("CumSum", g.cast(special, "INT32"), g.constant(1, "int32"))
     after = g.node("Greater", count, g.constant(0, "int32"))
     text = g.node("And", after, g.node("Not", special))
-    return g.node("And", text, g.to_boolean(mask))
+    return g.node("And", text, g.cast(mask, "BOOL"))
 
 
 def write_span_head(
@@ -44,7 +42,7 @@ def write_span_head(
     text = mask if mask is None or isinstance(mask, str) else mask[0]
     logits = g.dense(layer.logits, features, f"{layer.name}/logits")
     if text is not None:
-        text = g.to_boolean(text)
+        text = g.cast(text, "BOOL")
         if layer.no_answer == "first":
             text = g.node("Or", text, g.node("Equal", g.positions(text), g.constant(0)))
         logits = _masked(g, text, logits, MASKED)
@@ -60,7 +58,7 @@ def write_span_head(
         parts.append(g.concat(*[g.unsqueeze(types, 2)] * 2, axis=2))
     if len(parts) > 1 or layer.no_answer == "learned":
         logits = g.concat(*parts, others, axis=1)
-    return [g.node("Gather", logits, g.constant(place), axis=2) for place in (0, 1)]
+    return [g.node("Gather", logits, g.constant(index), axis=2) for index in (0, 1)]
 
 
 def write_classification_head(
@@ -71,7 +69,7 @@ def write_classification_head(
     if layer.pooling == "first":
         state = g.node("Gather", inputs, g.constant(0), axis=1)
     elif layer.pooling == "mean":
-        state = _mean(g, inputs, mask)
+        state = mean(g, inputs, mask)
     elif layer.pooling == "max":
         state = _max(g, inputs, mask)
     if layer.dense is not None:
@@ -81,13 +79,8 @@ def write_classification_head(
         state = g.norm(layer.norm, state, f"{layer.name}/norm")
     logits = g.dense(layer.logits, state, f"{layer.name}/logits")
     if layer.pooling is None and mask is not None:
-        logits = _masked(g, g.to_boolean(mask), logits, 0.0)
+        logits = _masked(g, g.cast(mask, "BOOL"), logits, 0.0)
     return logits
-
-
-def write_mean_pooling(g: GraphBuilder, layer: MeanPooling, inputs: Sequence[Value]) -> Value:
-    """Adds the mean of the vectors without padding."""
-    return _mean(g, *inputs)
 
 
 def write_fold_choices(g: GraphBuilder, layer: FoldChoices, inputs: Sequence[Value]) -> list[Value]:
@@ -99,9 +92,9 @@ def write_fold_choices(g: GraphBuilder, layer: FoldChoices, inputs: Sequence[Val
 def write_join_choices(g: GraphBuilder, layer: JoinChoices, inputs: Sequence[Value]) -> Value:
     """Joins the logits of the choices of each example."""
     logits, ids = inputs
-    there = g.to_boolean(g.reduce("ReduceMax", ids, 2))
+    is_choice = g.cast(g.reduce("ReduceMax", ids, 2), "BOOL")
     joined = g.node("Reshape", logits, g.size(ids, 0, 2))
-    return g.node("Where", there, joined, g.constant(MASKED, "float32"))
+    return g.node("Where", is_choice, joined, g.constant(MASKED, "float32"))
 
 
 def write_answer_head(g: GraphBuilder, layer: AnswerHead, inputs: Value) -> Value:
@@ -111,20 +104,13 @@ def write_answer_head(g: GraphBuilder, layer: AnswerHead, inputs: Value) -> Valu
     return g.node("Softmax", g.dense(layer.logits, inputs, f"{layer.name}/logits"), axis=-1)
 
 
-def write_concatenate(
-    g: GraphBuilder, layer: keras.layers.Concatenate, inputs: Sequence[Value]
-) -> Value:
-    """Adds a `keras.layers.Concatenate`."""
-    return g.concat(*inputs, axis=layer.axis)
-
-
 def write_sequence_encoder(g: GraphBuilder, layer: SequenceEncoder, ids: Value) -> Value:
     """Adds an embedding and an LSTM or a GRU, which end with the last id that is not 0."""
     table = g.weight(f"{layer.name}/embedding", to_array(layer.embedding.embeddings))
     words = g.node("Transpose", g.node("Gather", table, ids), perm=[1, 0, 2])
-    there = g.node("Not", g.node("Equal", ids, g.constant(0)))
-    places = g.node("Mul", g.to_integer(there), g.positions(ids, 1))
-    lengths = g.reduce("ReduceMax", places, 1)
+    present = g.node("Not", g.node("Equal", ids, g.constant(0)))
+    numbers = g.node("Mul", g.cast(present, "INT64"), g.positions(ids, 1))
+    lengths = g.reduce("ReduceMax", numbers, 1)
     directions = [layer.recurrent, *([layer.backward] if layer.bidirectional else [])]
     stacked = [np.stack(parts) for parts in zip(*map(_recurrent_weights, directions), strict=True)]
     weights = [
@@ -137,7 +123,7 @@ def write_sequence_encoder(g: GraphBuilder, layer: SequenceEncoder, ids: Value) 
         2,
         words,
         *weights,
-        g.to_integer(lengths, 32),
+        g.cast(lengths, "INT32"),
         hidden_size=layer.units,
         direction="bidirectional" if layer.bidirectional else "forward",
         **options,
@@ -146,8 +132,8 @@ def write_sequence_encoder(g: GraphBuilder, layer: SequenceEncoder, ids: Value) 
     if layer.pooling == "last":
         return g.reshape(g.node("Transpose", last, perm=[1, 0, 2]), 0, width)
     states = g.reshape(g.node("Transpose", every, perm=[2, 0, 1, 3]), 0, 0, width)
-    mask = g.to_integer(there)
-    return _mean(g, states, mask) if layer.pooling == "mean" else _max(g, states, mask)
+    mask = g.cast(present, "INT64")
+    return mean(g, states, mask) if layer.pooling == "mean" else _max(g, states, mask)
 
 
 def _recurrent_weights(layer: Any) -> list[npt.NDArray[np.float32]]:
@@ -159,12 +145,12 @@ def _recurrent_weights(layer: Any) -> list[npt.NDArray[np.float32]]:
 
     def turned(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         gates = np.split(values, len(order), axis=-1)
-        return np.concatenate([gates[place] for place in order], axis=-1).T
+        return np.concatenate([gates[index] for index in order], axis=-1).T
 
     bias = to_array(cell.bias)
     biases = bias if is_gru else np.stack([bias, np.zeros_like(bias)])
-    parts = [turned(to_array(one)) for one in (cell.kernel, cell.recurrent_kernel)]
-    return [*parts, np.concatenate([turned(one) for one in biases])]
+    parts = [turned(to_array(weight)) for weight in (cell.kernel, cell.recurrent_kernel)]
+    return [*parts, np.concatenate([turned(bias) for bias in biases])]
 
 
 def _masked(g: GraphBuilder, mask: Value, values: Value, otherwise: float) -> Value:
@@ -172,10 +158,11 @@ def _masked(g: GraphBuilder, mask: Value, values: Value, otherwise: float) -> Va
     return g.node("Where", g.unsqueeze(mask, 2), values, g.constant(otherwise, "float32"))
 
 
-def _mean(g: GraphBuilder, values: Value, mask: Value | None) -> Value:
+def mean(g: GraphBuilder, values: Value, mask: Value | None) -> Value:
+    """Adds the mean of the vectors without padding."""
     if mask is None:
         return g.reduce("ReduceMean", values, 1)
-    weights = g.unsqueeze(g.to_float(mask), 2)
+    weights = g.unsqueeze(g.cast(mask, "FLOAT"), 2)
     total = g.reduce("ReduceSum", g.node("Mul", values, weights), 1)
     count = g.reduce("ReduceSum", weights, 1)
     return g.node("Div", total, g.node("Max", count, g.constant(1.0, "float32")))
@@ -184,6 +171,6 @@ def _mean(g: GraphBuilder, values: Value, mask: Value | None) -> Value:
 def _max(g: GraphBuilder, values: Value, mask: Value | None) -> Value:
     if mask is None:
         return g.reduce("ReduceMax", values, 1)
-    highest = g.reduce("ReduceMax", _masked(g, g.to_boolean(mask), values, _LOWEST), 1)
-    some = g.to_boolean(g.reduce("ReduceMax", mask, 1, keepdims=True))
+    highest = g.reduce("ReduceMax", _masked(g, g.cast(mask, "BOOL"), values, _LOWEST), 1)
+    some = g.cast(g.reduce("ReduceMax", mask, 1, keepdims=True), "BOOL")
     return g.node("Where", some, highest, g.constant(0.0, "float32"))

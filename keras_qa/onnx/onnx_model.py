@@ -28,11 +28,11 @@ LAYERS: dict[type, Callable[..., Values]] = {
     TextPositions: onnx_heads.write_text_positions,
     SpanHead: onnx_heads.write_span_head,
     ClassificationHead: onnx_heads.write_classification_head,
-    MeanPooling: onnx_heads.write_mean_pooling,
+    MeanPooling: lambda g, layer, inputs: onnx_heads.mean(g, *inputs),
     FoldChoices: onnx_heads.write_fold_choices,
     JoinChoices: onnx_heads.write_join_choices,
     SequenceEncoder: onnx_heads.write_sequence_encoder,
-    keras.layers.Concatenate: onnx_heads.write_concatenate,
+    keras.layers.Concatenate: lambda g, layer, inputs: g.concat(*inputs, axis=layer.axis),
     AnswerHead: onnx_heads.write_answer_head,
 }
 
@@ -46,24 +46,15 @@ _AXES: dict[int, Axes] = {
 
 
 def build_model(model: keras.Model, outputs: Sequence[str]) -> Proto:
-    """Returns a model as an `onnx.ModelProto`.
-
-    Args:
-        model: A functional model.
-        outputs: The names of the model's outputs in the graph, in their order.
-
-    Raises:
-        ImportError: If the `onnx` package is missing.
-        ValueError: If a layer cannot be exported.
-    """
+    """Returns a functional model as an `onnx.ModelProto`, whose outputs have these names."""
     for layer in all_layers(model):
         if getattr(layer, "quantization_mode", None) is not None:
             raise ValueError(
                 f"The layer `{layer.name}` is quantized to {layer.quantization_mode} and cannot be "
                 "exported. Export the model as it was before `quantize`, with `--int8`."
             )
-    found = Graph(model)
-    unknown = [call.operation for call in found.calls if type(call.operation) not in LAYERS]
+    graph = Graph(model)
+    unknown = [call.operation for call in graph.calls if type(call.operation) not in LAYERS]
     # Operations of a mask belong to the layer that reads it.
     unknown.sort(key=lambda operation: not isinstance(operation, keras.layers.Layer))
     if unknown:
@@ -72,20 +63,20 @@ def build_model(model: keras.Model, outputs: Sequence[str]) -> Proto:
             "docs/export.md lists the layers that can."
         )
     g = GraphBuilder()
-    names = [INPUT_NAMES.get(one.name, one.name) for one in model.inputs]
+    names = [INPUT_NAMES.get(tensor.name, tensor.name) for tensor in model.inputs]
     # Texts of a classifier have lengths of their own.
     is_sequence = "input_ids" in names
     inputs = {
         name: _AXES[len(tensor.shape)] if is_sequence else ("batch_size", f"{name}_length")
         for name, tensor in zip(names, model.inputs, strict=True)
     }
-    values = {id(tensor): name for tensor, name in zip(found.inputs, names, strict=True)}
+    values = {id(tensor): name for tensor, name in zip(graph.inputs, names, strict=True)}
 
     def value_of(leaf: Any) -> Any:
         return values.get(id(leaf), leaf)
 
     vectors: tuple[Value, int] | None = None
-    for call in found.calls:
+    for call in graph.calls:
         layer = call.operation
         arguments = keras.tree.map_structure(value_of, call.arguments)
         options = keras.tree.map_structure(value_of, call.options)
@@ -99,7 +90,7 @@ def build_model(model: keras.Model, outputs: Sequence[str]) -> Proto:
             vectors = values[id(call.outputs[0])], layer.hidden_dim
     results = {
         name: (values[id(tensor)], _output_axes(inputs, tensor.shape))
-        for name, tensor in zip(outputs, found.outputs, strict=True)
+        for name, tensor in zip(outputs, graph.outputs, strict=True)
     }
     if EMBEDDING in results and vectors is not None:
         results = _sentence_embedding(g, *vectors, results)
@@ -113,8 +104,8 @@ def _in_order(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _output_axes(inputs: Mapping[str, Axes], shape: tuple[int | None, ...]) -> Axes:
     axes = next(iter(inputs.values()))
-    known = [axes[0], axes[1] if len(axes) == 2 else "num_choices", "labels"]
-    return [known[place] if size is None else size for place, size in enumerate(shape)]
+    names = [axes[0], axes[1] if len(axes) == 2 else "num_choices", "labels"]
+    return [names[axis] if size is None else size for axis, size in enumerate(shape)]
 
 
 def _sentence_embedding(

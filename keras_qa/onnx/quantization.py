@@ -59,13 +59,8 @@ class QuantizedScores:
         return self.loss <= self.max_loss
 
 
-def quantize(folder: pathlib.Path, proto: Proto) -> pathlib.Path:
-    """Writes `onnx/model_quantized.onnx` into a folder, and returns its path.
-
-    Args:
-        folder: The folder.
-        proto: The graph, an `onnx.ModelProto`.
-    """
+def quantize(folder: pathlib.Path, proto: Proto) -> None:
+    """Writes `onnx/model_quantized.onnx` into a folder."""
     try:
         from onnxruntime.quantization import QuantType, quant_utils, quantize_dynamic
     except ImportError as error:
@@ -89,19 +84,10 @@ def quantize(folder: pathlib.Path, proto: Proto) -> pathlib.Path:
         proto = onnx().load(target)
         target.with_name(f"{target.name}.data").unlink()
         write_graph(proto, target, MAX_SIZE)
-    return target
 
 
 def measure(path: pathlib.Path, examples: list[Example]) -> tuple[GraphScores, Preprocessor]:
-    """Evaluates a graph of an exported folder, and fits its preprocessor.
-
-    Args:
-        path: The graph.
-        examples: The examples to fit and evaluate on.
-
-    Returns:
-        What was measured, and the fitted preprocessor.
-    """
+    """Fits the preprocessor of a graph on examples, and evaluates both on them."""
     model = runtime.ExportedModel(path)
     preprocessor = model.preprocessor
     preprocessor.recalibrate(model, examples, BATCH_SIZE)

@@ -76,45 +76,27 @@ INPUT_NAMES = {
 
 def is_exported(path: str | os.PathLike[str]) -> bool:
     """Whether a path is a folder that `export` wrote, or a graph in it."""
-    place = pathlib.Path(os.path.expanduser(path))
-    # Not methods of `place`, which raise an error for a name that is too long.
-    if place.suffix == ".onnx":
-        return os.path.isfile(place)
-    has_graph = os.path.isdir(place / ONNX) and not any(
-        (place / name).exists() for name in _WEIGHTS
-    )
-    return os.path.isfile(place / SETTINGS) or has_graph
+    path = pathlib.Path(os.path.expanduser(path))
+    # Not methods of `path`, which raise an error for a name that is too long.
+    if path.suffix == ".onnx":
+        return os.path.isfile(path)
+    has_graph = os.path.isdir(path / ONNX) and not any((path / name).exists() for name in _WEIGHTS)
+    return os.path.isfile(path / SETTINGS) or has_graph
 
 
 class ExportedModel:
     """A model that ONNX Runtime computes. It stands in for a `QAModel` that only predicts.
 
-    Args:
-        path: A folder that `keras_qa.onnx.export` wrote; or a graph in it, such as
-            `folder/onnx/model_quantized.onnx`.
-
-    Attributes:
-        path: The path as given.
-        name: Name of the model.
-        task: What it computes, one of `TASKS`.
-        config: The contents of `config.json`.
-        preprocessor: Turns strings into inputs and outputs into answers.
-        inputs: The inputs in order, each with a `name`.
-        layers: One object with a `max_length`, if sequences have a limit.
-        answer_types: The answers that are not spans.
-        width: Size of the last axis of the first output, or `None`.
-
-    Raises:
-        FileNotFoundError: If there is no such folder or file.
-        ImportError: If `onnxruntime` is missing.
-        ValueError: If a file is missing, damaged, forged or of a later version.
+    `path` is a folder that `keras_qa.onnx.export` wrote, or a graph in it, such as
+    `folder/onnx/model_quantized.onnx`. The other attributes have the names of those of `QAModel`;
+    `task` is one of `TASKS`, and `width` the size of the last axis of the first output or `None`.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        given = pathlib.Path(path).expanduser()
-        is_graph = given.suffix == ".onnx"
-        self.path, self.folder = given, given.parent.parent if is_graph else given
-        graph = f"{ONNX}/{given.name}" if is_graph else GRAPH
+        self.path = self.folder = pathlib.Path(path).expanduser()
+        graph = GRAPH
+        if self.path.suffix == ".onnx":
+            self.folder, graph = self.path.parent.parent, f"{ONNX}/{self.path.name}"
         runtime = _onnxruntime()
         settings = parse_object(self._read(SETTINGS), self.folder / SETTINGS)
         self._set(settings, graph)
@@ -193,17 +175,9 @@ class ExportedModel:
         batch_size: int = 32,
         verbose: int | str = 0,
     ) -> Outputs:
-        """Computes the outputs for arrays of ids, padded with zeros on the right.
+        """Computes the outputs for arrays of ids by name, padded with zeros on the right.
 
         Rows of similar length share a batch, which is trimmed to the longest.
-
-        Args:
-            feed: The inputs by name.
-            batch_size: Maximum number of rows in a batch.
-            verbose: Has no effect.
-
-        Returns:
-            An array, or a dict of arrays by name, in the order of the rows.
         """
         arrays = [np.asarray(feed[name]) for name in self._graph_names]
         used = np.stack([_used(array) for array in arrays])
@@ -212,7 +186,7 @@ class ExportedModel:
             # All inputs of an encoder have the same width.
             used[:] = used.max(axis=0)
         order = np.argsort(used.max(axis=0), kind="stable")
-        found: list[npt.NDArray[Any] | None] = [None] * len(self._outputs)
+        results: dict[str, npt.NDArray[Any]] = {}
         while len(order):
             size = batch_size
             if is_encoder:
@@ -229,21 +203,15 @@ class ExportedModel:
             with self._errors():
                 outputs = self._session.run([item.graph_name for item in self._outputs], inputs)
             cut = arrays[0].shape[-1] - int(widths[0])
-            for place, (item, part) in enumerate(zip(self._outputs, outputs, strict=True)):
+            for item, part in zip(self._outputs, outputs, strict=True):
                 self._check_shape(item, part.shape, len(rows), int(widths[0]))
-                whole = found[place]
-                if whole is None:
+                if item.name not in results:
                     shape = [len(arrays[0]), *part.shape[1:]]
                     if item.padding is not None:
                         shape[1] += cut
-                    found[place] = whole = np.full(shape, item.padding or 0.0, "float32")
-                whole[rows, : part.shape[1]] = part
-        named = {
-            item.name: part
-            for item, part in zip(self._outputs, found, strict=True)
-            if part is not None
-        }
-        return named if len(named) > 1 else next(iter(named.values()))
+                    results[item.name] = np.full(shape, item.padding or 0.0, "float32")
+                results[item.name][rows, : part.shape[1]] = part
+        return results if len(results) > 1 else next(iter(results.values()))
 
     def _check_shape(self, item: Output, shape: tuple[int, ...], rows: int, width: int) -> None:
         """Raises if an output has not the rows, or not the positions, of the inputs."""
@@ -331,10 +299,10 @@ class ExportedModel:
         state = _onnxruntime().capi.onnxruntime_pybind11_state
         kinds = ("EPFail", "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf")
         others = ("NoModel", "NoSuchFile", "NotImplemented", "RuntimeException")
-        known = tuple(getattr(state, name) for name in (*kinds, *others))
+        errors = tuple(getattr(state, name) for name in (*kinds, *others))
         try:
             yield
-        except known as error:
+        except errors as error:
             line = " ".join(str(error).split())
             raise self._error(f"ONNX Runtime says: {line:.120}") from None
 
@@ -376,11 +344,10 @@ def _used(ids: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
 
 def _onnxruntime() -> ModuleType:
     try:
-        import onnxruntime
+        import onnxruntime as package
     except ImportError as error:
         raise ImportError(
             f"An exported folder needs `onnxruntime`, which cannot be imported ({error}). Install "
             'it: `pip install "keras-qa[onnx]"`.'
         ) from error
-    found: ModuleType = onnxruntime
-    return found
+    return package

@@ -25,11 +25,12 @@ def test_each_kind_of_path_and_name(tmp_path, monkeypatch) -> None:
         "hf://owner/name": ("published", "hf://owner/name"),
         "minilm": ("published", "minilm"),
         "minilm-embed": ("embedder", "minilm"),
-        "minilm-squad": ("file", squad),
-        squad: ("file", squad),
+        "minilm-squad": ("adapter", squad),
+        squad: ("adapter", squad),
+        str(GOLDEN / "reader.keras"): ("file", str(GOLDEN / "reader.keras")),
     }
     assert {name: find(name) for name in expected} == expected
-    assert find(pathlib.Path(squad)) == ("file", squad)
+    assert find(pathlib.Path(squad)) == ("adapter", squad)
 
 
 def test_a_path_comes_first_then_a_preset_then_an_error(tmp_path, monkeypatch) -> None:

@@ -22,7 +22,7 @@ from keras_qa.answering import Reranker
 from keras_qa.cli import main
 from keras_qa.onnx.runtime import ExportedModel, checksum, is_exported
 
-GOLDEN = pathlib.Path(__file__).parent / "golden" / "exported"
+GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "exported"
 READER = GOLDEN / "reader"
 TEXTS = [
     "then she slept. Mary went to the bathroom. then she slept at home. " * 3,

@@ -60,8 +60,8 @@ ALBERT = Family(
         "attention_probs_dropout_prob": 0.0,
         "classifier_dropout_prob": 0.1,
     },
-    sequence=_POOLED,
-    tokens=Head("classifier", lambda config: tokens(_renamed(config))),
-    choice=_POOLED,
+    sequence_classification=_POOLED,
+    token_classification=Head("classifier", lambda config: tokens(_renamed(config))),
+    multiple_choice=_POOLED,
     unsupported={**UNSUPPORTED, "inner_group_num": 1},
 )

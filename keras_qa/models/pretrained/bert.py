@@ -62,12 +62,12 @@ def _summary(config: Config) -> dict[str, Any]:
     if config["summary_type"] != "first":
         raise ValueError(f"`summary_type={config['summary_type']!r:.40}` is not supported")
     name = config["summary_activation"]
-    found = {
+    arguments = {
         "activation": activation(name) if name else None,
         "input_dropout": config["summary_first_dropout"],
         "dropout": config["summary_last_dropout"],
     }
-    return found if config["summary_use_proj"] else {**found, "hidden_dim": None}
+    return arguments if config["summary_use_proj"] else {**arguments, "hidden_dim": None}
 
 
 def _electra(config: Config) -> dict[str, Any]:
@@ -122,9 +122,9 @@ BERT = Family(
     NAMES,
     settings,
     DEFAULTS,
-    sequence=_POOLED,
-    tokens=TOKENS_HEAD,
-    choice=_POOLED,
+    sequence_classification=_POOLED,
+    token_classification=TOKENS_HEAD,
+    multiple_choice=_POOLED,
     unsupported=UNSUPPORTED,
 )
 
@@ -134,9 +134,9 @@ ROBERTA = dataclasses.replace(
     prefix="roberta",
     settings=after_padding,
     defaults={**DEFAULTS, "vocab_size": 50265, "pad_token_id": 1},
-    sequence=DENSE_HEAD,
-    tokens=TOKENS_HEAD,
-    choice=Head("classifier", _pooled_choice, "roberta.pooler.dense"),
+    sequence_classification=DENSE_HEAD,
+    token_classification=TOKENS_HEAD,
+    multiple_choice=Head("classifier", _pooled_choice, "roberta.pooler.dense"),
 )
 
 ELECTRA = dataclasses.replace(
@@ -157,9 +157,9 @@ ELECTRA = dataclasses.replace(
         "summary_first_dropout": 0.0,
         "summary_last_dropout": 0.1,
     },
-    sequence=dataclasses.replace(
+    sequence_classification=dataclasses.replace(
         DENSE_HEAD, settings=lambda config: {**dense(config), "activation": "gelu"}
     ),
-    tokens=TOKENS_HEAD,
-    choice=Head("classifier", _summary, "sequence_summary.summary"),
+    token_classification=TOKENS_HEAD,
+    multiple_choice=Head("classifier", _summary, "sequence_summary.summary"),
 )

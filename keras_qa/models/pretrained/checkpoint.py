@@ -53,19 +53,7 @@ _OTHER_TASKS = ("ForNextSentencePrediction", "ForImageClassification")
 class PretrainedCheckpoint:
     """A folder with a published encoder, with or without a head.
 
-    Args:
-        folder: The folder.
-        name: The name that the user passed. `None` for the folder's path.
-
-    Attributes:
-        config: The contents of its `config.json`.
-        architecture: The name of its class in `transformers`, or an empty string.
-        task: The task of its head, a key of `TASKS`. `None` for an encoder only.
-
-    Raises:
-        ImportError: If the `safetensors` library is missing.
-        ValueError: If a file is missing or damaged, the family is unknown, or the model is for
-            another task.
+    `task` is that of its head, a key of `TASKS`; `None` for an encoder only.
     """
 
     def __init__(self, folder: str | os.PathLike[str], name: str | None = None) -> None:
@@ -91,25 +79,19 @@ class PretrainedCheckpoint:
     def num_labels(self) -> int:
         """Number of labels of a head for classification, by the config."""
         labels = self.config.get("id2label")
-        found = len(labels) if isinstance(labels, dict) else self.config.get("num_labels", 2)
-        return to_integer("num_labels", found)
+        number = len(labels) if isinstance(labels, dict) else self.config.get("num_labels", 2)
+        return to_integer("num_labels", number)
 
     def has_head(self, task: str) -> bool:
         """Whether it has a head for a task."""
         logits = f"{self.family.head(task).logits}.weight"
         return self.task in (task, None) and logits in self.names
 
-    @property
-    def sizes(self) -> tuple[int, int]:
-        """Sizes of the encoder's vectors and of the hidden dense layers of its blocks."""
-        settings = self._settings()
-        return settings["hidden_dim"], settings["intermediate_dim"]
-
     def encoder(self, dtype: DType = None, name: str = "backbone") -> TransformerEncoder:
         """Creates the encoder of a span reader with weights of 0. `load` sets them."""
         self._check_task(SPANS)
         settings = self._settings()
-        self._read(self.family.spans.settings)
+        self._read(self.family.head(SPANS).settings)
         return self._encoder(settings, self.config, {}, dtype, name)
 
     def classifier(
@@ -201,9 +183,9 @@ class PretrainedCheckpoint:
             tensor = f"{name}.weight"
             if tensor not in self.names:
                 raise ValueError(weights.lacks(self.folder, [tensor]))
-            if (found := self.tensors.shape(self.names[tensor])) != shape:
+            if (actual := self.tensors.shape(self.names[tensor])) != shape:
                 raise ValueError(
-                    f"`{self.folder}`: the tensor `{tensor}` has the shape {found}, but "
+                    f"`{self.folder}`: the tensor `{tensor}` has the shape {actual}, but "
                     f"`config.json` says {shape}. Get it again, or leave `num_labels` out."
                 )
         blocks = settings.get("num_groups") or settings["num_layers"]
@@ -222,9 +204,9 @@ class PretrainedCheckpoint:
     def max_length(self) -> int | None:
         """The `model_max_length` in `tokenizer_config.json`, or `None`."""
         file = self.folder / "tokenizer_config.json"
-        found = read_object(file).get("model_max_length") if file.is_file() else None
+        length = read_object(file).get("model_max_length") if file.is_file() else None
         # `transformers` writes 1e30 for no limit.
-        return found if isinstance(found, int) and found > 0 else None
+        return length if isinstance(length, int) and length > 0 else None
 
     def _settings(self) -> dict[str, Any]:
         config = {**self.family.defaults, **self.config}

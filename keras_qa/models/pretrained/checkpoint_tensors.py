@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import math
 import pathlib
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
-from typing import Any
 
+# A dependency of Keras, with which NumPy and `safetensors` read bfloat16.
+import ml_dtypes
 import numpy as np
 
 from keras_qa._arguments import read_object
@@ -19,7 +19,7 @@ from keras_qa._arguments import read_object
 WHOLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
 PICKLED = "pytorch_model.bin"
-# Matrices as int8 with a scale for each row, see `save_int8`.
+# Matrices as int8, each with a float32 scale for each row, as benchmarks/base_encoder.py writes it.
 INT8 = "model.int8.npz"
 _SCALE = ".scale"
 
@@ -33,17 +33,7 @@ class _Tensor:
 class Tensors:
     """The tensors in a folder's files by name. Nothing in the files is executed.
 
-    Args:
-        folder: The folder with `model.safetensors`, in one file or in parts with an index; or, if
-            PyTorch is installed, with `pytorch_model.bin`; or with a file of `save_int8`.
-
-    Attributes:
-        names: Names of the tensors.
-        size: Total number of their values.
-
-    Raises:
-        ImportError: If the `safetensors` library is missing.
-        ValueError: If there are no weights, or a file is damaged.
+    `size` is the total number of their values.
     """
 
     def __init__(self, folder: pathlib.Path) -> None:
@@ -75,15 +65,15 @@ class Tensors:
 def shards(index: pathlib.Path) -> list[str]:
     """Returns the files in an index."""
     try:
-        found = read_object(index)["weight_map"].values()
+        names = read_object(index)["weight_map"].values()
     except (ValueError, KeyError, AttributeError) as error:
         raise ValueError(
             f"`{index}` is not an index of weights ({error!r:.100}). Get it again."
         ) from None
-    for name in found:
+    for name in names:
         if not isinstance(name, str) or pathlib.PurePath(name).name != name:
             raise ValueError(f"`{index}` names the file {name!r:.80}, which is in another folder.")
-    return sorted(set(found))
+    return sorted(set(names))
 
 
 def safetensors() -> ModuleType:
@@ -108,24 +98,14 @@ def _safetensors(path: pathlib.Path) -> dict[str, _Tensor]:
     except library.SafetensorError as error:
         raise ValueError(f"`{path}` is damaged ({error}). Get it again.") from None
 
-    found = {}
-    for name in names:
-        part = opened.get_slice(name)
-        is_half = part.get_dtype() == "BF16"
-        read: Any = functools.partial(_bfloat16, path) if is_half else opened.get_tensor
-        found[name] = _Tensor(tuple(part.get_shape()), functools.partial(read, name))
-    return found
+    def read(name: str) -> np.ndarray:
+        tensor: np.ndarray = opened.get_tensor(name)
+        return tensor.astype("float32") if tensor.dtype == ml_dtypes.bfloat16 else tensor
 
-
-def _bfloat16(path: pathlib.Path, name: str) -> np.ndarray:
-    """Reads a bfloat16 tensor as float32. NumPy lacks bfloat16, which is float32's upper half."""
-    with path.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        entry = json.loads(file.read(size))[name]
-        start, end = entry["data_offsets"]
-        file.seek(8 + size + start)
-        halves = np.frombuffer(file.read(end - start), "<u2")
-    return (halves.astype("uint32") << 16).view("float32").reshape(entry["shape"])
+    return {
+        name: _Tensor(tuple(opened.get_slice(name).get_shape()), functools.partial(read, name))
+        for name in names
+    }
 
 
 def _pickled(path: pathlib.Path) -> dict[str, _Tensor]:
@@ -147,31 +127,11 @@ def _pickled(path: pathlib.Path) -> dict[str, _Tensor]:
         raise ValueError(
             f"`{path}` must hold tensors by name. It holds a {type(loaded).__name__}. Get it again."
         )
-    found: Iterator[tuple[str, Any]] = (
-        (name, value) for name, value in loaded.items() if isinstance(value, torch.Tensor)
-    )
-    return {name: _Tensor(tuple(v.shape), v.to(torch.float32).numpy) for name, v in found}
-
-
-def save_int8(tensors: Mapping[str, np.ndarray], path: pathlib.Path) -> None:
-    """Saves tensors, and rounds matrices to int8 with a float32 scale for each row.
-
-    The scale of a row is its largest absolute value divided by 127.
-
-    Args:
-        tensors: The tensors by name.
-        path: The file, named `INT8`.
-    """
-    saved = {}
-    for name, tensor in tensors.items():
-        if tensor.ndim == 2:
-            scale = np.abs(tensor).max(axis=1, keepdims=True) / np.float32(127)
-            scale[scale == 0] = 1
-            saved[name + _SCALE] = scale.astype("float32")
-            tensor = np.rint(tensor / scale).astype("int8")
-        saved[name] = tensor
-    # Not compressed: a wheel and Git compress it.
-    np.savez(path, allow_pickle=False, **saved)
+    return {
+        name: _Tensor(tuple(value.shape), value.to(torch.float32).numpy)
+        for name, value in loaded.items()
+        if isinstance(value, torch.Tensor)
+    }
 
 
 def _int8(path: pathlib.Path) -> dict[str, _Tensor]:

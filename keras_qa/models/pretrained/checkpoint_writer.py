@@ -50,8 +50,7 @@ def save_pretrained(
     from safetensors.numpy import save
 
     encoder = transformer_of(model)
-    config = encoder.settings["checkpoint"] if encoder is not None else None
-    if encoder is None or config is None:
+    if encoder is None or encoder.settings["checkpoint"] is None:
         raise ValueError(NO_CHECKPOINT)
     preprocessor = getattr(model, "preprocessor", None)
     if tokenizer is None:
@@ -67,7 +66,7 @@ def save_pretrained(
             "A reader with `answer_types` cannot be saved as a checkpoint, which has no weights "
             "for yes and no. Save it as a `.keras` file."
         )
-    family = FAMILIES[config["model_type"]]
+    family = FAMILIES[encoder.settings["checkpoint"]["model_type"]]
     task = task_of(model) or SPANS
     longest = encoder.max_length
     if preprocessor is not None:

@@ -14,18 +14,18 @@ def _settings(config: Config) -> dict[str, Any]:
     narrow = config.get("embedding_size") or config["hidden_size"]
     if narrow != config["hidden_size"]:
         raise ValueError(f"`embedding_size` is {narrow}, but only `hidden_size` is supported")
-    found = {
+    arguments = {
         **settings(config),
         "absolute_positions": config["position_biased_input"],
         "max_distance": longest if longest > 0 else config["max_position_embeddings"],
     }
     if config["relative_attention"]:
-        found["relative_positions"] = "disentangled"
-        found["num_buckets"] = buckets if buckets > 0 else None
+        arguments["relative_positions"] = "disentangled"
+        arguments["num_buckets"] = buckets if buckets > 0 else None
         # A list, or a string of names separated by "|".
-        found["relative_terms"] = [t for t in TERMS if t in (config["pos_att_type"] or ())]
-        found["relative_norm"] = "layer_norm" in config["norm_rel_ebd"]
-    return found
+        arguments["relative_terms"] = [t for t in TERMS if t in (config["pos_att_type"] or ())]
+        arguments["relative_norm"] = "layer_norm" in config["norm_rel_ebd"]
+    return arguments
 
 
 def _pooled(config: Config) -> dict[str, Any]:
@@ -72,8 +72,8 @@ DEBERTA = Family(
         "pooler_hidden_act": "gelu",
         "cls_dropout": None,
     },
-    sequence=_POOLED,
-    tokens=TOKENS_HEAD,
-    choice=_POOLED,
+    sequence_classification=_POOLED,
+    token_classification=TOKENS_HEAD,
+    multiple_choice=_POOLED,
     unsupported={"conv_kernel_size": 0, "share_att_key": True},
 )

