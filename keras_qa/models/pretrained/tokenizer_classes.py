@@ -96,7 +96,8 @@ def _albert(settings: Settings) -> Settings | None:
     metaspace = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "always", "split": True}
     model = settings["model"]
     is_same = (
-        (model["type"], model["unk_id"], model.get("byte_fallback", False)) == ("Unigram", 1, False)
+        (model["type"], model.get("unk_id")) == ("Unigram", 1)
+        and not model.get("byte_fallback")
         and steps == [*quotes, *accents, *lower]
         and _steps(settings["pre_tokenizer"], "pretokenizers")
         == [{"type": "WhitespaceSplit"}, metaspace]
