@@ -290,9 +290,10 @@ class QuestionAnswerer(RetrievalMixin):
                 examples with `all_spans`; otherwise it is 0.2.
             choices: For `multiple_choice`: the answers to choose from, a list of strings; for
                 several questions also a list of such lists. `None` for those of the examples.
-            **options: For span readers, in this call only: `max_answer_words`, `no_answer`,
-                `whole_words`, `max_length`, `stride` and `max_question_length`, see
-                `preprocessing.AskOptions`.
+            **options: For span readers, in this call only: `max_answer_words` for the longest
+                answer; `no_answer` for whether a text may have none; `whole_words` for whether
+                answers start and end at word boundaries; and, see `text.Windower`, `max_length`,
+                `stride` and `max_question_length`. `None` keeps the reader's own setting.
 
         Returns:
             An `Answer`, or with `top_k` or `all_spans` a list of answers, best first. With

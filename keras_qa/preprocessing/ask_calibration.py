@@ -79,7 +79,7 @@ class AskCalibration:
         unknown = set(self.options) - set(AskOptions.__annotations__)
         if unknown:
             raise ValueError(
-                f"`options` must be those of `AskOptions`. Received: {min(unknown)!r:.80}."
+                f"`options` must be those of `ask`. Received: {min(unknown)!r:.80}."
             )
         if len(self.precisions) != len(self.thresholds):
             raise ValueError(
