@@ -95,16 +95,16 @@ def _load(
     name: str, rows: Iterable[Row], read: Callable[[dict[str, Any]], Iterator[_Fields]]
 ) -> list[Example]:
     examples = []
-    for place, row in rows:
+    for location, row in rows:
         try:
             for text, question, choices, right, id in read(row):
                 if right is not None and right not in choices:
-                    known = ", ".join(choices)
-                    raise ValueError(f"answer {right!r:.80} of {id!r:.80} is none of {known}")
+                    labels = ", ".join(choices)
+                    raise ValueError(f"answer {right!r:.80} of {id!r:.80} is none of {labels}")
                 answers = () if right is None else (choices[right],)
-                given = tuple(choices.values())
-                examples.append(Example(text, question, answers, choices=given, id=id))
+                texts = tuple(choices.values())
+                examples.append(Example(text, question, answers, choices=texts, id=id))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             problem = f"no {error}" if isinstance(error, KeyError) else f"{error}"[:150]
-            raise ValueError(f"{place} must have the layout of {name}: {problem}.") from None
+            raise ValueError(f"{location} must have the layout of {name}: {problem}.") from None
     return examples

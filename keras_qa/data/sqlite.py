@@ -1,7 +1,7 @@
 """Connections and transactions of Python's own `sqlite3`, even if TensorFlow is loaded.
 
-TensorFlow exports the symbols of an SQLite without FTS5. Modules loaded after it would use them
-instead of their own; `RTLD_DEEPBIND` makes `sqlite3` prefer its own.
+TensorFlow (2.21) exports the symbols of an SQLite without FTS5. Modules loaded after it would use
+them instead of their own; `RTLD_DEEPBIND` makes `sqlite3` prefer its own.
 """
 
 from __future__ import annotations

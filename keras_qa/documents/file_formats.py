@@ -131,8 +131,8 @@ def _docx(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Docum
     yield Document(name, "\n\n".join(parts))
 
 
-# Not `Paragraph.text` and `_Row.cells` of python-docx: their time is quadratic in the number of
-# runs and of merged rows, and they repeat a cell for each column that it claims to span.
+# Not `Paragraph.text` and `_Row.cells` of python-docx 1.2: their time is quadratic in the number
+# of runs and of merged rows, and they repeat a cell for each column that it claims to span.
 def _paragraph_text(paragraph: Any) -> str:
     parts = []
     for child in paragraph.iterchildren(f"{_WORD}r", f"{_WORD}hyperlink"):

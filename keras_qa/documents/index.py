@@ -279,14 +279,16 @@ class Index:
         questions = to_questions(question)
         with self._locked():
             tokenizer, vectors = self._get_tokenizer(), self._encode(questions)
-            found: list[list[Passage]] = [[] for _ in questions]
+            results: list[list[Passage]] = [[] for _ in questions]
             if tokenizer is not None:
                 with self._reading():
                     ranked = search(
                         self._connection, tokenizer, questions, k, self._vector_search, vectors
                     )
-                    found = [read_passages(self._connection, row, self._verified) for row in ranked]
-        return found[0] if isinstance(question, str) else found
+                    results = [
+                        read_passages(self._connection, row, self._verified) for row in ranked
+                    ]
+        return results[0] if isinstance(question, str) else results
 
     def text(self, name: str, start: int = 0, end: int | None = None) -> str:
         """Returns the text of a document, or a part of it.

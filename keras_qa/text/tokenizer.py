@@ -33,7 +33,7 @@ def translate_errors() -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        # A panic of the library derives from `BaseException`, and its class is not public.
+        # In tokenizers 0.23 a panic derives from `BaseException`, and its class is not public.
         if type(error) is not Exception and type(error).__name__ != "PanicException":
             raise
         line = (str(error).splitlines() or [repr(error)])[0][:120]
@@ -195,7 +195,7 @@ def parse_tokenizer(text: str) -> tokenizers.Tokenizer:
             f"{_MAX_GROWTH} times. Replace by fewer characters."
         )
     try:
-        # `from_str` raises a bare `Exception`.
+        # `from_str` of tokenizers 0.23 raises a bare `Exception`.
         with translate_errors():
             return tokenizers.Tokenizer.from_buffer(text.encode())
     except ValueError as error:

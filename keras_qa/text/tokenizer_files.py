@@ -85,7 +85,7 @@ def _byte_pairs(folder: pathlib.Path, settings: Mapping[str, Any]) -> tokenizers
         merges = [
             line.split() for line in lines if line.strip() and not line.startswith("#version")
         ]
-    # `models.BPE.from_file` raises bare exceptions for damaged files.
+    # `models.BPE.from_file` of tokenizers 0.23 raises bare exceptions for damaged files.
     vocabulary = read_object(folder / "vocab.json")
     tokenizer = parse_tokenizer(
         json.dumps({"model": {"type": "BPE", "vocab": vocabulary, "merges": merges}})

@@ -172,11 +172,8 @@ def _read_text(path: Path) -> tuple[list[str], npt.NDArray[np.float32]]:
             dim = dim or line.count(" ")
             # A word may hold spaces.
             word, *numbers = line.rsplit(" ", dim) if dim else [line]
-            if (
-                not dim
-                or len(numbers) < dim
-                or (" " in word and _is_number(word.rpartition(" ")[2]))
-            ):
+            has_more_numbers = " " in word and _is_number(word.rpartition(" ")[2])
+            if not dim or len(numbers) < dim or has_more_numbers:
                 expected = f"{dim} numbers" if dim else "its numbers"
                 raise _line_error(
                     path,
