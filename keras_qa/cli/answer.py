@@ -24,22 +24,22 @@ from keras_qa.cli.parsing import (
 )
 
 SINGLE: Options = {
-    "text": Option(str, "TEXT", "the text"),
-    "question": Option(str, "QUESTION", "the question about it"),
-    "choices": Option(str, "CHOICE", "for multiple choice: the answers to choose from", nargs="+"),
+    "text": Option("TEXT", "the text"),
+    "question": Option("QUESTION", "the question about it"),
+    "choices": Option("CHOICE", "for multiple choice: the answers to choose from", nargs="+"),
 }
 FILES: Options = {
-    "input": Option(str, "FILE", "a .jsonl, .csv, .tsv or .parquet file, or SQuAD's .json"),
-    "output": Option(str, "FILE.jsonl", "the file to write the answers to, one per line"),
-    "batch_size": Option(positive, "N", "questions per step (default: %(default)s)", 32),
+    "input": Option("FILE", "a .jsonl, .csv, .tsv or .parquet file, or SQuAD's .json"),
+    "output": Option("FILE.jsonl", "the file to write the answers to, one per line"),
+    "batch_size": Option("N", "questions per step (default: %(default)s)", positive, 32),
 }
 SPANS: Options = {
-    "max_answer_words": Option(positive, "N", "largest number of words in an answer"),
-    "no_answer": Option(yes_or_no, "yes|no", "whether a text may have no answer"),
-    "whole_words": Option(yes_or_no, "yes|no", "whether answers begin and end at whole words"),
-    "max_length": Option(positive, "N", "largest number of positions in a window of the text"),
-    "stride": Option(int, "N", "positions that two adjacent windows share"),
-    "max_question_length": Option(positive, "N", "tokens of a question; the rest is cut off"),
+    "max_answer_words": Option("N", "largest number of words in an answer", positive),
+    "no_answer": Option("yes|no", "whether a text may have no answer", yes_or_no),
+    "whole_words": Option("yes|no", "whether answers begin and end at whole words", yes_or_no),
+    "max_length": Option("N", "largest number of positions in a window of the text", positive),
+    "stride": Option("N", "positions that two adjacent windows share", int),
+    "max_question_length": Option("N", "tokens of a question; the rest is cut off", positive),
 }
 
 HELP = "answer a question about a text, or all questions of a file"

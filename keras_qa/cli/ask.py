@@ -46,28 +46,27 @@ _MAX_LOCATIONS = 3
 
 # Options that select answers.
 LEAST: Options = {
-    "min_score": Option(float, "P", "the lowest score of an answer, between 0 and 1"),
+    "min_score": Option("P", "the lowest score of an answer, between 0 and 1", float),
     "min_precision": Option(
-        float,
         "P",
         "the share of answers that must be right, with a confidence of 0.9: selects the lowest "
         "score by the calibration of `evaluate --fit`",
+        float,
     ),
 }
 OPTIONS: Options = {
-    "question": Option(str, "QUESTION", "the question, by name"),
-    "reader": Option(str, "READER", f"{READER_HELP} (default: %(default)s)", DEFAULT_READER),
+    "question": Option("QUESTION", "the question, by name"),
+    "reader": Option("READER", f"{READER_HELP} (default: %(default)s)", default=DEFAULT_READER),
     "ranker": Option(
-        str,
         "RANKER",
         "sort the passages that the search finds before the best are read: a .keras file, a "
         "published ranker or a preset (default: none)",
     ),
-    "top_k": Option(positive, "N", "answers, best first (default: %(default)s)", 1),
+    "top_k": Option("N", "answers, best first (default: %(default)s)", positive, 1),
     **READING,
     **LEAST,
 }
-INDEX = Option(str, "FILE.index", "the file of the index (default: FOLDER.index)")
+INDEX = Option("FILE.index", "the file of the index (default: FOLDER.index)")
 
 
 def add_arguments(parser: CommandParser) -> None:

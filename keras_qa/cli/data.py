@@ -36,36 +36,35 @@ def _task(value: str) -> int | str:
     raise argparse.ArgumentTypeError(f"must be from 1 to 20, or all. Received: {value!r}")
 
 
+DATA = Option(
+    "DATA",
+    "one or more files: .csv, .tsv, .jsonl, .parquet or SQuAD's .json; or babi; or simulated "
+    f"(stories like bAbI's, tasks {', '.join(map(str, SIMULATED_TASKS))}). For train, FILE:2 "
+    "repeats all questions of a file, and FILE:0.5 draws a random half",
+    nargs="+",
+    action="extend",
+    required=True,
+)
 COLUMNS: Options = {
     "columns": Option(
-        str,
         "text=NAME,question=NAME,...",
         "columns of a file whose names are not text (or context, passage), question, answers (or "
         "answer), answer_start, id, document, source and all_spans",
-        "",
+        default="",
     )
 }
 STORY_OPTIONS: Options = {
-    "task": Option(_task, "TASK", "from 1 to 20, or all (default: %(default)s)", 1),
-    "path": Option(str, "PATH", "archive or folder of bAbI (default: it is downloaded)"),
-    "variant": Option(str, "FOLDER", "of the archive (default: %(default)s)", "en-valid-10k"),
-    "examples": Option(int, "N", "questions to simulate (default: %(default)s)", 1_000),
+    "task": Option("TASK", "from 1 to 20, or all (default: %(default)s)", _task, 1),
+    "path": Option("PATH", "archive or folder of bAbI (default: it is downloaded)"),
+    "variant": Option("FOLDER", "of the archive (default: %(default)s)", default="en-valid-10k"),
+    "examples": Option("N", "questions to simulate (default: %(default)s)", int, 1_000),
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser, more: Options) -> None:
     """Adds the options for examples, and `more` options for stories."""
     group = parser.add_argument_group("the data")
-    group.add_argument(
-        "--data",
-        nargs="+",
-        action="extend",
-        required=True,
-        help="one or more files: .csv, .tsv, .jsonl, .parquet or SQuAD's .json; or babi; or "
-        f"simulated (stories like bAbI's, tasks {', '.join(map(str, SIMULATED_TASKS))}). For "
-        "train, FILE:2 repeats all questions of a file, and FILE:0.5 draws a random half",
-    )
-    add_options(group, COLUMNS)
+    add_options(group, {"data": DATA, **COLUMNS})
     group.add_argument(
         "--lenient",
         action="store_true",

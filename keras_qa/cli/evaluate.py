@@ -39,20 +39,17 @@ examples:
 """
 
 SPLIT = Option(
-    str,
     "PART",
     "part of the archive to measure on: %(choices)s (default: %(default)s)",
-    "valid",
+    default="valid",
     choices=("train", "valid", "test"),
 )
 SCORES: Options = {
     "report": Option(
-        str,
         "FILE.html",
         "write an HTML page of scores by kind of question, calibration, and wrong answers",
     ),
     "version": Option(
-        str,
         "VERSION",
         "version of SQuAD's official scores, for data with answer_start: %(choices)s (default: 2.0 "
         "if a question has no answer, else 1.1)",
@@ -60,9 +57,9 @@ SCORES: Options = {
     ),
 }
 DOCUMENTS: Options = {
-    "index": Option(str, "FILE.index", "answer from this index, not from each question's text"),
+    "index": Option("FILE.index", "answer from this index, not from each question's text"),
     **READING,
-    "out": Option(str, "FILE.keras", "with --fit: file to save the calibrated reader to"),
+    "out": Option("FILE.keras", "with --fit: file to save the calibrated reader to"),
 }
 
 

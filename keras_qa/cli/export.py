@@ -6,7 +6,7 @@ import argparse
 
 from keras_qa.cli import data
 from keras_qa.cli.output import say
-from keras_qa.cli.parsing import READER_HELP, add_options
+from keras_qa.cli.parsing import READER_HELP, Option, Options, add_options
 
 HELP = "export a reader, a ranker or an embedder to ONNX, to answer without Keras"
 USAGE = "%(prog)s READER FOLDER [--int8 --data FILE] [options]"
@@ -17,6 +17,16 @@ examples:
 READER of `keras-qa answer`, `ask` and `evaluate` may then be the folder, or a graph in it, such as
 reader-onnx/onnx/model_quantized.onnx.
 """
+
+INT8: Options = {
+    "data": Option(
+        "FILE",
+        "with --int8: questions with answers, on which both graphs are compared and the "
+        "thresholds of the small one are fitted: .csv, .tsv, .jsonl, .parquet or SQuAD's .json",
+        nargs="+",
+    ),
+    "max_loss": Option("F1", "highest loss in percent points (default: %(default)s)", float, 0.5),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,21 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also write a graph with weights of int8, if its answers lose little",
     )
-    small.add_argument(
-        "--data",
-        nargs="+",
-        metavar="FILE",
-        help="with --int8: questions with answers, on which both graphs are compared and the "
-        "thresholds of the small one are fitted: .csv, .tsv, .jsonl, .parquet or SQuAD's .json",
-    )
-    add_options(small, data.COLUMNS)
-    small.add_argument(
-        "--max-loss",
-        type=float,
-        default=0.5,
-        metavar="F1",
-        help="highest loss of F1 in percent points (default: %(default)s)",
-    )
+    add_options(small, {**INT8, **data.COLUMNS})
 
 
 def run(options: argparse.Namespace) -> int:

@@ -33,13 +33,12 @@ The same command again reads new and changed files, and removes deleted ones fro
 # Options for reading passages of an index.
 READING: Options = {
     "passages": Option(
-        positive, "N", "passages to read per question (default: the calibrated number, or 10)"
+        "N", "passages to read per question (default: the calibrated number, or 10)", positive
     ),
     "no_answer": Option(
-        yes_or_no, "yes|no", "whether the reader may give no answer (default: as it was trained)"
+        "yes|no", "whether the reader may give no answer (default: as it was trained)", yes_or_no
     ),
     "embed": Option(
-        str,
         "ENCODER",
         "the encoder of the index (default: the one that the index names, if it is minilm or a "
         "local folder: others are downloaded only if you name them)",
@@ -48,20 +47,18 @@ READING: Options = {
 # Options for reading the files of a folder.
 FOLDER: Options = {
     "language": Option(
-        str, "CODE", "language of the texts, such as en (default: detected from the first texts)"
+        "CODE", "language of the texts, such as en (default: detected from the first texts)"
     ),
     "encoding": Option(
-        str,
         "NAME",
         "encoding of texts that are not Unicode and declare none, such as cp1252 (default: these "
         "are skipped)",
     ),
 }
 INDEX: Options = {
-    "out": Option(str, "FILE.index", "the index, new or to update (default: FOLDER.index)"),
+    "out": Option("FILE.index", "the index, new or to update (default: FOLDER.index)"),
     **FOLDER,
     "embed": Option(
-        str,
         "ENCODER",
         "search by words and vectors: minilm, which is in this package, a folder in Hugging Face's "
         "layout, hf://owner/name, or a reader (default: search by words alone)",
@@ -97,13 +94,11 @@ def run(options: argparse.Namespace) -> None:
         pass
 
 
-@contextlib.contextmanager
-def open_index(path: str, embed: str | None, **options: float) -> Iterator[Index]:
-    """Opens an index while the block runs. If `embed` is `None`, the index names its encoder."""
+def open_index(path: str, embed: str | None, **options: float) -> Index:
+    """Opens an index. If `embed` is `None`, the index names its encoder."""
     from keras_qa.documents import Index
 
-    with Index.open(path, _find_encoder(path, embed), **options) as index:
-        yield index
+    return Index.open(path, _find_encoder(path, embed), **options)
 
 
 @contextlib.contextmanager

@@ -22,12 +22,14 @@ READER_HELP = (
 class Option:
     """An option that takes a value, or with `nargs` a list; the fields are those of argparse."""
 
-    type: Callable[[str], Any]
     metavar: str
     help: str
+    type: Callable[[str], Any] = str
     default: Any = None
     nargs: str | None = None
     choices: Sequence[str] | None = None
+    action: str = "store"
+    required: bool = False
 
 
 # Options by their names in Python.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import functools
 import logging
 import os
 import pathlib
@@ -38,20 +37,20 @@ Everyone who reaches the address can ask, unless {TOKEN} or --token-file sets a 
 _INDEX_TIMEOUT = 2.0
 
 DOCUMENTS: Options = {
-    "index": Option(str, "FILE.index", "answer from its documents, too: see `keras-qa index`"),
-    "embed": Option(str, "ENCODER", "the encoder of the index, as in `ask`"),
-    "ranker": Option(str, "RANKER", "a ranker, for the route /rerank and for documents"),
-    "name": Option(str, "NAME", "the name of the model in the routes (default: that of its file)"),
+    "index": Option("FILE.index", "answer from its documents, too: see `keras-qa index`"),
+    "embed": Option("ENCODER", "the encoder of the index, as in `ask`"),
+    "ranker": Option("RANKER", "a ranker, for the route /rerank and for documents"),
+    "name": Option("NAME", "the name of the model in the routes (default: that of its file)"),
 }
 # Fields of `serving.limits.Limits`, which needs the extra `serve` and has the defaults.
 LIMITS: Options = {
-    "max_batch": Option(positive, "N", "questions that the model reads at once (default: 32)"),
-    "max_queue": Option(positive, "N", "questions that wait; with more: 503 (default: 256)"),
-    "max_body": Option(positive, "N", "bytes of a request (default: 1048576)"),
-    "max_text": Option(positive, "N", "characters of a text (default: 100000)"),
-    "max_questions": Option(positive, "N", "questions of a request (default: 64)"),
-    "max_wait_ms": Option(float, "MS", "longest wait for more questions (default: 5)"),
-    "timeout": Option(float, "S", "seconds until a request fails without answer (default: 30)"),
+    "max_batch": Option("N", "questions that the model reads at once (default: 32)", positive),
+    "max_queue": Option("N", "questions that wait; with more: 503 (default: 256)", positive),
+    "max_body": Option("N", "bytes of a request (default: 1048576)", positive),
+    "max_text": Option("N", "characters of a text (default: 100000)", positive),
+    "max_questions": Option("N", "questions of a request (default: 64)", positive),
+    "max_wait_ms": Option("MS", "longest wait for more questions (default: 5)", float),
+    "timeout": Option("S", "seconds until a request fails without answer (default: 30)", float),
 }
 
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
@@ -65,13 +64,19 @@ def _port(value: str) -> int:
 
 ADDRESS: Options = {
     "host": Option(
-        str, "HOST", "the address to listen at; 0.0.0.0 for all (default: %(default)s)", "127.0.0.1"
+        "HOST",
+        "the address to listen at; 0.0.0.0 for all (default: %(default)s)",
+        default="127.0.0.1",
     ),
-    "port": Option(_port, "PORT", "0 for a free one (default: %(default)s)", 8000),
+    "port": Option("PORT", "0 for a free one (default: %(default)s)", _port, 8000),
     "token_file": Option(
-        str,
-        "FILE",
-        f"file of the token that requests must send (default: the variable {TOKEN})",
+        "FILE", f"file of the token that requests must send (default: the variable {TOKEN})"
+    ),
+    "allow_host": Option(
+        "NAME",
+        "a host name by which clients reach the server, such as that of a proxy; repeat it for "
+        "several (default: those of this machine if it listens there alone, otherwise all)",
+        action="append",
     ),
 }
 
@@ -80,15 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     parser.add_argument("reader", metavar="READER", help=READER_HELP)
     add_options(parser, DOCUMENTS)
-    address = parser.add_argument_group("address")
-    add_options(address, ADDRESS)
-    address.add_argument(
-        "--allow-host",
-        action="append",
-        metavar="NAME",
-        help="a host name by which clients reach the server, such as that of a proxy; repeat it "
-        "for several (default: those of this machine if it listens there alone, otherwise all)",
-    )
+    add_options(parser.add_argument_group("address"), ADDRESS)
     add_options(parser.add_argument_group("limits"), LIMITS)
 
 
@@ -111,13 +108,13 @@ def run(options: argparse.Namespace) -> None:
         # Each thread that runs PyTorch has workers of its own. With those of a second thread there
         # are more than cores, and they sleep after each operation, which costs 10 % of the speed.
         thread = stack.enter_context(ThreadPoolExecutor(1))
-        load = functools.partial(QuestionAnswerer.from_preset, compile=False)
-        reader = thread.submit(load, options.reader).result()
+        loaded = thread.submit(QuestionAnswerer.from_preset, options.reader, compile=False)
+        reader = loaded.result()
         ranker = options.ranker and thread.submit(Reranker, options.ranker).result()
         index = None
         if options.index is not None:
-            opened = open_index(options.index, options.embed, timeout=_INDEX_TIMEOUT)
-            index = thread.submit(stack.enter_context, opened).result()
+            opened = thread.submit(open_index, options.index, options.embed, timeout=_INDEX_TIMEOUT)
+            index = stack.enter_context(opened.result())
         app = serving.create_app(
             reader,
             index,

@@ -36,22 +36,29 @@ Options that are not given come from the model's recipe.
 """
 
 RUN: Options = {
-    "results": Option(str, "FILE.json", "file to append the results of each training to"),
-    "seed": Option(int, "N", "the first seed (default: %(default)s)", 0),
+    "out": Option("FILE.keras", "file to save the answerer to", required=True),
+    "validation_data": Option(
+        "FILE",
+        "one or more files of examples, like --data, that the best epoch is chosen by (default: "
+        "the validation part of bAbI or of the simulation; none for files)",
+        nargs="+",
+        action="extend",
+    ),
+    "results": Option("FILE.json", "file to append the results of each training to"),
+    "seed": Option("N", "the first seed (default: %(default)s)", int, 0),
     "seeds": Option(
-        int, "N", "trainings with different seeds; the best is saved (default: %(default)s)", 1
+        "N", "trainings with different seeds; the best is saved (default: %(default)s)", int, 1
     ),
 }
 SIMULATE = Option(
-    int,
     "N",
     "questions to simulate for a task whose training file is missing in the archive (default: "
     "none, and all files must exist)",
+    int,
     0,
 )
 MODEL: Options = {
     "model": Option(
-        str,
         "NAME",
         "a factory in keras_qa.models, such as answer_classifier, memory_network, "
         "universal_transformer, span_reader or multiple_choice; of several, the best on the "
@@ -59,20 +66,18 @@ MODEL: Options = {
         nargs="+",
     ),
     "model_options": Option(
-        str, "JSON", "further arguments of the factory, such as '{\"units\": 32}'", "{}"
+        "JSON", "further arguments of the factory, such as '{\"units\": 32}'", default="{}"
     ),
-    "dtype": Option(str, "POLICY", "dtype policy, such as mixed_bfloat16 (default: float32)"),
+    "dtype": Option("POLICY", "dtype policy, such as mixed_bfloat16 (default: float32)"),
 }
 # Options that are for `span_reader` and `multiple_choice` only.
 READER: Options = {
     "backbone": Option(
-        str,
         "DIR",
         "a pretrained encoder: minilm, which is in this package, a folder in Hugging Face's "
         "layout, or hf://... (default: none, the reader is trained from scratch)",
     ),
     "answer_types": Option(
-        str,
         "TYPE",
         "%(choices)s: span and yes or no or both, for questions whose answer is yes or no "
         "(default: span)",
@@ -80,56 +85,44 @@ READER: Options = {
         choices=("span", "yes", "no"),
     ),
     "lora_rank": Option(
-        positive, "N", "rank of LoRA: train low-rank matrices and freeze the backbone's weights"
+        "N", "rank of LoRA: train low-rank matrices and freeze the backbone's weights", positive
     ),
-    "adapter": Option(str, "FILE.keras", "file to save the LoRA weights to, without the backbone"),
+    "adapter": Option("FILE.keras", "file to save the LoRA weights to, without the backbone"),
     "unanswerable": Option(
-        float,
         "SHARE",
         "share of the questions to repeat with a similar text that does not answer them, so that "
         "the reader learns to give no answer; also in validation data without such questions",
+        float,
     ),
     "unanswerable_kinds": Option(
-        str,
         "KIND",
         "%(choices)s: a similar text that is found by a search, the text without the sentences of "
         "the answer, or another name or number in the question (default: found)",
         nargs="+",
         choices=unanswerable.KINDS,
     ),
-    "vectors": Option(str, "FILE", "word vectors in GloVe's text format"),
-    "max_length": Option(int, "N", "positions of a window; a longer text is read in several"),
+    "vectors": Option("FILE", "word vectors in GloVe's text format"),
+    "max_length": Option("N", "positions of a window; a longer text is read in several", int),
 }
 # Fields of `Recipe`.
 RECIPE: Options = {
-    "epochs": Option(int, "N", "largest number of epochs"),
-    "steps_per_epoch": Option(int, "N", "steps in an epoch, if not a pass over the data"),
-    "batch_size": Option(int, "N", "questions per step"),
-    "gradient_accumulation_steps": Option(int, "N", "batches per update of the weights"),
-    "learning_rate": Option(float, "RATE", "the highest learning rate"),
-    "weight_decay": Option(float, "RATE", "weight decay of AdamW; 0 for Adam"),
-    "patience": Option(int, "N", "epochs without improvement before training stops"),
-    "hard_example_share": Option(float, "SHARE", "share of the batches with wrong answers first"),
-    "keep": Option(str, "EPOCH", "best, by the validation accuracy, or last"),
-    "augment_to": Option(int, "N", "numbers of questions to augment to; none: off", nargs="*"),
+    "epochs": Option("N", "largest number of epochs", int),
+    "steps_per_epoch": Option("N", "steps in an epoch, if not a pass over the data", int),
+    "batch_size": Option("N", "questions per step", int),
+    "gradient_accumulation_steps": Option("N", "batches per update of the weights", int),
+    "learning_rate": Option("RATE", "the highest learning rate", float),
+    "weight_decay": Option("RATE", "weight decay of AdamW; 0 for Adam", float),
+    "patience": Option("N", "epochs without improvement before training stops", int),
+    "hard_example_share": Option("SHARE", "share of the batches with wrong answers first", float),
+    "keep": Option("EPOCH", "best, by the validation accuracy, or last"),
+    "augment_to": Option("N", "numbers of questions to augment to; none: off", int, nargs="*"),
 }
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
-    parser.add_argument(
-        "--out", required=True, metavar="FILE.keras", help="file to save the answerer to"
-    )
-    parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
     add_options(parser, RUN)
-    parser.add_argument(
-        "--validation-data",
-        nargs="+",
-        action="extend",
-        metavar="FILE",
-        help="one or more files of examples, like --data, that the best epoch is chosen by "
-        "(default: the validation part of bAbI or of the simulation; none for files)",
-    )
+    parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
     data.add_arguments(parser, {"simulate": SIMULATE})
     for title, options in (
         ("the model", MODEL),

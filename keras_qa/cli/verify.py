@@ -10,6 +10,7 @@ from keras_qa.answering import opening
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli import data
 from keras_qa.cli.output import print_marked, say, say_warnings
+from keras_qa.cli.parsing import Option, Options, add_options
 
 HELP = "mark what the documents do not support in an answer"
 USAGE = "%(prog)s ANSWER --documents FOLDER|FILE [options]"
@@ -21,34 +22,32 @@ examples:
 The exit code is 0 if nothing is unsupported, 1 if something is, and 2 after an error.
 """
 
+OPTIONS: Options = {
+    "documents": Option(
+        "FOLDER|FILE",
+        "a folder of documents, one document, or an index, as `keras-qa index` makes it",
+        required=True,
+    ),
+    "question": Option(
+        "QUESTION", "also accept sentences that contain the answer of a reader to it"
+    ),
+    "reader": Option(
+        "READER",
+        f"the reader for the question, as in `ask` (default: {DEFAULT_READER}); or a model that "
+        "classifies tokens, such as hf://KRLabsOrg/lettucedect-base-modernbert-en-v1",
+    ),
+    "threshold": Option(
+        "P", "lowest score of an answer or unsupported span (default: %(default)s)", float, 0.5
+    ),
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     parser.add_argument(
         "answer", metavar="ANSWER", help="a text file, -, or a text, as in `answer`"
     )
-    parser.add_argument(
-        "--documents",
-        required=True,
-        metavar="FOLDER|FILE",
-        help="a folder of documents, one document, or an index, as `keras-qa index` makes it",
-    )
-    parser.add_argument(
-        "--question", help="also accept sentences that contain the answer of a reader to it"
-    )
-    parser.add_argument(
-        "--reader",
-        help=f"the reader for the question, as in `ask` (default: {DEFAULT_READER}); or a model "
-        "that classifies tokens, such as hf://KRLabsOrg/lettucedect-base-modernbert-en-v1",
-    )
-    parser.add_argument(
-        "--threshold",
-        type=float,
-        default=0.5,
-        metavar="P",
-        help="the lowest score of the reader's answer or of an unsupported span (default: "
-        "%(default)s)",
-    )
+    add_options(parser, OPTIONS)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

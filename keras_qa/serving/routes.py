@@ -118,15 +118,10 @@ class Service:
         body = await self._read(request, "answer")
         parameters, inputs = body.get("parameters", {}), body["inputs"]
         top_k = parameters.pop("top_k", 1)
-        pairs = [
-            (pair["context"], pair["question"])
-            for pair in (inputs if isinstance(inputs, list) else [inputs])
-        ]
+        questions = inputs if isinstance(inputs, list) else [inputs]
+        pairs = [(pair["context"], pair["question"]) for pair in questions]
         ranked = await self._answer(request, pairs, top_k, parameters)
-        results = [
-            [_to_json(answer, start=answer.start or 0, end=answer.end or 0) for answer in answers]
-            for answers in ranked
-        ]
+        results = [[_to_json(answer, ("start", "end"), 0) for answer in row] for row in ranked]
         return Json(_nest(results, top_k, inputs))
 
     async def infer(self, request: Request[Any]) -> Response:
@@ -156,11 +151,8 @@ class Service:
         call = Call(self._compute_asked, tuple(sorted(options.items())))
         items = [(text, len(text) + passages * _PASSAGE_SIZE) for text in questions]
         ranked = await self._compute(request, call, items)
-        names = ("document", "start", "end", "line", "page")
-        results = [
-            [_to_json(answer, **{name: getattr(answer, name) for name in names}) for answer in row]
-            for row in ranked
-        ]
+        fields = ("document", "start", "end", "line", "page")
+        results = [[_to_json(answer, fields) for answer in row] for row in ranked]
         return Json(_nest(results, options["top_k"], question))
 
     async def documents(self, request: Request[Any]) -> Response:
@@ -352,8 +344,10 @@ def _nest(ranked: list[list[Any]], top_k: int, inputs: object) -> Any:
     return results if isinstance(inputs, list) else results[0]
 
 
-def _to_json(answer: Answer, **location: Any) -> dict[str, Any]:
-    return {"answer": answer.text, "score": answer.score, **location}
+def _to_json(answer: Answer, fields: Sequence[str], missing: object = None) -> dict[str, Any]:
+    location = {name: getattr(answer, name) for name in fields}
+    replaced = {name: missing if value is None else value for name, value in location.items()}
+    return {"answer": answer.text, "score": answer.score, **replaced}
 
 
 def _to_offset(name: str, value: str) -> int:
