@@ -204,7 +204,7 @@ def _pad(rows: Sequence[Any]) -> np.ndarray:
         part.reshape(part.shape + (0,) * (rank - part.ndim)) if part.size == 0 else part
         for part in parts
     ]
-    odd = next((place for place, part in enumerate(parts) if part.ndim != rank), None)
+    odd = next((row for row, part in enumerate(parts) if part.ndim != rank), None)
     if odd is not None:
         raise ValueError(
             f"Row {odd} is {_quote(rows[odd])}, but other rows are sequences of rank "
@@ -240,8 +240,11 @@ def to_array(raw: Values, item: ModelInput) -> np.ndarray:
 
 def _check_numbers(array: np.ndarray, item: ModelInput) -> None:
     if array.dtype.kind in "USOT":
+        value = array.flat[0] if array.size else array.dtype
+        kind = "string" if isinstance(value, str) else "object"
+        value = str(value) if kind == "string" else value
         raise TypeError(
-            f"`{item.name}` must contain numbers. Received: {_first_text(array)}. "
+            f"`{item.name}` must contain numbers. Received: the {kind} {_quote(value)}. "
             "Use `keras_qa.QuestionAnswerer`, or a `keras_qa.text.Vectorizer`, to feed strings."
         )
     if array.dtype.kind not in "iuf" and array.dtype.name != "bfloat16":
@@ -253,9 +256,9 @@ def _check_numbers(array: np.ndarray, item: ModelInput) -> None:
         return
     values = array.astype("float32") if array.dtype.name == "bfloat16" else array
     if array.size and not np.isfinite(values).all():
-        place = _place(~np.isfinite(values))
+        position = _position(~np.isfinite(values))
         raise ValueError(
-            f"`{item.name}` holds {values[place]} at {list(place)}, but every value must be "
+            f"`{item.name}` holds {values[position]} at {list(position)}, but every value must be "
             "finite. Replace it before feeding."
         )
     if item.holds_ids:
@@ -297,35 +300,28 @@ def _check_ids(array: np.ndarray, item: ModelInput) -> None:
     limit = item.vocabulary_size
     highest = limit if limit is not None else np.iinfo(item.dtype).max + 1
     if array.min() < 0:
-        place = _place(array < 0)
+        position = _position(array < 0)
         raise ValueError(
-            f"`{item.name}` holds id {array[place]} at {list(place)}, but ids start at 0. "
+            f"`{item.name}` holds id {array[position]} at {list(position)}, but ids start at 0. "
             "Id 0 is padding and id 1 the unknown word: map other values to these."
         )
     if array.max() >= highest:
-        place = _place(array >= highest)
+        position = _position(array >= highest)
         if limit is None:
             raise ValueError(
-                f"`{item.name}` holds id {array[place]} at {list(place)}, which does not fit "
+                f"`{item.name}` holds id {array[position]} at {list(position)}, which does not fit "
                 f"{item.dtype}."
             )
         raise ValueError(
-            f"`{item.name}` holds id {array[place]} at {list(place)}, but its vocabulary has "
+            f"`{item.name}` holds id {array[position]} at {list(position)}, but its vocabulary has "
             f"{limit} entries (ids 0 to {limit - 1}). Build the model with "
             f"`{item.name}_vocabulary_size={int(array.max()) + 1}` or more, "
             "or map rare words to the unknown id."
         )
 
 
-def _place(where: np.ndarray) -> tuple[int, ...]:
+def _position(where: np.ndarray) -> tuple[int, ...]:
     return tuple(int(index) for index in np.unravel_index(np.argmax(where), where.shape))
-
-
-def _first_text(array: np.ndarray) -> str:
-    value = array.flat[0] if array.size else array.dtype
-    if isinstance(value, str):
-        return f"the string {_quote(str(value))}"
-    return f"the object {_quote(value)}"
 
 
 def _axes(item: ModelInput) -> str:

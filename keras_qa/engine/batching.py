@@ -36,31 +36,13 @@ Draw: TypeAlias = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 
 def grid_width(length: int) -> int:
-    """Returns the next width of a grid with two widths for each doubling.
-
-    Examples:
-        >>> from keras_qa.engine.batching import grid_width
-        >>> [grid_width(length) for length in (1, 9, 33, 100, 1000)]
-        [8, 12, 48, 128, 1024]
-    """
+    """Returns the next width of a grid with two widths for each doubling: 8, 12, 16, 24, 32…"""
     power: int = 2 ** max(3, (length - 1).bit_length())
     return power * 3 // 4 if power > 8 and length <= power * 3 // 4 else power
 
 
 def training_widths(lengths: np.ndarray) -> list[int]:
-    """Chooses widths of the grid, each of which saves enough positions for its compilation.
-
-    Args:
-        lengths: `(rows,)`, the length of each row.
-
-    Examples:
-        >>> import numpy as np
-        >>> from keras_qa.engine.batching import training_widths
-        >>> training_widths(np.array([8, 90, 100]))
-        [128]
-        >>> training_widths(np.repeat([8, 90, 100], 1_000))
-        [8, 96, 128]
-    """
+    """Chooses widths of the grid for rows, each of which saves enough for its compilation."""
     counts = np.bincount([grid_width(int(length)) for length in lengths])
     chosen = [len(counts) - 1]
 
@@ -79,19 +61,9 @@ def training_widths(lengths: np.ndarray) -> list[int]:
 
 
 def axis_lengths(inputs: list[np.ndarray]) -> np.ndarray:
-    """Lengths of each row along each axis of all inputs, without padding, at least 1.
+    """Lengths of each row along each axis of all inputs, `(rows, axes)`, without padding.
 
-    Args:
-        inputs: Arrays of ids, `(rows, time)` or `(rows, sentences, words)`, padded with zeros.
-
-    Returns:
-        `(rows, axes)` integers. The axes of the first input come first.
-
-    Examples:
-        >>> import numpy as np
-        >>> from keras_qa.engine.batching import axis_lengths
-        >>> axis_lengths([np.array([[[5, 6, 0], [0, 0, 0]]]), np.array([[7, 0]])]).tolist()
-        [[1, 2, 1]]
+    Inputs are `(rows, time)` or `(rows, sentences, words)`. Lengths are at least 1.
     """
     columns = []
     for array in inputs:
@@ -166,10 +138,7 @@ class SortedBatches(keras.utils.PyDataset):
     """Batches of rows of similar length for training or evaluation, in a seeded order.
 
     Args:
-        inputs: Arrays of ids, `(rows, time, ...)`, padded with zeros on the right.
         others: Labels and weights, a tuple of structures of arrays.
-        model: The functional model.
-        batch_size: Number of rows in a batch. The last one may be smaller.
         seed: Seed of the order of rows and batches, which differs between epochs. `None` to sort
             by length.
         steps: Number of batches in an epoch, which continues where the last one ended. `None` for
@@ -258,8 +227,8 @@ class SortedBatches(keras.utils.PyDataset):
             return
         # An epoch is a part of an endless sequence of passes over the rows.
         each = math.ceil(len(self.inputs[0]) / self.batch_size)
-        place, first = divmod(self.epoch * self.steps, each)
-        passes = (self._batches(number) for number in itertools.count(place))
+        number, first = divmod(self.epoch * self.steps, each)
+        passes = map(self._batches, itertools.count(number))
         endless = itertools.chain.from_iterable(passes)
         self.batches = list(itertools.islice(endless, first, first + self.steps))
 

@@ -37,7 +37,7 @@ _FUNCTIONS = ("train_function", "test_function", "predict_function")
 class CompiledModel(keras.Model):
     """A model that compiles its functions again after changes, and saves `compile` portably."""
 
-    _jit_compile_given: bool | str = "auto"
+    _jit_compile_argument: bool | str = "auto"
     _layer_state: LayerState | None = None
     _predict_batch: execution.BatchPredictor | None = None
     # Compiled functions that have to be made again.
@@ -48,11 +48,11 @@ class CompiledModel(keras.Model):
     def compile(self, *args: Any, **kwargs: Any) -> None:
         """Prepares for training, as `keras.Model.compile` does."""
         super().compile(*args, **kwargs)
-        given = inspect.signature(super().compile).bind(*args, **kwargs).arguments
-        self._jit_compile_given = given.get("jit_compile", "auto")
-        if self._jit_compile_given == "auto" and not self.run_eagerly:
+        arguments = inspect.signature(super().compile).bind(*args, **kwargs).arguments
+        self._jit_compile_argument = arguments.get("jit_compile", "auto")
+        if self._jit_compile_argument == "auto" and not self.run_eagerly:
             names = ("loss", "metrics", "weighted_metrics")
-            own = keras.tree.flatten([given.get(name) for name in names])
+            own = keras.tree.flatten([arguments.get(name) for name in names])
             if execution.jit_compile(self, own):
                 self.jit_compile = True
 
@@ -60,7 +60,7 @@ class CompiledModel(keras.Model):
         config = _portable(super().get_compile_config())
         if config:
             # Keras saves the value that it chose for "auto", which differs between backends.
-            config["jit_compile"] = self._jit_compile_given
+            config["jit_compile"] = self._jit_compile_argument
             config["optimizer_built"] = bool(self.optimizer is not None and self.optimizer.built)
         return config
 

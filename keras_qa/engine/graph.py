@@ -33,9 +33,6 @@ class ModelInput:
     """Properties of one input of a model.
 
     Attributes:
-        name: Name.
-        shape: Shape, `None` for unknown sizes.
-        dtype: Keras' name of the dtype.
         vocabulary_size: Number of rows of the smallest embedding of the ids, `None` if unknown.
         max_length: Longest sequence of the encoders, `None` if unlimited.
         readers: Layers that read the input.
@@ -181,18 +178,18 @@ def all_layers(model: keras.Model) -> Iterator[Any]:
     seen: set[int] = set()
     waiting: list[Any] = [model]
     while waiting:
-        found = waiting.pop()
-        if id(found) in seen:
+        part = waiting.pop()
+        if id(part) in seen:
             continue
-        seen.add(id(found))
-        if isinstance(found, keras.Model):
-            waiting.extend(found.operations if found.inputs else found.layers)
+        seen.add(id(part))
+        if isinstance(part, keras.Model):
+            waiting.extend(part.operations if part.inputs else part.layers)
             continue
-        yield found
-        for value in vars(found).values():
-            parts = value.values() if isinstance(value, dict) else value
-            parts = parts if isinstance(value, (dict, list, tuple)) else [value]
-            waiting.extend(part for part in parts if isinstance(part, keras.Operation))
+        yield part
+        for value in vars(part).values():
+            values = value.values() if isinstance(value, dict) else value
+            values = values if isinstance(value, (dict, list, tuple)) else [value]
+            waiting.extend(item for item in values if isinstance(item, keras.Operation))
 
 
 def smallest_vocabulary(model: keras.Model, most: int | None) -> int | None:
@@ -202,15 +199,7 @@ def smallest_vocabulary(model: keras.Model, most: int | None) -> int | None:
 
 
 class Call:
-    """One call of a layer or an operation in a graph.
-
-    Attributes:
-        operation: The layer or operation.
-        arguments: Positional arguments, with `keras.KerasTensor` for computed values.
-        options: Keyword arguments.
-        tensors: The tensors among the arguments, in order.
-        outputs: The tensors of the result.
-    """
+    """One call of a layer or an operation in a graph, with `keras.KerasTensor`s for values."""
 
     def __init__(
         self, number: int, operation: Any, arguments: tuple[Any, ...], options: dict[str, Any]
@@ -226,11 +215,11 @@ class Call:
     def specs(self) -> Any:
         """Shapes and dtypes of the outputs."""
         try:
-            known = self.operation.output
+            output = self.operation.output
         except (AttributeError, ValueError):
             # The operation is called several times.
-            known = self.operation.compute_output_spec(*self.arguments, **self.options)
-        return keras.tree.map_structure(lambda t: keras.KerasTensor(t.shape, t.dtype), known)
+            output = self.operation.compute_output_spec(*self.arguments, **self.options)
+        return keras.tree.map_structure(lambda t: keras.KerasTensor(t.shape, t.dtype), output)
 
 
 class _StandIn(keras.layers.Layer):
@@ -252,14 +241,6 @@ class Graph:
 
     The config of a model has the same information, but to write it Keras imports TensorFlow if it
     is installed.
-
-    Args:
-        model: A functional model.
-
-    Attributes:
-        inputs: Tensors, in the order of the model's inputs.
-        calls: `Call`s.
-        outputs: Tensors, in the order of the model's outputs.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -344,9 +325,6 @@ class LayerState:
 
     Keras uses a compiled step until the next `compile`. A change of a layer in between, such as
     `enable_lora` or another activation, would have no effect.
-
-    Args:
-        model: A functional model.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -364,9 +342,9 @@ class LayerState:
         if not self._is_settled:
             return True
         # A fast check for the usual case: a large model has thousands of attributes.
-        if list(map(len, self._layers)) == list(map(len, self._seen)) and all(
-            map(operator.is_, _values(self._seen), _values(self._layers))
-        ):
+        values = [chain.from_iterable(map(dict.values, x)) for x in (self._seen, self._layers)]
+        is_same = list(map(len, self._layers)) == list(map(len, self._seen))
+        if is_same and all(map(operator.is_, *values)):
             return True
         for seen, attributes in zip(self._seen, self._layers, strict=True):
             for name in (seen.keys() | attributes.keys()) - _SET_BY_CALLS:
@@ -384,7 +362,3 @@ class LayerState:
     def ignores_padding(self) -> bool:
         """See `graph.ignores_padding`."""
         return ignores_padding(self._model)
-
-
-def _values(layers: list[dict[str, Any]]) -> Iterator[Any]:
-    return chain.from_iterable(map(dict.values, layers))

@@ -96,9 +96,6 @@ class PredictionBatches:
     """Batches of rows of similar length for prediction.
 
     Args:
-        model: The functional model.
-        inputs: Arrays of ids, `(rows, time, ...)`, padded with zeros on the right.
-        batch_size: Maximum number of rows in a batch.
         sort: Whether to group rows of similar length, and trim batches.
         fill: Whether rows of zeros may be added, to compile for fewer batch sizes.
     """
@@ -179,8 +176,6 @@ def fitted(
     """Trims a batch to its longest row; for a compiled model, to a size of the grid.
 
     Args:
-        model: The functional model.
-        inputs: Arrays of ids, `(rows, time, ...)`, padded with zeros on the right.
         sort: Whether columns of zeros may be removed or added.
         fill: Whether rows of zeros may be added.
         size: Number of rows to fill up to. `None` for the next power of two.
@@ -218,8 +213,8 @@ def _used_length(ids: np.ndarray, axis: int) -> int:
     others = tuple(other for other in range(ids.ndim) if other != axis)
     used = np.logical_or.reduce(ids, axis=others)[::-1]
     # `argmax` gives the first true entry, or 0 if all are false.
-    place = int(used.argmax())
-    return len(used) - place if used[place] else 1
+    trailing = int(used.argmax())
+    return len(used) - trailing if used[trailing] else 1
 
 
 def multiple_of_32(length: int) -> int:

@@ -18,10 +18,6 @@ class Program:
     It is made again when Keras makes the model's `predict_function` again, such as after `compile`,
     or at a new shape when it has `MAX_SHAPES`. The first call of a shape holds a lock, because a
     backend traces a function in one thread at a time.
-
-    Args:
-        model: The model.
-        make: A function that makes the compiled function.
     """
 
     def __init__(self, model: keras.Model, make: Callable[[], Callable[..., Any]]) -> None:

@@ -119,10 +119,7 @@ class QAModel(CompiledModel):
 
     def split(self, name: str) -> SplitModel | None:
         """Returns a copy that is split after what depends on one input only, or `None`."""
-        try:
-            return split_model(self, name)
-        except NotImplementedError:
-            return None
+        return split_model(self, name)
 
     def fit(
         self,

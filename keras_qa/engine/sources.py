@@ -21,11 +21,9 @@ _EMPTY = "The data source has no batches. Pass one that yields at least one batc
 
 
 class CheckedSource:
-    """A data source whose batches are checked.
+    """A data source whose batches are checked. An empty one raises a `ValueError`.
 
     Args:
-        source: A `keras.utils.PyDataset`, a generator, or an object that can be iterated once for
-            each epoch.
         check: Takes a batch of the source, and returns the tuple for Keras.
         steps: Number of batches in an epoch, if the user set it.
         shuffle: Whether to shuffle the order of the batches of a `PyDataset`.
@@ -35,9 +33,6 @@ class CheckedSource:
         error: The exception that the source or the check raised, or `None`. TensorFlow only keeps
             its message.
         form: `form_of` the labels and weights of each batch, or `None` before the first batch.
-
-    Raises:
-        ValueError: If the source is empty.
     """
 
     def __init__(self, source: DataSource, check: Check, steps: int | None, shuffle: bool) -> None:
@@ -129,14 +124,15 @@ class RaiseErrors(keras.callbacks.Callback):
 
 def flat_callbacks(callbacks: Any) -> list[keras.callbacks.Callback]:
     """Returns callbacks as a list. Raises a `TypeError` if something else is among them."""
+    if callbacks is None:
+        return []
     try:
         own = keras.tree.flatten(getattr(callbacks, "callbacks", callbacks))
     except RecursionError:
-        own = [...]
-    for callback in [] if callbacks is None else own:
-        if not isinstance(callback, keras.callbacks.Callback):
-            raise TypeError(must_be("callbacks", "a list of `keras.callbacks.Callback`", callbacks))
-    return [] if callbacks is None else own
+        own = [callbacks]
+    if not all(isinstance(callback, keras.callbacks.Callback) for callback in own):
+        raise TypeError(must_be("callbacks", "a list of `keras.callbacks.Callback`", callbacks))
+    return own
 
 
 def with_hooks(callbacks: Any, hooks: list[Any]) -> Any:

@@ -159,7 +159,7 @@ def _read_in_graph(batches: keras.utils.PyDataset) -> tf.data.Dataset:
     # Inputs may have any width, and so may labels of positions. Metrics need the other sizes.
     inputs = len(keras.tree.flatten(first[0]))
     free = 2 if getattr(batches, "cuts_labels", False) else 1
-    unknown = [array.ndim if place < inputs else free for place, array in enumerate(arrays)]
+    unknown = [array.ndim if part < inputs else free for part, array in enumerate(arrays)]
     shapes = [
         (*[None] * min(count, array.ndim), *array.shape[count:])
         for count, array in zip(unknown, arrays, strict=True)

@@ -90,9 +90,9 @@ class SpanLoss(keras.losses.Loss):
         right = ops.expand_dims(right, -1) if len(right.shape) == 1 else right
         if not self.marginal:
             right = right[:, :1]
-        places = ops.arange(ops.shape(y_pred)[1], dtype="int32")
+        positions = ops.arange(ops.shape(y_pred)[1], dtype="int32")
         # A repeated position counts once.
-        right = ops.any(ops.equal(ops.expand_dims(right, -1), places), axis=1)
+        right = ops.any(ops.equal(ops.expand_dims(right, -1), positions), axis=1)
         # Subtracting 1e4 removes the other positions in float32 without infinities.
         inside = ops.logsumexp(ops.where(right, y_pred, y_pred - 1e4), axis=1)
         return ops.logsumexp(y_pred, axis=1) - inside
