@@ -185,10 +185,10 @@ def _wrap_model(
             "`models.span_reader(backbone=…, tokenizer=…)`, or set its `preprocessor` to a "
             "`preprocessing.SpanPreprocessor`."
         )
-    known = graph.smallest_vocabulary(wrapped, options["vocabulary_size"])
+    vocabulary = graph.smallest_vocabulary(wrapped, options["vocabulary_size"])
     sizes = options["answer_vocabulary_size"], _number_of_answers(wrapped)
     answers = min((size for size in sizes if size is not None), default=None)
-    preprocessor = kind.train(examples, (known, answers), [])
+    preprocessor = kind.train(examples, (vocabulary, answers), [])
     preprocessor.attach(wrapped)
     return wrapped, preprocessor
 

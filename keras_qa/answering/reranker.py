@@ -331,8 +331,8 @@ class Reranker(SaveMixin):
 
 def _activation(config: dict[str, Any]) -> str:
     """Returns the name of the activation after the logit, by a `config.json`."""
-    own = config.get("sentence_transformers")
-    path = own.get("activation_fn") if isinstance(own, dict) else None
+    settings = config.get("sentence_transformers")
+    path = settings.get("activation_fn") if isinstance(settings, dict) else None
     path = path or config.get("sbert_ce_default_activation_function") or "Sigmoid"
     name = str(path).rpartition(".")[2]
     if name not in _ACTIVATIONS:

@@ -162,9 +162,9 @@ class RetrievalMixin(Estimator):
         candidates = to_optional_integer("candidates", candidates)
         check_positive_integers(batch_size=batch_size)
         _check_weights(min_score, retrieval_weight)
-        model, own = self._fitted()
+        model, preprocessor = self._fitted()
         ranker = open_ranker(ranker)
-        fitted = own.asking
+        fitted = preprocessor.asking
         if min_precision is not None:
             min_score = _min_score(
                 fitted,
@@ -186,7 +186,7 @@ class RetrievalMixin(Estimator):
             RANKER_WEIGHT if calibration.ranker_weight is None else calibration.ranker_weight,
         )
         temperature = None if fitted is None else fitted.temperature
-        preprocessor = own.for_documents(model, options, temperature)
+        reader = preprocessor.for_documents(model, options, temperature)
         several = not isinstance(question, str)
         questions = to_questions(question)
         shown = len(questions) > _QUESTIONS if verbose == "auto" else verbose
@@ -197,7 +197,7 @@ class RetrievalMixin(Estimator):
             part = questions[start : start + _QUESTIONS]
             selections = select_passages(index, part, passages, ranker, batch_size, candidates)
             priors = [log_priors(selection, bool(weights[0])) for selection in selections]
-            spans = preprocessor.answer_from_passages(
+            spans = reader.answer_from_passages(
                 model,
                 _examples(selections, part),
                 [combine_priors(prior, weights, np.array([0])).tolist() for prior in priors],
@@ -266,8 +266,8 @@ class RetrievalMixin(Estimator):
         data = to_examples(examples)
         if not data:
             raise ValueError("`examples` is empty. Give some to calibrate on.")
-        model, own = self._fitted()
-        preprocessor = own.for_documents(model, options)
+        model, preprocessor = self._fitted()
+        reader = preprocessor.for_documents(model, options)
         shown = len(data) > _QUESTIONS if verbose == "auto" else verbose
         ranker, questions = open_ranker(ranker), [item.question for item in data]
         selections = select_passages(index, questions, passages, ranker, batch_size)
@@ -276,7 +276,7 @@ class RetrievalMixin(Estimator):
             for example, item in zip(_examples(selections, questions), data, strict=True)
         ]
         priors = [log_priors(selection).tolist() for selection in selections]
-        temperature, (weight, ranker_weight), ranked = preprocessor.calibrate_passages(
+        temperature, (weight, ranker_weight), ranked = reader.calibrate_passages(
             model, read, priors, _SPANS, batch_size, shown
         )
         answered = []
@@ -287,7 +287,7 @@ class RetrievalMixin(Estimator):
         precisions, thresholds = precision_thresholds(
             [score for score, _ in answered], [is_right for _, is_right in answered]
         )
-        own.asking = AskCalibration(
+        preprocessor.asking = AskCalibration(
             temperature,
             RETRIEVAL_WEIGHT if weight is None else weight,
             passages,
@@ -296,7 +296,7 @@ class RetrievalMixin(Estimator):
             tuple(thresholds.tolist()),
             RANKER_WEIGHT if ranker is not None and ranker_weight is None else ranker_weight,
         )
-        return own.asking
+        return preprocessor.asking
 
 
 def _check_weights(min_score: float | None, retrieval_weight: float | None) -> None:

@@ -55,11 +55,11 @@ class _Component:
         return default_from_dict(cls, data)
 
     def _start(
-        self, query: object, documents: Sequence[Document], given: Mapping[str, Any]
+        self, query: object, documents: Sequence[Document], options: Mapping[str, Any]
     ) -> tuple[dict[str, Any], list[Document]]:
         """Checks the arguments of `run`. Returns the settings, and the documents to read."""
         settings = dict(self._settings)
-        settings.update((name, value) for name, value in given.items() if value is not None)
+        settings.update((name, value) for name, value in options.items() if value is not None)
         _check(settings)
         if not isinstance(query, str):
             raise TypeError(f"`query` must be a string. Received: {query!r:.80}.")
@@ -146,9 +146,13 @@ class KerasReader(_Component):
         if self._loaded is not None:
             return
         answerer = load(self.model)
-        own = getattr(getattr(answerer, "model_", None), "preprocessor", None)
-        if own is None or not own.compares_passages:
-            content = f"a model that {own.description}" if own else "an encoder without a head"
+        preprocessor = getattr(getattr(answerer, "model_", None), "preprocessor", None)
+        if preprocessor is None or not preprocessor.compares_passages:
+            content = (
+                f"a model that {preprocessor.description}"
+                if preprocessor
+                else "an encoder without a head"
+            )
             raise ValueError(
                 f"`model` must be a trained reader of spans. `{self.model}` holds {content}."
             )
@@ -186,7 +190,7 @@ class KerasReader(_Component):
             TypeError: If the query is not a string, or an entry of `documents` not a `Document`.
             ValueError: If an argument is out of range.
         """
-        given = {
+        options = {
             "top_k": top_k,
             "score_threshold": score_threshold,
             "max_seq_length": max_seq_length,
@@ -197,7 +201,7 @@ class KerasReader(_Component):
             "overlap_threshold": overlap_threshold,
             "max_query_length": max_query_length,
         }
-        settings, read = self._start(query, documents, given)
+        settings, read = self._start(query, documents, options)
         self.warm_up()
         spans = self._read(query, read, settings) if read else [Answer("", 1.0)]
         answers = _extracted(query, spans, read, settings) if documents else []
@@ -208,16 +212,15 @@ class KerasReader(_Component):
     ) -> list[Answer]:
         """Returns the best spans, with offsets in the concatenated contents of the documents."""
         model = self._loaded.model_
-        options = AskOptions(
+        read_options = AskOptions(
             no_answer=settings["no_answer"],
             max_length=settings["max_seq_length"],
             stride=settings["stride"],
             max_question_length=settings["max_query_length"],
         )
-        preprocessor = model.preprocessor.with_options(model, **options)
+        preprocessor = model.preprocessor.with_options(model, **read_options)
         example = Example([_content(document) for document in documents], query)
-        each = settings["answers_per_seq"] or _SPANS
-        count = each * max(len(documents), settings["top_k"])
+        count = (settings["answers_per_seq"] or _SPANS) * max(len(documents), settings["top_k"])
         size = settings["max_batch_size"] or _BATCH_SIZE
         [spans] = preprocessor.answer_from_passages(
             model, [example], [[0.0] * len(documents)], count, size
@@ -288,8 +291,8 @@ class KerasRanker(_Component):
             TypeError: If the query is not a string, or an entry of `documents` not a `Document`.
             ValueError: If an argument is out of range.
         """
-        given = {"top_k": top_k, "scale_score": scale_score, "score_threshold": score_threshold}
-        settings, read = self._start(query, documents, given)
+        options = {"top_k": top_k, "scale_score": scale_score, "score_threshold": score_threshold}
+        settings, read = self._start(query, documents, options)
         self.warm_up()
         [logits] = self._loaded.logits([query], [list(map(_content, read))], settings["batch_size"])
         scores = sigmoid(logits) if settings["scale_score"] else logits

@@ -52,7 +52,7 @@ def _legend(marked: bool) -> str:
 def _error(number: int, item: JudgedAnswer, marked: bool) -> str:
     example, answer = item.example, item.answer
     name = f' <small dir="auto">{escape(example.id)}</small>' if example.id else ""
-    given = _bdi(answer.text or NO_ANSWER)
+    answered = _bdi(answer.text or NO_ANSWER)
     # The data may repeat an answer that several annotators gave.
     right = " or ".join(_bdi(text) for text in dict.fromkeys(example.answers or (NO_ANSWER,)))
     overlap = f", F1 {100.0 * item.f1:.1f} %" if marked else ""
@@ -60,7 +60,7 @@ def _error(number: int, item: JudgedAnswer, marked: bool) -> str:
         f'<article class="error" aria-labelledby="error-{number}">\n'
         f'<h3 id="error-{number}"><span class="number">{number}</span>'
         f"{_bdi(example.question)}{name}</h3>\n"
-        f'<dl class="verdict"><dt>Answered</dt><dd>{given} '
+        f'<dl class="verdict"><dt>Answered</dt><dd>{answered} '
         f"<small>score {answer.score:.3f}{overlap}</small></dd>"
         f"{_sources(answer)}<dt>Right</dt><dd>{right}</dd></dl>\n"
         f'<p class="story" dir="auto">{_story(item, marked)}</p>\n</article>'
@@ -90,21 +90,21 @@ def _story(item: JudgedAnswer, marked: bool) -> str:
     """The marked text: cut into pieces at both ends of sentences, given and right answers."""
     text, answer = item.example.plain_text, item.answer
     sentences = [(part.start, part.end) for part in answer.support]
-    given = (answer.start or 0, answer.end or 0)
+    span = (answer.start or 0, answer.end or 0)
     golds = [
         (start, start + len(right))
         for right, start in zip(item.example.answers, item.example.answer_start, strict=False)
     ]
     kind = ' class="given"' if marked else ""
-    shown = _shown(text, [given, *golds])
-    ends = {end for pair in [*sentences, given, *golds, *shown] for end in pair}
+    shown = _shown(text, [span, *golds])
+    ends = {end for pair in [*sentences, span, *golds, *shown] for end in pair}
     pieces: list[str] = []
     for start, end in itertools.pairwise(sorted({0, len(text), *ends})):
         if not _inside(start, shown):
             pieces += ["…"] if pieces[-1:] != ["…"] else []
             continue
         piece = escape(text[start:end])
-        if _inside(start, [given]):
+        if _inside(start, [span]):
             piece = f"<mark{kind}>{piece}</mark>"
         if _inside(start, golds):
             piece = f'<mark class="right">{piece}</mark>'
