@@ -83,9 +83,8 @@ def swap_words(
 
     Examples:
         >>> import keras_qa
-        >>> from keras_qa.data.augmentation import swap_words
         >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=500, seed=0)
-        >>> len(swap_words(stories, copies=3))
+        >>> len(keras_qa.datasets.augmentation.swap_words(stories, copies=3))
         1500
     """
     data = to_examples(examples)

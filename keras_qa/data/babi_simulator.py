@@ -57,8 +57,8 @@ def simulate(task: int = 1, examples: int = 1_000, seed: int = 0) -> list[Exampl
         Tasks", arXiv:1502.05698.
 
     Examples:
-        >>> from keras_qa.data import babi
-        >>> train = babi.simulate(task=1, examples=1_000, seed=0)
+        >>> from keras_qa import datasets
+        >>> train = datasets.babi.simulate(task=1, examples=1_000, seed=0)
         >>> len(train)
         1000
         >>> names = "John", "Mary", "Sandra", "Daniel"

@@ -54,15 +54,15 @@ def load(
 
     Examples:
         >>> import json, os, tempfile
-        >>> from keras_qa.data import tables
+        >>> from keras_qa import datasets
         >>> row = {"id": 7, "context": "He went home.", "question": "Where?", "answer": "home"}
         >>> path = os.path.join(tempfile.mkdtemp(), "questions.jsonl")
         >>> with open(path, "w") as file:
         ...     _ = file.write(json.dumps(row))
-        >>> example, = tables.load(path)
+        >>> example, = datasets.tables.load(path)
         >>> example.text, example.answers, example.id
         ('He went home.', ('home',), '7')
-        >>> tables.load(path, text="question", answers=None)[0].text
+        >>> datasets.tables.load(path, text="question", answers=None)[0].text
         'Where?'
     """
     if _to_file(path).suffix.lower() == ".json":

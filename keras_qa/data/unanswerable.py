@@ -62,12 +62,12 @@ def add_unanswerable(
         the rule-based kinds.
 
     Examples:
-        >>> from keras_qa import Example
-        >>> from keras_qa.data.unanswerable import add_unanswerable
+        >>> from keras_qa import Example, datasets
         >>> texts = "Ada wrote notes.", "The notes of the choir are lost.", "It rains."
         >>> example = Example(texts[0], "Who wrote the notes?", "Ada", 0)
         >>> others = [Example(text, "What?", text, 0) for text in texts[1:]]
-        >>> added = add_unanswerable([example, *others], 1.0, kinds=["found"])[3]
+        >>> examples = [example, *others]
+        >>> added = datasets.unanswerable.add_unanswerable(examples, 1.0, kinds=["found"])[3]
         >>> added.question, added.text, added.answers
         ('Who wrote the notes?', 'The notes of the choir are lost.', ())
     """

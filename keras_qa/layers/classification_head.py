@@ -23,7 +23,7 @@ POOLINGS = ("first", "mean", "max")
 class ClassificationHead(BaseLayer):
     """Logits of labels, for a sequence or for each of its positions, float32 under every policy.
 
-    The settings cover the heads of the families that `models.encoder_classifier` reads. The order
+    The settings cover the heads of the families that `models.text_classifier` reads. The order
     is: pooling, dropout, dense layer, activation, normalization without an offset, dropout, logits.
 
     Args:

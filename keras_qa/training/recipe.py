@@ -120,8 +120,8 @@ class Recipe:
         """Returns the learning rate schedule for a number of training examples.
 
         Examples:
-            >>> from keras_qa.training import Recipe
-            >>> recipe = Recipe(epochs=10, batch_size=10, learning_rate=0.1, warmup=0.2)
+            >>> from keras_qa import recipes
+            >>> recipe = recipes.Recipe(epochs=10, batch_size=10, learning_rate=0.1, warmup=0.2)
             >>> rate = recipe.schedule(examples=100)
             >>> tuple(round(float(rate(step)), 3) for step in (0, 10, 20, 60, 100))
             (0.0, 0.05, 0.1, 0.05, 0.0)

@@ -83,10 +83,10 @@ def train(
 
     Examples:
         >>> import keras_qa
-        >>> from keras_qa.training import Recipe, train
+        >>> from keras_qa import recipes
         >>> stories = keras_qa.datasets.babi.simulate(task=15, examples=100, seed=0)
         >>> known, unseen = stories[:80], stories[80:]
-        >>> done = train(known, unseen, "memory_network", recipe=Recipe(epochs=2), verbose=0)
+        >>> done = recipes.train(known, unseen, "memory_network", recipe={"epochs": 2}, verbose=0)
         >>> done.runs[0].epochs, done.runs[0].questions, len(done.runs[0].history["val_loss"])
         (2, 80, 2)
     """
