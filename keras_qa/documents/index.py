@@ -24,6 +24,7 @@ from keras_qa.documents.vector_search import (
     TextEmbedderLike,
     VectorSearch,
     check_encoder,
+    check_same_encoder,
     read_dimension,
     read_encoder_name,
     unit_vectors,
@@ -124,8 +125,7 @@ class Index:
                 "`language` must be a code of two or three letters, such as 'en'. Received: "
                 f"language={language!r}."
             )
-        if encoder is not None:
-            check_encoder(encoder)
+        check_encoder(encoder)
         path = pathlib.Path(path).expanduser()
         if not (exist_ok and path.exists()):
             index = cls(path, storage.create_file(path), encoder)
@@ -166,27 +166,14 @@ class Index:
                 index was created with another encoder or without one, or if `timeout` is not a
                 positive number.
         """
-        if encoder is not None:
-            # Validate the encoder before opening the file.
-            check_encoder(encoder)
+        # Validate the encoder before opening the file.
+        check_encoder(encoder)
         check_number("timeout", timeout, positive=True)
         path = pathlib.Path(path).expanduser()
         with contextlib.ExitStack() as on_error:
             index = on_error.enter_context(cls(path, storage.open_file(path, timeout), encoder))
             if encoder is not None:
-                name = index.encoder_name
-                if name is None:
-                    raise ValueError(
-                        f"`{path}` was made without an encoder, and has no vectors. Add them: "
-                        "`Index.create(path, encoder=…, exist_ok=True)`, or `keras-qa index "
-                        "FOLDER --embed ENCODER`."
-                    )
-                if encoder.name != name:
-                    raise ValueError(
-                        f"`{path}` has vectors of the encoder {name!r}, and none of "
-                        f"{encoder.name!r}. Open it with the encoder that it was made with, or "
-                        "create another index."
-                    )
+                check_same_encoder(path, index.encoder_name, encoder)
             on_error.pop_all()
         return index
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
@@ -35,11 +36,28 @@ class TextEmbedderLike(Protocol):
 
 
 def check_encoder(encoder: object) -> None:
-    """Raises a `TypeError` if an object has no name, or is not callable."""
-    if not callable(encoder) or not isinstance(getattr(encoder, "name", None), str):
+    """Raises a `TypeError` if an object is not `None`, and has no name or is not callable."""
+    is_encoder = callable(encoder) and isinstance(getattr(encoder, "name", None), str)
+    if encoder is not None and not is_encoder:
         raise TypeError(
             "`encoder` must have a `name`, a string, and return vectors when it is called with a "
             f"list of strings, as `keras_qa.answering.TextEmbedder`. Received: {encoder!r:.80}."
+        )
+
+
+def check_same_encoder(
+    path: str | os.PathLike[str], name: str | None, encoder: TextEmbedderLike
+) -> None:
+    """Raises a `ValueError` if an index was not made with an encoder."""
+    if name is None:
+        raise ValueError(
+            f"`{path}` was made without an encoder, and has no vectors. Add them: `Index.create("
+            "path, encoder=…, exist_ok=True)`, or `keras-qa index FOLDER --embed ENCODER`."
+        )
+    if encoder.name != name:
+        raise ValueError(
+            f"`{path}` has vectors of the encoder {name!r}, and none of {encoder.name!r}. Open it "
+            "with the encoder that it was made with, or create another index."
         )
 
 

@@ -78,9 +78,7 @@ class AskCalibration:
         check_positive_integers(passages=self.passages)
         unknown = set(self.options) - set(AskOptions.__annotations__)
         if unknown:
-            raise ValueError(
-                f"`options` must be those of `ask`. Received: {min(unknown)!r:.80}."
-            )
+            raise ValueError(f"`options` must be those of `ask`. Received: {min(unknown)!r:.80}.")
         if len(self.precisions) != len(self.thresholds):
             raise ValueError(
                 "`precisions` and `thresholds` must have the same length. Received: "

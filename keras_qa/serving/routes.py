@@ -317,7 +317,7 @@ class _Retriever:
         self._index = index
 
     def search(self, questions: list[str], k: int) -> Any:
-        """Returns the hits of each question."""
+        """Returns the passages of each question."""
         with _index_errors():
             return self._index.search(questions, k)
 
