@@ -132,9 +132,9 @@ def _with_sizes(inputs: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def _reason(error: BaseException) -> str:
-    """Returns the cause of an error as one line. Keras puts it after the whole config."""
+    """Returns the cause of an error as one line. Keras 3.15 puts it after the whole config."""
     text = str(error).rpartition("Exception encountered: ")[2]
-    # Keras prints the cause of an error in a layer in bold, on a separate line.
+    # Keras 3.15 prints the cause of an error in a layer in bold, on a separate line.
     lines = [" ".join(line.split()) for line in re.sub(r"\x1b\[\d*m", "", text).splitlines()]
     causes = [line for line in lines if line and not line.startswith("Exception encountered when")]
     reason = causes[0] if causes and not isinstance(error, LookupError) else repr(error)

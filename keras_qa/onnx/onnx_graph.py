@@ -219,7 +219,7 @@ def weights_size(proto: Proto) -> int:
 def write_graph(proto: Proto, path: pathlib.Path, data_size: int) -> None:
     """Writes a graph. Weights of more than `data_size` bytes get a file of their own beside it."""
     data = path.with_name(f"{path.name}_data")
-    # `onnx` adds to an existing file.
+    # `onnx` 1.23 adds to an existing file.
     data.unlink(missing_ok=True)
     if weights_size(proto) <= data_size:
         with replace_atomically(path) as partial:

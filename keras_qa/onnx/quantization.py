@@ -18,16 +18,13 @@ MAX_SIZE = 2_000_000_000
 
 @dataclasses.dataclass(frozen=True)
 class GraphScores:
-    """What was measured of one graph.
+    """What was measured of one graph."""
 
-    Attributes:
-        size: Bytes of the graph and its weights.
-        seconds: Time of the evaluation.
-        scores: The result of `QuestionAnswerer.evaluate`.
-    """
-
+    # Bytes of the graph and its weights.
     size: int
+    # Time of the evaluation.
     seconds: float
+    # The result of `QuestionAnswerer.evaluate`.
     scores: dict[str, float]
 
 
@@ -37,15 +34,11 @@ class QuantizedScores:
 
     Temperature and thresholds of both are fitted on these examples, so that neither has an
     advantage.
-
-    Attributes:
-        float32: Of the graph.
-        int8: Of the copy.
-        max_loss: The highest loss of F1, in percent points.
     """
 
     float32: GraphScores
     int8: GraphScores
+    # The highest loss of F1, in percent points.
     max_loss: float
 
     @property
@@ -68,7 +61,7 @@ def quantize(folder: pathlib.Path, proto: Proto) -> None:
             f"`int8` needs `onnxruntime`, which cannot be imported ({error}). Install it: "
             '`pip install "keras-qa[export]"`.'
         ) from error
-    # Otherwise it recommends to simplify the graph, which has nothing to simplify.
+    # Otherwise ONNX Runtime 1.32 recommends to simplify the graph, which has nothing to simplify.
     quant_utils.add_pre_process_metadata(proto)
     target = folder / runtime.QUANTIZED
     is_large = weights_size(proto) > MAX_SIZE
@@ -80,7 +73,7 @@ def quantize(folder: pathlib.Path, proto: Proto) -> None:
         use_external_data_format=is_large,
     )
     if is_large:
-        # ONNX Runtime gives the file of the weights another name than `export`.
+        # ONNX Runtime 1.32 gives the file of the weights another name than `export`.
         proto = onnx().load(target)
         target.with_name(f"{target.name}.data").unlink()
         write_graph(proto, target, MAX_SIZE)

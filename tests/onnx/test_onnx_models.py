@@ -125,7 +125,7 @@ def test_a_model_of_the_table(name: str, tmp_path) -> None:
     elif name == "text embedder":
         vectors = keras_qa.load(tmp_path / "out")(TEXTS)
         np.testing.assert_allclose(vectors, made(TEXTS), rtol=0, atol=TOLERANCE)
-    elif name.startswith("choice"):
+    elif name.startswith("multiple-choice"):
         examples = [
             Example(text, asked, "home", choices=("home", "at home, then")[: 1 + place % 2])
             for place, (text, asked) in enumerate(zip(TEXTS, QUESTIONS, strict=True))

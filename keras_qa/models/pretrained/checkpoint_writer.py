@@ -31,20 +31,9 @@ def save_pretrained(
     folder: str | os.PathLike[str],
     tokenizer: SubwordTokenizer | None = None,
 ) -> None:
-    """Saves a model on a published encoder as a checkpoint in Hugging Face's layout.
+    """Saves a model with a `backbone` as a checkpoint in Hugging Face's layout.
 
-    `transformers` reads the folder, as do `keras_qa.load` and the functions of `keras_qa.models`
-    with a `backbone`.
-
-    Args:
-        model: A model of `span_reader`, `multiple_choice` or `text_classifier` with a `backbone`.
-        folder: The folder. Created if it does not exist.
-        tokenizer: The tokenizer. `None` for that of the model's preprocessor.
-
-    Raises:
-        ImportError: If the `safetensors` library is missing.
-        ValueError: If the model was not created from a checkpoint, was quantized or has no
-            tokenizer.
+    `tokenizer` is `None` for that of the model's preprocessor.
     """
     safetensors()
     from safetensors.numpy import save
