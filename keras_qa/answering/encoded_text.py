@@ -42,11 +42,6 @@ class ChoiceOptions(AnswerOptions, total=False):
 class EncodedText:
     """A text that is encoded once for many questions. Created by `QuestionAnswerer.read`.
 
-    Args:
-        example: The text.
-        answers: Takes examples with this text and the number of answers to each, and returns the
-            answers, best first.
-
     Examples:
         >>> import keras_qa
         >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=50, seed=0)

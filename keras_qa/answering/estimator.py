@@ -44,13 +44,9 @@ class SaveMixin:
         `AutoModelForQuestionAnswering`, read the folder. Settings that are not weights, such as the
         calibration of scores, are only saved by `save`.
 
-        Args:
-            folder: The folder. Created if it does not exist.
-
         Raises:
             ImportError: If the `safetensors` library is missing.
-            ValueError: If the model was not created from a checkpoint or was quantized, or the
-                answerer is not fitted.
+            ValueError: If the model was not created from a checkpoint or was quantized.
         """
         model, _ = self._fitted()
         check_trainable(model)
@@ -67,15 +63,10 @@ class SaveMixin:
         a folder, pass it as `keras_qa.load("mine.keras", backbone="folder/")`, or put it next to
         the file. `load` adds the LoRA matrices to the weights of the encoder.
 
-        Args:
-            path: The file. Must end in `.keras`.
-
         Raises:
             ImportError: If a library that reads checkpoints is not installed.
             ValueError: If the path does not end in `.keras`, the model was not trained with LoRA,
-                or its encoder has other changes: all weights were trained, it was quantized, or it
-                was loaded from a `.keras` file, in which LoRA is merged. Use `save` for such a
-                reader.
+                or its encoder has other changes. Use `save` for such a reader.
         """
         from keras_qa.models import adapters
 

@@ -62,10 +62,8 @@ class Reranker(SaveMixin):
         history_: The `keras.callbacks.History` of the last `fit`.
 
     Raises:
-        FileNotFoundError: If the file does not exist.
-        ImportError: If a library that reads checkpoints is not installed.
         TypeError: If `model` is neither a model nor a name.
-        ValueError: If the model cannot be loaded or is not a ranker.
+        ValueError: If the model is not a ranker, or as `keras_qa.load`.
 
     Reference:
         Nogueira and Cho 2019, "Passage Re-ranking with BERT", arXiv:1901.04085.

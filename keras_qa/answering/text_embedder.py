@@ -41,10 +41,8 @@ class TextEmbedder:
         tokenizer: The tokenizer.
 
     Raises:
-        FileNotFoundError: If the file does not exist.
-        ImportError: If a library that reads checkpoints is missing.
-        ValueError: If the encoder cannot be loaded, has no tokenizer, or the model has no encoder;
-            or if `max_length` leaves no room for a text.
+        ValueError: If the model has no encoder or no tokenizer, `max_length` leaves no room for a
+            text, or as `keras_qa.load`.
 
     Reference:
         Reimers and Gurevych 2019, "Sentence-BERT", arXiv:1908.10084.

@@ -91,8 +91,8 @@ def verify(
     Raises:
         FileNotFoundError: If there is no such path.
         TypeError: If an argument has the wrong type.
-        ValueError: If there are no documents, two have the same name, `threshold` is not between 0
-            and 1, or `reader` cannot be used.
+        ValueError: If there are no documents, two have the same name, `threshold` is out of its
+            range, or `reader` cannot be used.
 
     Warns:
         UserWarning: If files of a folder cannot be read, or as in `QuestionAnswerer.ask`.

@@ -188,7 +188,6 @@ class KerasReader(_Component):
 
         Raises:
             TypeError: If the query is not a string, or an entry of `documents` not a `Document`.
-            ValueError: If an argument is out of range.
         """
         options = {
             "top_k": top_k,

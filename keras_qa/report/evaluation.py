@@ -139,12 +139,6 @@ def judge(
             are not spans.
         details: The outputs of the reader before the decision for no answer, if they are known.
 
-    Returns:
-        A `Report`.
-
-    Raises:
-        ValueError: If there are no examples, or another number of answers.
-
     Examples:
         >>> from keras_qa import Answer, Example, report
         >>> examples = [Example("Ann left.", "Who left?", "Ann"), Example("A.", "Why?", "so")]

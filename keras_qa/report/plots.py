@@ -28,13 +28,9 @@ def attention(
         text: The text, a string or a list of sentences, if `source` is not an `Answer`.
         title: The title, such as the question.
 
-    Returns:
-        A `matplotlib.figure.Figure`.
-
     Raises:
         ImportError: If matplotlib is not installed.
-        ValueError: If an answer has no support, the text is missing, or the shape of the attention
-            does not fit it.
+        ValueError: If an answer has no support, or attention and text do not fit.
 
     Examples:
         >>> from keras_qa.report import plots
@@ -60,12 +56,11 @@ def attention(
 def risk_coverage(points: Sequence[Point] | Mapping[str, Sequence[Point]]) -> Figure:
     """Draws the share of wrong answers against the share of answered questions.
 
+    There is a curve per report. Each dot is a threshold of the score.
+
     Args:
         points: The `points` of a report of answers from an index, or a dict of the points of
             several reports by name, for the legend.
-
-    Returns:
-        A `matplotlib.figure.Figure` with a curve per report. Each dot is a threshold of the score.
 
     Raises:
         ImportError: If matplotlib is not installed.

@@ -29,10 +29,9 @@ class Run:
         best_epoch: The epoch, from 1, whose weights were kept.
         seconds: Seconds of training and validation, including those before a resume.
         backend: The backend.
-        validation_error: Percentage of wrong validation answers, or `None` without validation data.
+        validation_error: Percentage of wrong validation answers, or `None`.
         errors: `validation_error` by bAbI task, if examples name their tasks.
-        history: `loss` and `accuracy` of each epoch; with validation data also `val_loss` and
-            `val_accuracy`.
+        history: `loss`, `accuracy`, `val_loss` and `val_accuracy` of each epoch.
     """
 
     model: str
