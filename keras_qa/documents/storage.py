@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import os
 import pathlib
 import sys
@@ -62,13 +63,19 @@ CREATE TABLE checksums (value INTEGER NOT NULL);
 
 # Rows read at a time.
 _ROWS = 4096
-# Tables that a search reads. Texts are not here: each document has a checksum.
-_CHECKED = ("settings", "documents", "passages", "frequent")
-# The tables of FTS5 for the words.
-_CHECKED_WORDS = ("words_config", "words_docsize", "words_idx")
+# The columns of each table, and its order. Texts are not here: each document has a checksum.
+_CHECKED = {
+    "sqlite_schema": (("name", "sql"), "name"),
+    "settings": (("name", "value"), "name"),
+    "documents": (("id", "name", "file", "hash", "pages"), "id"),
+    "passages": (("id", "document", "start", "stop", "line", "heading"), "id"),
+    "frequent": (("word", "passages"), "word"),
+    "words_config": (("k", "v"), "k"),
+    "words_docsize": (("id", "sz"), "id"),
+    "words_idx": (("segid", "term", "pgno"), "segid, term"),
+}
 # This query reads names from the database index of the column, which may be damaged as well.
-_NAMES = "SELECT name, id FROM documents ORDER BY name"
-_SCHEMA = "SELECT name, sql FROM sqlite_schema ORDER BY name"
+_NAMES = "SELECT quote(name) || ',' || id FROM documents ORDER BY name"
 _BLOBS = {"words_data": ("id", "block"), "vectors": ("passage", "vector")}
 
 
@@ -240,13 +247,19 @@ def _checksum(connection: sqlite3.Connection) -> int:
     if "vocabulary" in existing:
         # Reading this table makes FTS5 write the words that it holds in memory.
         connection.execute("SELECT 1 FROM vocabulary LIMIT 1").fetchone()
-    tables = [table for table in (*_CHECKED, *_CHECKED_WORDS) if table in existing]
-    statements = [f"SELECT * FROM {table} ORDER BY 1, 2" for table in tables]
+    # SQLite joins the columns of a row faster than Python.
+    statements = [
+        f"SELECT {' || char(44) || '.join(f'quote({name})' for name in columns)} "
+        f"FROM {table} ORDER BY {order}"
+        for table, (columns, order) in _CHECKED.items()
+        if table in existing or table == "sqlite_schema"
+    ]
     crc = 0
-    for statement in [_SCHEMA, *statements, _NAMES]:
+    for statement in [*statements, _NAMES]:
         rows = connection.execute(statement)
         while batch := rows.fetchmany(_ROWS):
-            crc = zlib.crc32(repr(batch).encode(), crc)
+            line = "\n".join(map(str, itertools.chain.from_iterable(batch)))
+            crc = zlib.crc32(line.encode(), crc)
     for table, (key, blob) in _BLOBS.items():
         if table in existing:
             rows = connection.execute(f"SELECT {key}, {blob} FROM {table} ORDER BY {key}")
