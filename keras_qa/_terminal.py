@@ -123,8 +123,7 @@ class Bar:
 def time_left(done: float, missing: float, seconds: float) -> str | None:
     """Estimates the time for the missing work from the seconds that the work done took.
 
-    Returns:
-        The time as `clock` formats it; `None` before a tenth of the work and ten seconds.
+    It is as `clock` formats it; `None` before a tenth of the work and ten seconds.
 
     Examples:
         >>> from keras_qa._terminal import time_left

@@ -11,6 +11,7 @@ from keras_qa._terminal import clock
 from keras_qa.answering import opening
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli import data
+from keras_qa.cli.interrupts import advise_after_interrupt
 from keras_qa.cli.output import NO_ANSWER, print_answers, say
 from keras_qa.cli.parsing import (
     CommandParser,
@@ -146,7 +147,8 @@ def _answer_file(options: argparse.Namespace) -> None:
     text = None if options.text is None else data.read_text(options.text)
     answerer = QuestionAnswerer.from_preset(options.file, compile=False)
     began = time.monotonic()
-    try:
+    advice = "The same command continues after the last complete chunk of answers."
+    with advise_after_interrupt(advice):
         done, earlier = answer_file(
             answerer,
             options.input,
@@ -158,10 +160,6 @@ def _answer_file(options: argparse.Namespace) -> None:
             all_spans=options.all_spans,
             **given_options(options, SPANS),
         )
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            "The same command continues after the last complete chunk of answers."
-        ) from None
     before = f", {earlier:,} were answered before" if earlier else ""
     took = clock(time.monotonic() - began)
     say(f"Answered {done:,} questions in {took}{before}. Wrote {options.output}.")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from keras_qa._terminal import clock
 from keras_qa.answering import opening
+from keras_qa.cli.interrupts import advise_after_interrupt
 from keras_qa.cli.output import say
 from keras_qa.cli.parsing import Option, Options, add_options, positive, yes_or_no
 
@@ -148,12 +149,9 @@ def _index_path(folder: str, path: str | None, option: str) -> str:
 def _update(index: Index, folder: str, encoding: str | None) -> tuple[Changes, float]:
     """Updates an index, prints the unreadable files, and returns the changes and the seconds."""
     began = time.monotonic()
-    try:
+    advice = "The files read so far are in the index: the same command continues after them."
+    with advise_after_interrupt(advice):
         changes = index.update(folder, encoding)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            "The files read so far are in the index: the same command continues after them."
-        ) from None
     reasons: dict[str, list[str]] = {}
     for name, reason in changes.unreadable.items():
         reasons.setdefault(reason.replace("`encoding`", "`--encoding`"), []).append(name)

@@ -53,6 +53,15 @@ def handle_sigint() -> Iterator[None]:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@contextlib.contextmanager
+def advise_after_interrupt(advice: str) -> Iterator[None]:
+    """Adds to Ctrl-C in the block how to continue."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(advice) from None
+
+
 def _interrupt() -> None:
     if sys.platform == "win32":
         interrupt_main()

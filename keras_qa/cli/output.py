@@ -97,17 +97,9 @@ def mark_answer(text: str, start: int, end: int, marks: Sequence[str] = PLAIN_MA
     left = min([start, *(span[0] for span in inside)])
     right = max([end, *(span[1] for span in inside)])
     head, tail = max(left, start - CONTEXT), min(right, end + CONTEXT)
-    return "".join(
-        [
-            "…" if head > left else "",
-            plain(text[head:start]),
-            marks[0],
-            plain(text[start:end]),
-            marks[1],
-            plain(text[end:tail]),
-            "…" if tail < right else "",
-        ]
-    )
+    before = f"{'…' if head > left else ''}{plain(text[head:start])}"
+    after = f"{plain(text[end:tail])}{'…' if tail < right else ''}"
+    return f"{before}{marks[0]}{plain(text[start:end])}{marks[1]}{after}"
 
 
 def flush() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from keras_qa.cli import data
+from keras_qa.cli.interrupts import advise_after_interrupt
 from keras_qa.cli.output import print_scores, say
 from keras_qa.cli.parsing import Option, Options, add_options, given_options, option_name, positive
 from keras_qa.data import unanswerable
@@ -154,7 +155,8 @@ def run(options: argparse.Namespace) -> None:
     if options.results:
         # Check the file before the training, not after it.
         add_results(options.results, [])
-    try:
+    advice = "The same command with --resume continues after the last complete epoch."
+    with advise_after_interrupt(advice):
         result = training.train(
             train,
             valid or None,
@@ -167,10 +169,6 @@ def run(options: argparse.Namespace) -> None:
             resume=options.resume,
             answerer_options=answerer_options,
         )
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            "The same command with --resume continues after the last complete epoch."
-        ) from None
     say(f"Saved {options.out}.")
     if options.adapter is not None:
         result.answerer.save_adapter(options.adapter)

@@ -52,8 +52,8 @@ def describe(name: str, routes: Sequence[Route], requests: Mapping[str, Schema])
             },
         }
         if "{id}" in path:
-            known = {"type": "string", "enum": [name]}
-            path_id = {"name": "id", "in": "path", "required": True, "schema": known}
+            schema = {"type": "string", "enum": [name]}
+            path_id = {"name": "id", "in": "path", "required": True, "schema": schema}
             operation["parameters"].append(path_id)
         if route.name in requests:
             content = _json(requests[route.name])
