@@ -85,14 +85,9 @@ def with_evidence(model: Any) -> Any:
 def evidence_model(model: Any) -> Any:
     """Copies a model so that it also returns which sentences support its answers.
 
-    Args:
-        model: A `QAModel` with exactly one layer that has an argument `return_attention`, such as
-            `MemoryHops` or `UniversalTransformerEncoder`.
-
-    Returns:
-        A `QAModel` with the weights that the model has now, and a dict of outputs: `answer`,
-        `(batch, answers)`; `attention`, `(batch, steps, sentences)`: the attention over sentences
-        in each hop or step; and `support`, `(batch, sentences)`.
+    The model has exactly one layer with an argument `return_attention`, such as `MemoryHops`. The
+    copy has the current weights, and a dict of outputs: `answer`, `(batch, answers)`; `attention`,
+    `(batch, steps, sentences)`; and `support`, `(batch, sentences)`.
     """
     config = copy.deepcopy(model.get_config())
     config.pop("preprocessor", None)

@@ -82,29 +82,9 @@ def to_labels(
     `(batch,)` or `(batch, answers)`: the right ones first, then -1. For any other loss only their
     number is checked, and that they are finite.
 
-    Args:
-        labels: The labels of the only output, or a dict by output name, or a list in the order of
-            the outputs.
-        model: A compiled functional `keras.Model`.
-        batch_size: Number of examples in the feed.
-        positions: Number of positions at which a span may start and end in this feed, or of its
-            choices or sentences, if known.
-
-    Returns:
-        An array for a model with one output; otherwise arrays in the structure of the model's
-        outputs.
-
-    Raises:
-        TypeError: If labels are not numbers.
-        ValueError: If labels are missing, out of range or not one-hot, or their number differs from
-            that of the examples.
-
-    Examples:
-        >>> import keras_qa
-        >>> from keras_qa.engine.labels import to_labels
-        >>> model = keras_qa.models.answer_classifier(64, 64, 3)
-        >>> to_labels([[0, 0, 1], [1, 0, 0]], model, batch_size=2).tolist()
-        [2, 0]
+    Labels are those of the only output, a dict by output name, or a list in the order of the
+    outputs. `positions` is the number of positions at which a span may start and end in this feed,
+    or of its choices or sentences, if known. Arrays by output have the structure of the outputs.
     """
     outputs = model_outputs(model)
     parts = _by_output(labels, outputs, "Labels are")
@@ -127,10 +107,9 @@ def answer_of(parts: Part | Mapping[str, Part]) -> Part:
 
 
 def to_weights(weights: Weights, model: keras.Model, batch_size: int) -> Arrays:
-    """Checks sample weights: finite, not negative, and one for each example.
+    """Checks sample weights, `(batch,)` or `(batch, 1)`, or by output in the model's structure.
 
-    Weights are `(batch,)` or `(batch, 1)`, or a dict or list of these by output. If labels have
-    more axes, weights may have these axes too. Weights by output get the model's structure.
+    If labels have more axes, weights may have these axes too.
     """
     outputs = model_outputs(model)
     parts = _by_output(weights, outputs, "`sample_weight` is")

@@ -93,12 +93,7 @@ def _widened(output: np.ndarray, shape: tuple[int | None, ...], by: int, padding
 
 
 class PredictionBatches:
-    """Batches of rows of similar length for prediction.
-
-    Args:
-        sort: Whether to group rows of similar length, and trim batches.
-        fill: Whether rows of zeros may be added, to compile for fewer batch sizes.
-    """
+    """Batches for prediction: by `sort` of rows of similar length, by `fill` of few sizes."""
 
     def __init__(
         self,
@@ -175,10 +170,8 @@ def fitted(
 ) -> list[np.ndarray]:
     """Trims a batch to its longest row; for a compiled model, to a size of the grid.
 
-    Args:
-        sort: Whether columns of zeros may be removed or added.
-        fill: Whether rows of zeros may be added.
-        size: Number of rows to fill up to. `None` for the next power of two.
+    `sort` allows fewer or more columns of zeros, and `fill` more rows of zeros: up to `size`, or to
+    the next power of two.
     """
     compiled = bool(model.jit_compile)
     rows = len(inputs[0])

@@ -23,10 +23,8 @@ _EMPTY = "The data source has no batches. Pass one that yields at least one batc
 class CheckedSource:
     """A data source whose batches are checked. An empty one raises a `ValueError`.
 
-    Args:
-        check: Takes a batch of the source, and returns the tuple for Keras.
-        steps: Number of batches in an epoch, if the user set it.
-        shuffle: Whether to shuffle the order of the batches of a `PyDataset`.
+    `check` takes a batch of the source, and returns the tuple for Keras. The batches of a
+    `PyDataset` may be shuffled.
 
     Attributes:
         data: The data for Keras, with `shuffle=False`.

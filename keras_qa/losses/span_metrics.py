@@ -20,10 +20,7 @@ class MetricOptions(TypedDict, total=False):
 
 
 class _SpanMetric(keras.metrics.Metric):
-    """The mean over windows of the best `compare` of the predicted span with a correct one.
-
-    The predicted span has the highest sum of start and end logits.
-    """
+    """The mean over windows of the best `compare` of the predicted span with a correct one."""
 
     default_name: ClassVar[str]
 
