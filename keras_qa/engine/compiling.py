@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import inspect
 import types
 import warnings
@@ -11,6 +12,7 @@ from typing import Any, TypeAlias
 
 import keras
 
+from keras_qa._arguments import must_be
 from keras_qa.engine import execution
 from keras_qa.engine.graph import LayerState
 from keras_qa.engine.sources import RaiseErrors
@@ -139,6 +141,31 @@ class CompiledModel(keras.Model):
         if self._forms.get(key) != leaves:
             setattr(self, function, None)
         self._forms = {**self._forms, key: leaves}
+
+
+def flat_callbacks(callbacks: Callbacks) -> list[keras.callbacks.Callback]:
+    """Returns callbacks as a list. Raises a `TypeError` if something else is among them."""
+    if callbacks is None:
+        return []
+    try:
+        own = keras.tree.flatten(getattr(callbacks, "callbacks", callbacks))
+    except RecursionError:
+        own = [callbacks]
+    if not all(isinstance(callback, keras.callbacks.Callback) for callback in own):
+        raise TypeError(must_be("callbacks", "a list of `keras.callbacks.Callback`", callbacks))
+    return own
+
+
+def with_hooks(callbacks: Callbacks, hooks: list[Any]) -> Any:
+    """Adds the callbacks of a call to those of the user."""
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        # Do not change the user's list.
+        hooked = copy.copy(callbacks)
+        hooked.callbacks = with_hooks(callbacks.callbacks, hooks)
+        return hooked
+    # The error of a source must be raised before callbacks save the model.
+    first = [hook for hook in hooks if isinstance(hook, RaiseErrors)]
+    return [*first, *flat_callbacks(callbacks), *(hook for hook in hooks if hook not in first)]
 
 
 def recompile(model: keras.Model, optimizer: Optimizer) -> None:

@@ -14,7 +14,13 @@ from keras_qa._arguments import is_number, to_integer, to_optional_integer
 from keras_qa.engine import execution
 from keras_qa.engine.arrays import DataSource, Feed, Labels, Weights, form_of, is_source, to_arrays
 from keras_qa.engine.batching import SortedBatches
-from keras_qa.engine.compiling import Callbacks, CompiledModel, Scores
+from keras_qa.engine.compiling import (
+    Callbacks,
+    CompiledModel,
+    Scores,
+    flat_callbacks,
+    with_hooks,
+)
 from keras_qa.engine.copies import SplitModel, split_model, with_evidence
 from keras_qa.engine.graph import classifies_positions, ends_early, text_position
 from keras_qa.engine.hard_examples import HardExampleSampling
@@ -30,11 +36,9 @@ from keras_qa.engine.sources import (
     Batch,
     CheckedSource,
     RaiseErrors,
-    flat_callbacks,
     split_off,
     unpack,
     unpacked,
-    with_hooks,
 )
 from keras_qa.layers import TransformerEncoder
 from keras_qa.layers.classification_head import task_of, transformer_of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import itertools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -118,31 +117,6 @@ class RaiseErrors(keras.callbacks.Callback):
             raise self.source.error from None
 
     on_epoch_end = on_test_begin = on_test_end = on_predict_end = check
-
-
-def flat_callbacks(callbacks: Any) -> list[keras.callbacks.Callback]:
-    """Returns callbacks as a list. Raises a `TypeError` if something else is among them."""
-    if callbacks is None:
-        return []
-    try:
-        own = keras.tree.flatten(getattr(callbacks, "callbacks", callbacks))
-    except RecursionError:
-        own = [callbacks]
-    if not all(isinstance(callback, keras.callbacks.Callback) for callback in own):
-        raise TypeError(must_be("callbacks", "a list of `keras.callbacks.Callback`", callbacks))
-    return own
-
-
-def with_hooks(callbacks: Any, hooks: list[Any]) -> Any:
-    """Adds the callbacks of a call to those of the user."""
-    if isinstance(callbacks, keras.callbacks.CallbackList):
-        # Do not change the user's list.
-        hooked = copy.copy(callbacks)
-        hooked.callbacks = with_hooks(callbacks.callbacks, hooks)
-        return hooked
-    # The error of a source must be raised before callbacks save the model.
-    first = [hook for hook in hooks if isinstance(hook, RaiseErrors)]
-    return [*first, *flat_callbacks(callbacks), *(hook for hook in hooks if hook not in first)]
 
 
 class _ByPosition(keras.utils.PyDataset):
