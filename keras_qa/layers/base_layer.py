@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Self, TypeAlias, TypedDict
 
 import keras
@@ -42,10 +42,9 @@ class BaseLayer(ZeroInitialized):
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
-        for name in _argument_names(type(self)):
+        for name in argument_names(type(self)):
             if name not in config and hasattr(self, name):
-                value = getattr(self, name)
-                config[name] = list(value) if isinstance(value, (list, tuple)) else value
+                config[name] = to_plain(getattr(self, name))
         changed = {
             path: state
             for path, layer in inner_layers(self)
@@ -74,13 +73,20 @@ class BaseLayer(ZeroInitialized):
         return layer
 
 
-def _argument_names(kind: type[BaseLayer]) -> Iterator[str]:
+def argument_names(kind: type[BaseLayer]) -> Iterator[str]:
     """Yields the names of the constructor arguments of a class, those of its bases first."""
     for parent in reversed(kind.__mro__):
         if issubclass(parent, BaseLayer) and "__init__" in vars(parent):
             for name, parameter in inspect.signature(parent.__init__).parameters.items():
                 if parameter.kind is parameter.POSITIONAL_OR_KEYWORD and name != "self":
                     yield name
+
+
+def to_plain(value: Any) -> Any:
+    """Returns a new list or `dict` in place of a tuple, a list or a mapping, which JSON has."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, (list, tuple)) else value
 
 
 def inner_layers(

@@ -75,20 +75,12 @@ class SequenceEncoder(BaseLayer):
         self.fused = fused
         policy = self.dtype_policy
         self.embedding = Embedding(
-            self.vocabulary_size,
-            self.embedding_dim,
-            mask_zero=True,
-            dtype=policy,
-            name="embedding",
+            self.vocabulary_size, self.embedding_dim, mask_zero=True, dtype=policy, name="embedding"
         )
         self.word_dropout = Dropout(dropout, dtype=policy, name="word_dropout")
         # Not `keras.layers.Bidirectional`: it copies the layer and deletes the original. Keras
         # identifies objects by `id` while it loads a file, and a new object may get the same one.
-        options: Any = {
-            "return_sequences": pooling != "last",
-            "fused": fused,
-            "dtype": policy,
-        }
+        options: Any = {"return_sequences": pooling != "last", "fused": fused, "dtype": policy}
         self.recurrent = CELLS[cell](self.units, name="recurrent", **options)
         self.backward = (
             CELLS[cell](self.units, go_backwards=True, name="backward", **options)
@@ -110,11 +102,11 @@ class SequenceEncoder(BaseLayer):
         words = self.embedding(inputs)
         if self.dropout:
             words = self.word_dropout(words, training=training)
-        read = [layer(words, mask=mask, training=training) for layer in self._directions()]
-        states = read[0]
+        states = self.recurrent(words, mask=mask, training=training)
         if self.backward is not None:
+            others = self.backward(words, mask=mask, training=training)
             # The backward layer returns its sequence in reversed order.
-            others = ops.flip(read[1], axis=1) if self.pooling != "last" else read[1]
+            others = ops.flip(others, axis=1) if self.pooling != "last" else others
             states = ops.concatenate([states, others], axis=-1)
         if self.pooling == "last":
             return states
@@ -131,9 +123,6 @@ class SequenceEncoder(BaseLayer):
     def ends_early(self) -> bool:
         """Whether a compiled loop ends with the longest row of the batch."""
         return self.recurrent.fused is not False
-
-    def _directions(self) -> list[LSTM | GRU]:
-        return [self.recurrent] if self.backward is None else [self.recurrent, self.backward]
 
     def compute_mask(self, inputs: Tensor, mask: Tensor | None = None) -> None:
         return None

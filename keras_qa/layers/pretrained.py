@@ -60,8 +60,8 @@ class PretrainedEncoder(keras.layers.Layer):
 
     def __init__(self, backbone: keras.Model, **kwargs: Unpack[LayerOptions]) -> None:
         super().__init__(**kwargs)
-        given = getattr(backbone, "input", None) if isinstance(backbone, keras.Model) else None
-        names = list(given) if isinstance(given, Mapping) else []
+        inputs = getattr(backbone, "input", None) if isinstance(backbone, keras.Model) else None
+        names = list(inputs) if isinstance(inputs, Mapping) else []
         if not {"token_ids", "padding_mask"} <= set(names) <= set(INPUTS):
             raise ValueError(
                 "`backbone` must be a `keras_hub.models.Backbone` that encodes one sequence, with "
@@ -92,12 +92,8 @@ class PretrainedEncoder(keras.layers.Layer):
     @property
     def vocabulary_sizes(self) -> list[int | None]:
         """Number of ids of each input."""
-        sizes = {
-            "token_ids": getattr(self.backbone, "vocabulary_size", None),
-            "segment_ids": getattr(self.backbone, "num_segments", None),
-            "padding_mask": 2,
-        }
-        return [sizes[name] for name in self.input_names]
+        sizes = (getattr(self.backbone, name, None) for name in ("vocabulary_size", "num_segments"))
+        return sizes_of_inputs(self.input_names, *sizes)
 
     def build(self, input_shape: Sequence[Shape]) -> None:
         self.built = True
@@ -126,6 +122,14 @@ class PretrainedEncoder(keras.layers.Layer):
             keras_hub()
             config["backbone"] = keras.saving.deserialize_keras_object(config["backbone"])
         return cls(**config)
+
+
+def sizes_of_inputs(
+    names: Sequence[str], vocabulary_size: int | None, num_segments: int | None
+) -> list[int | None]:
+    """The number of ids of each input of an encoder."""
+    sizes = dict(zip(INPUTS, (vocabulary_size, num_segments, 2), strict=True))
+    return [sizes[name] for name in names]
 
 
 def pad_to_width(ids: Tensor, others: Sequence[Tensor]) -> list[Tensor]:

@@ -71,16 +71,15 @@ class TransformerBlock(BaseLayer):
         training: bool | None = None,
     ) -> Tensor:
         read = self._before(self.attention_norm, inputs)
-        found = self.attention(read, bias, distances=distances, training=training)
-        found = self.drop(found, training=training)
-        state = self._after(self.attention_norm, inputs + found)
+        attended = self.attention(read, bias, distances=distances, training=training)
+        attended = self.drop(attended, training=training)
+        state = self._after(self.attention_norm, inputs + attended)
         hidden = self.hidden(self._before(self.output_norm, state))
         if self.gated:
             hidden, gate = ops.split(hidden, 2, axis=-1)
             hidden = self.activate(hidden) * gate
-        found = self.output_dense(hidden)
-        found = self.drop(found, training=training)
-        return self._after(self.output_norm, state + found)
+        outputs = self.drop(self.output_dense(hidden), training=training)
+        return self._after(self.output_norm, state + outputs)
 
     def _before(self, layer: Any, state: Tensor) -> Tensor:
         return layer(state) if self.pre_norm and layer is not None else state
@@ -117,13 +116,9 @@ class SelfAttention(BaseLayer):
         self.drop = Dropout(self.dropout, dtype=self.dtype_policy, name="drop")
         width = int(settings["hidden_dim"])
         # One projection for queries, keys and values.
-        self.projection, self.output_projection = (
-            make_dense(units, name, settings["use_bias"], self.dtype_policy)
-            for units, name in (
-                (3 * width, "projection"),
-                (width, "output_projection"),
-            )
-        )
+        use_bias, policy = settings["use_bias"], self.dtype_policy
+        self.projection = make_dense(3 * width, "projection", use_bias, policy)
+        self.output_projection = make_dense(width, "output_projection", use_bias, policy)
 
     def build(self, input_shape: Shape) -> None:
         self.projection.build(input_shape)
@@ -146,8 +141,8 @@ class SelfAttention(BaseLayer):
             relative = self._relative_scores(query, key, *distances)
             bias = bias + ops.cast(scale * relative, bias.dtype)
         drop = self._dropped if training and self.dropout else None
-        found = kernels.attention(query, key, value, bias, scale, drop)
-        return self.output_projection(merge_heads(found))
+        attended = kernels.attention(query, key, value, bias, scale, drop)
+        return self.output_projection(merge_heads(attended))
 
     def _dropped(self, weights: Tensor) -> Tensor:
         return self.drop(weights, training=True)
@@ -157,16 +152,16 @@ class SelfAttention(BaseLayer):
         query_of, key_of, _ = split_heads(projected, self.num_heads)
         batch, _, time, _ = ops.shape(query)
         shape = (batch, self.num_heads, time, time)
-        found: Any = 0.0
+        total: Any = 0.0
         if "c2p" in self.relative_terms:
             scores = ops.einsum("bhqd,hrd->bhqr", query, key_of[0])
-            found = ops.take_along_axis(scores, ops.broadcast_to(rows, shape), axis=-1)
+            total = ops.take_along_axis(scores, ops.broadcast_to(rows, shape), axis=-1)
         if "p2c" in self.relative_terms:
             scores = ops.einsum("bhkd,hrd->bhkr", key, query_of[0])
             turned = ops.broadcast_to(ops.transpose(rows), shape)
             scores = ops.take_along_axis(scores, turned, axis=-1)
-            found = found + ops.swapaxes(scores, 2, 3)
-        return found
+            total = total + ops.swapaxes(scores, 2, 3)
+        return total
 
 
 def make_dense(
@@ -194,10 +189,10 @@ def split_heads(projected: Tensor, num_heads: int) -> Sequence[Tensor]:
     return ops.unstack(ops.transpose(joined, (2, 0, 3, 1, 4)), num=3)
 
 
-def merge_heads(found: Tensor) -> Tensor:
+def merge_heads(vectors: Tensor) -> Tensor:
     """Turns (B, H, T, D) into (B, T, H·D)."""
-    batch, heads, time, size = ops.shape(found)
-    return ops.reshape(ops.transpose(found, (0, 2, 1, 3)), (batch, time, heads * size))
+    batch, heads, time, size = ops.shape(vectors)
+    return ops.reshape(ops.transpose(vectors, (0, 2, 1, 3)), (batch, time, heads * size))
 
 
 def rotate(inputs: Tensor, max_wavelength: float) -> Tensor:

@@ -9,10 +9,16 @@ import keras
 from keras import ops
 
 from keras_qa._arguments import to_integer
-from keras_qa.layers.base_layer import BaseLayer, LayerOptions, inner_layers
+from keras_qa.layers.base_layer import (
+    BaseLayer,
+    LayerOptions,
+    argument_names,
+    inner_layers,
+    to_plain,
+)
 from keras_qa.layers.keras_layers import Dense, Dropout, Embedding, LayerNormalization
 from keras_qa.layers.kernels.tensor_types import Shape, Tensor
-from keras_qa.layers.pretrained import pad_to_width
+from keras_qa.layers.pretrained import pad_to_width, sizes_of_inputs
 from keras_qa.layers.transformer_block import (
     STDDEV,
     TERMS,
@@ -134,35 +140,10 @@ class TransformerEncoder(BaseLayer):
         checkpoint: Mapping[str, Any] | None = None,
         **kwargs: Unpack[LayerOptions],
     ) -> None:
+        arguments = locals()
         super().__init__(**kwargs)
-        self.settings: dict[str, Any] = {
-            "vocabulary_size": vocabulary_size,
-            "num_layers": num_layers,
-            "num_heads": num_heads,
-            "hidden_dim": hidden_dim,
-            "intermediate_dim": intermediate_dim,
-            "embedding_dim": embedding_dim,
-            "max_length": max_length,
-            "position_offset": position_offset,
-            "num_segments": num_segments,
-            "num_groups": num_groups,
-            "activation": activation,
-            "layer_norm_epsilon": layer_norm_epsilon,
-            "dropout": dropout,
-            "attention_dropout": attention_dropout,
-            "absolute_positions": absolute_positions,
-            "relative_positions": relative_positions,
-            "num_buckets": num_buckets,
-            "max_distance": max_distance,
-            "relative_terms": list(relative_terms),
-            "relative_norm": relative_norm,
-            "pre_norm": pre_norm,
-            "gated": gated,
-            "use_bias": use_bias,
-            "wavelengths": None if wavelengths is None else list(wavelengths),
-            "windows": None if windows is None else list(windows),
-            "final_dense": final_dense,
-            "checkpoint": None if checkpoint is None else dict(checkpoint),
+        self.settings = {
+            name: to_plain(arguments[name]) for name in argument_names(TransformerEncoder)
         }
         check_settings(self.settings)
         self.vocabulary_size = int(vocabulary_size)
@@ -226,12 +207,7 @@ class TransformerEncoder(BaseLayer):
     @property
     def vocabulary_sizes(self) -> list[int | None]:
         """Number of ids of each input."""
-        sizes = {
-            "token_ids": self.vocabulary_size,
-            "segment_ids": self.num_segments,
-            "padding_mask": 2,
-        }
-        return [sizes[name] for name in self.input_names]
+        return sizes_of_inputs(self.input_names, self.vocabulary_size, self.num_segments)
 
     @property
     def lora_rank(self) -> int | None:

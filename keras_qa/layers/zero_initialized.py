@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import contextvars
+import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -46,29 +47,23 @@ def skip_initializers(most: int | None = None) -> Iterator[None]:
 class ZeroInitialized(kernels.Layer):
     """A layer that respects `skip_initializers`."""
 
-    def add_weight(self, *arguments: object, **options: object) -> keras.Variable:
-        if (zeros := _zeros.get()) is not None:
-            options["initializer"] = zeros
-        return super().add_weight(*arguments, **options)
+    def add_weight(self, *arguments: Any, **options: Any) -> keras.Variable:
+        return _add_weight(super().add_weight, *arguments, **options)
 
 
 @contextlib.contextmanager
-def zero_initialized(layer: keras.layers.Layer) -> Iterator[None]:
+def zero_initialized(layer: Any) -> Iterator[None]:
     """Makes a layer of Keras respect `skip_initializers` while it is built inside."""
-    zeros = _zeros.get()
-    own = {
-        name: value
-        for name, value in vars(layer).items()
-        if zeros is not None and isinstance(value, keras.initializers.Initializer)
-    }
-    for name in own:
-        setattr(layer, name, zeros)
-    if own and hasattr(layer, "unit_forget_bias"):
-        # With it, Keras calls the initializer for parts of the bias and concatenates them.
-        own["unit_forget_bias"] = layer.unit_forget_bias
-        layer.unit_forget_bias = False
+    layer.add_weight = functools.partial(_add_weight, layer.add_weight)
     try:
         yield
     finally:
-        for name, value in own.items():
-            setattr(layer, name, value)
+        del layer.add_weight
+
+
+def _add_weight(
+    add_weight: Callable[..., keras.Variable], *arguments: Any, **options: Any
+) -> keras.Variable:
+    if (zeros := _zeros.get()) is not None:
+        options["initializer"] = zeros
+    return add_weight(*arguments, **options)
