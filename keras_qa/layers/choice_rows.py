@@ -63,8 +63,8 @@ class JoinChoices(kernels.Layer):
 
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
         logits, ids = inputs
-        there = ops.any(ops.not_equal(ids, 0), axis=-1)
-        return ops.where(there, ops.reshape(logits, (-1, ops.shape(ids)[1])), MASKED)
+        is_choice = ops.any(ops.not_equal(ids, 0), axis=-1)
+        return ops.where(is_choice, ops.reshape(logits, (-1, ops.shape(ids)[1])), MASKED)
 
     def compute_output_spec(self, inputs: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
         return keras.KerasTensor(inputs[1].shape[:2], "float32")

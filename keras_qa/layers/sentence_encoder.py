@@ -119,11 +119,11 @@ class SentenceEncoder(BaseLayer):
 
     def _roles(self, words: Tensor, present: Tensor) -> Tensor:
         from_first, from_last = ops.unstack(ops.cast(self.places, self.compute_dtype), num=2)
-        place = ops.arange(ops.shape(words)[1])
-        length = ops.max(ops.cast(present, "int32") * (place + 1), axis=1, keepdims=True)
+        position = ops.arange(ops.shape(words)[1])
+        length = ops.max(ops.cast(present, "int32") * (position + 1), axis=1, keepdims=True)
         end = self.max_words - 1
         # Positions after the last word are clipped; their weights are set to zero below.
-        last = ops.one_hot(ops.clip(length - 1 - place, 0, end), end + 1, dtype=words.dtype)
+        last = ops.one_hot(ops.clip(length - 1 - position, 0, end), end + 1, dtype=words.dtype)
         weights = self._place_weights(from_first, words) + ops.matmul(last, from_last)
         # Masks the weights, not the words: they have fewer entries.
         weights = zero_masked(weights, present)
@@ -140,9 +140,9 @@ class SentenceEncoder(BaseLayer):
     def _positional(self, words: Tensor, present: Tensor) -> Tensor:
         # The weight of entry k of d of word j of J is (1 - j/J) - (k/d)(1 - 2j/J).
         present = ops.cast(present, "float32")
-        place = ops.cast(ops.arange(1, ops.shape(words)[1] + 1), "float32")
-        length = ops.max(present * place, axis=1, keepdims=True)
-        share = place / ops.maximum(length, 1.0)
+        position = ops.cast(ops.arange(1, ops.shape(words)[1] + 1), "float32")
+        length = ops.max(present * position, axis=1, keepdims=True)
+        share = position / ops.maximum(length, 1.0)
         entry = ops.arange(1, self.embedding_dim + 1, dtype="float32") / self.embedding_dim
         weights = ops.stack([1.0 - share, 1.0 - 2.0 * share], axis=1)
         sums = ops.matmul(ops.cast(weights, words.dtype), words)
@@ -163,6 +163,6 @@ def _near_identity(shape: tuple[int, ...], dtype: str | None = None) -> Tensor:
 
 def _random_roles(shape: tuple[int, int, int], dtype: str | None = None) -> Tensor:
     # The first role is a plain sum of the words; the weights of the others are random.
-    one = ops.full((*shape[:2], 1), 0.5, dtype=dtype)
+    plain_sum = ops.full((*shape[:2], 1), 0.5, dtype=dtype)
     others = keras.random.normal((*shape[:2], shape[2] - 1), dtype=dtype)
-    return ops.concatenate([one, others], axis=2)
+    return ops.concatenate([plain_sum, others], axis=2)

@@ -29,7 +29,7 @@ class TransformerBlock(BaseLayer):
     """
 
     def __init__(
-        self, settings: Mapping[str, Any], place: int, **kwargs: Unpack[LayerOptions]
+        self, settings: Mapping[str, Any], index: int, **kwargs: Unpack[LayerOptions]
     ) -> None:
         super().__init__(**kwargs)
         epsilon, use_bias = settings["layer_norm_epsilon"], settings["use_bias"]
@@ -38,11 +38,11 @@ class TransformerBlock(BaseLayer):
         self.gated = settings["gated"]
         policy = self.dtype_policy
         self.activate = get_activation(settings["activation"])
-        self.attention = SelfAttention(settings, place, dtype=policy, name="attention")
+        self.attention = SelfAttention(settings, index, dtype=policy, name="attention")
         # The embeddings that the first block reads are normalised already.
         self.attention_norm = (
             make_norm("attention_norm", epsilon, use_bias, policy)
-            if place or not self.pre_norm
+            if index or not self.pre_norm
             else None
         )
         self.hidden = (
@@ -105,12 +105,12 @@ class SelfAttention(BaseLayer):
     """
 
     def __init__(
-        self, settings: Mapping[str, Any], place: int, **kwargs: Unpack[LayerOptions]
+        self, settings: Mapping[str, Any], index: int, **kwargs: Unpack[LayerOptions]
     ) -> None:
         super().__init__(**kwargs)
         self.num_heads = int(settings["num_heads"])
         self.dropout = settings["attention_dropout"]
-        self.max_wavelength = settings["wavelengths"][place] if settings["wavelengths"] else None
+        self.max_wavelength = settings["wavelengths"][index] if settings["wavelengths"] else None
         is_disentangled = settings["relative_positions"] == "disentangled"
         self.relative_terms = tuple(settings["relative_terms"]) if is_disentangled else ()
         self.drop = Dropout(self.dropout, dtype=self.dtype_policy, name="drop")

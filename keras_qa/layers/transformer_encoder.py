@@ -158,51 +158,45 @@ class TransformerEncoder(BaseLayer):
 
     def _make_embeddings(self) -> None:
         s, policy = self.settings, self.dtype_policy
-        epsilon, use_bias = s["layer_norm_epsilon"], s["use_bias"]
         width = s["embedding_dim"] or s["hidden_dim"]
+        rows = s["max_length"] + s["position_offset"]
+        kind = s["relative_positions"]
 
         def table(size: int, units: int, name: str) -> Embedding:
             initializer = keras.initializers.TruncatedNormal(stddev=STDDEV)
             return Embedding(size, units, initializer, dtype=policy, name=name)
 
         self.tokens = table(s["vocabulary_size"], width, "tokens")
-        self.positions: Any = None
-        self.segments: Any = None
-        self.project: Any = None
-        self.relative: Any = None
-        self.relative_norm: Any = None
-        if s["absolute_positions"]:
-            rows = s["max_length"] + s["position_offset"]
-            self.positions = table(rows, width, "positions")
-        if s["num_segments"]:
-            self.segments = table(s["num_segments"], width, "segments")
-        self.norm = make_norm("norm", epsilon, use_bias, policy)
-        if s["embedding_dim"] is not None:
-            self.project = make_dense(s["hidden_dim"], "project", True, policy)
-        if s["relative_positions"] == "bias":
-            self.relative = table(table_size(s), s["num_heads"], "relative")
-        if s["relative_positions"] == "disentangled":
-            self.relative = table(table_size(s), s["hidden_dim"], "relative")
-            if s["relative_norm"]:
-                self.relative_norm = make_norm("relative_norm", epsilon, use_bias, policy)
+        self.positions = table(rows, width, "positions") if s["absolute_positions"] else None
+        self.segments = table(s["num_segments"], width, "segments") if s["num_segments"] else None
+        self.norm = self._norm("norm")
+        has_projection = s["embedding_dim"] is not None
+        self.project = (
+            make_dense(s["hidden_dim"], "project", True, policy) if has_projection else None
+        )
+        units = s["num_heads"] if kind == "bias" else s["hidden_dim"]
+        self.relative: Any = table(table_size(s), units, "relative") if kind else None
+        is_normalized = kind == "disentangled" and s["relative_norm"]
+        self.relative_norm = self._norm("relative_norm") if is_normalized else None
         self.drop = Dropout(s["dropout"], dtype=policy, name="drop")
 
     def _make_blocks(self) -> None:
         s, policy = self.settings, self.dtype_policy
-        epsilon, use_bias = s["layer_norm_epsilon"], s["use_bias"]
         self.blocks = [
-            TransformerBlock(s, place, dtype=policy, name=f"block_{place}")
-            for place in range(s["num_groups"] or s["num_layers"])
+            TransformerBlock(s, index, dtype=policy, name=f"block_{index}")
+            for index in range(s["num_groups"] or s["num_layers"])
         ]
-        self.final_norm: Any = None
+        self.final_norm = self._norm("final_norm") if s["pre_norm"] else None
         self.final_dense: Any = None
         self.final_dense_norm: Any = None
-        if s["pre_norm"]:
-            self.final_norm = make_norm("final_norm", epsilon, use_bias, policy)
         if s["final_dense"]:
             self.activate = get_activation(s["activation"])
-            self.final_dense = make_dense(s["hidden_dim"], "final_dense", use_bias, policy)
-            self.final_dense_norm = make_norm("final_dense_norm", epsilon, use_bias, policy)
+            self.final_dense = make_dense(s["hidden_dim"], "final_dense", s["use_bias"], policy)
+            self.final_dense_norm = self._norm("final_dense_norm")
+
+    def _norm(self, name: str) -> keras.layers.Layer:
+        s = self.settings
+        return make_norm(name, s["layer_norm_epsilon"], s["use_bias"], self.dtype_policy)
 
     @property
     def vocabulary_sizes(self) -> list[int | None]:
@@ -278,7 +272,7 @@ class TransformerEncoder(BaseLayer):
         distances = self._distances(positions)
         windows = self.settings["windows"] or [0] * self.settings["num_layers"]
         each = self.settings["num_layers"] // len(self.blocks)
-        for place, window in enumerate(windows):
+        for index, window in enumerate(windows):
             if window not in biases:
                 near = present
                 if window:
@@ -287,7 +281,7 @@ class TransformerEncoder(BaseLayer):
                 bias = ops.where(near, 0.0, _lowest(self.compute_dtype))
                 bias = bias if shared is None else bias + ops.cast(shared, bias.dtype)
                 biases[window] = ops.cast(bias, self.compute_dtype)
-            state = self.blocks[place // each](
+            state = self.blocks[index // each](
                 state, biases[window], distances=distances, training=training
             )
         if self.final_norm is not None:

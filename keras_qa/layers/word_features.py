@@ -120,14 +120,13 @@ class ContextEncoder(BaseLayer):
         self.dropout = dropout
         self.fused = fused
         options: Any = {"return_sequences": True, "fused": fused, "dtype": self.dtype_policy}
-        self.forwards = [
-            CELLS[cell](self.units, name=f"forward_{place}", **options)
-            for place in range(self.num_layers)
-        ]
-        self.backwards = [
-            CELLS[cell](self.units, go_backwards=True, name=f"backward_{place}", **options)
-            for place in range(self.num_layers)
-        ]
+        self.forwards, self.backwards = (
+            [
+                CELLS[cell](self.units, go_backwards=backwards, name=f"{name}_{index}", **options)
+                for index in range(self.num_layers)
+            ]
+            for name, backwards in (("forward", False), ("backward", True))
+        )
         self.input_dropout = Dropout(dropout, dtype=self.dtype_policy, name="input_dropout")
 
     def build(self, input_shape: Shape | Sequence[Shape]) -> None:

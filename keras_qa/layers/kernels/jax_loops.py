@@ -59,18 +59,18 @@ def loop_over_steps(step, prepare, state, arrays, used, size, backwards):
     """
 
     def body(n, carried):
-        place = size * (used - 1 - n if backwards else n)
-        chunk = prepare(_parts(arrays, place, size))
+        start = size * (used - 1 - n if backwards else n)
+        chunk = prepare(_parts(arrays, start, size))
 
-        def one(n, carried):
+        def body_of_step(n, carried):
             state, stores = carried
             within = size - 1 - n if backwards else n
             state, saved = step(state, jax.tree.map(lambda a: a[within], chunk))
             # Stored directly: an array for each chunk would be copied.
-            put = partial(lax.dynamic_update_index_in_dim, index=place + within, axis=0)
+            put = partial(lax.dynamic_update_index_in_dim, index=start + within, axis=0)
             return state, jax.tree.map(put, stores, saved)
 
-        return lax.fori_loop(0, size, one, carried)
+        return lax.fori_loop(0, size, body_of_step, carried)
 
     def first(state, arrays):
         return step(state, jax.tree.map(lambda a: a[0], prepare(_parts(arrays, 0, size))))
@@ -89,9 +89,9 @@ def loop_over_chunks(run, state, arrays, used, size, backwards):
 
     def body(n, carried):
         state, stores = carried
-        place = size * (used - 1 - n if backwards else n)
-        state, saved = run(state, _parts(arrays, place, size))
-        put = partial(lax.dynamic_update_slice_in_dim, start_index=place, axis=0)
+        start = size * (used - 1 - n if backwards else n)
+        state, saved = run(state, _parts(arrays, start, size))
+        put = partial(lax.dynamic_update_slice_in_dim, start_index=start, axis=0)
         return state, jax.tree.map(put, stores, saved)
 
     _, saved = jax.eval_shape(lambda state, a: run(state, _parts(a, 0, size)), state, arrays)
@@ -100,5 +100,5 @@ def loop_over_chunks(run, state, arrays, used, size, backwards):
     return lax.fori_loop(0, used, body, (state, stores))
 
 
-def _parts(arrays, place, size):
-    return jax.tree.map(lambda a: lax.dynamic_slice_in_dim(a, place, size), arrays)
+def _parts(arrays, start, size):
+    return jax.tree.map(lambda a: lax.dynamic_slice_in_dim(a, start, size), arrays)

@@ -114,8 +114,8 @@ def attention(
     """See `keras_qa.layers.kernels.attention`."""
     if drop is None:
         turned = (ops.transpose(x, (0, 2, 1, 3)) for x in (query, key, value))
-        found = ops.dot_product_attention(*turned, bias=bias, scale=scale)
-        return ops.transpose(found, (0, 2, 1, 3))
+        attended = ops.dot_product_attention(*turned, bias=bias, scale=scale)
+        return ops.transpose(attended, (0, 2, 1, 3))
     scores = ops.matmul(query * scale, ops.swapaxes(key, 2, 3))
     weights = ops.softmax(ops.cast(scores, "float32") + ops.cast(bias, "float32"))
     return ops.matmul(drop(ops.cast(weights, value.dtype)), value)
@@ -123,13 +123,13 @@ def attention(
 
 def dense(inputs: Tensor, kernel: Tensor, bias: Tensor | None) -> Tensor:
     """See `keras_qa.layers.kernels.dense`."""
-    found = ops.matmul(inputs, kernel)
-    return found if bias is None else ops.add(found, bias)
+    outputs = ops.matmul(inputs, kernel)
+    return outputs if bias is None else ops.add(outputs, bias)
 
 
 def gelu(inputs: Tensor) -> Tensor:
     """See `keras_qa.layers.kernels.gelu`."""
-    # Keras uses `erfc`, which takes twice as long.
+    # Keras 3.15.1 uses `erfc`, which takes twice as long.
     dtype = keras.backend.standardize_dtype(inputs.dtype)
     x = ops.cast(inputs, keras.backend.result_type(dtype, "float32"))
     return ops.cast(0.5 * x * (1.0 + ops.erf(x * 0.5**0.5)), dtype)

@@ -314,8 +314,8 @@ def _gru_forward(xs, read, h0, kernel, recurrent, bias, *, saved):
         return [new_h], [new_h, gates, candidate, h_h][:saved]
 
     widths = [units, 2 * units, units, units][:saved]
-    (h,), found = loop(step, [h0], read.inputs(steps), widths, read, read.go_backwards)
-    return (h,), [read.hold(hs, h, h0) for hs in found[:1]] + found[1:]
+    (h,), saved_steps = loop(step, [h0], read.inputs(steps), widths, read, read.go_backwards)
+    return (h,), [read.hold(hs, h, h0) for hs in saved_steps[:1]] + saved_steps[1:]
 
 
 def _gru_backward(xs, read, h0, kernel, recurrent, saved, d_hs, dh):
