@@ -34,13 +34,14 @@ from keras_qa.example import (
 )
 from keras_qa.onnx.runtime import check_trainable
 from keras_qa.preprocessing.ask_calibration import AskOptions, check_option_names
-from keras_qa.preprocessing.preprocessor import SpanDetails, Verbose
+from keras_qa.preprocessing.preprocessor import Preprocessor, SpanDetails, Verbose
 
 if TYPE_CHECKING:
     import keras
 
     from keras_qa.answering.building import Vectors
     from keras_qa.engine.compiling import Callbacks, Optimizer
+    from keras_qa.models import QAModel
 
 # `answer` and `evaluate` show a progress bar for at least this many questions.
 LONG_WORK = 2_000
@@ -382,6 +383,16 @@ class QuestionAnswerer(RetrievalMixin):
         model, preprocessor = self._fitted()
         data = to_examples(examples)
         return preprocessor.evaluate(model, data, batch_size, _progress(verbose, data))
+
+    def _fitted(self) -> tuple[QAModel, Preprocessor]:
+        if not hasattr(self, "model_"):
+            raise ValueError(
+                "This answerer is not fitted. Call `fit(examples)` first, or load one with "
+                "`keras_qa.load(path)`."
+            )
+        preprocessor = self.model_.preprocessor
+        assert preprocessor is not None
+        return self.model_, preprocessor
 
 
 def _progress(verbose: Verbose, examples: Sequence[Example]) -> Verbose:

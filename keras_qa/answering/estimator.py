@@ -73,14 +73,7 @@ class SaveMixin:
         adapters.save(self._fitted()[0], to_keras_path("path", path))
 
     def _fitted(self) -> tuple[QAModel, Preprocessor]:
-        if not hasattr(self, "model_"):
-            raise ValueError(
-                "This answerer is not fitted. Call `fit(examples)` first, or load one with "
-                "`keras_qa.load(path)`."
-            )
-        preprocessor = self.model_.preprocessor
-        assert preprocessor is not None
-        return self.model_, preprocessor
+        raise NotImplementedError
 
 
 class Estimator(SaveMixin):

@@ -26,7 +26,7 @@ from keras_qa.example import Example, Ranked, to_examples, to_questions
 from keras_qa.onnx.runtime import check_trainable
 from keras_qa.preprocessing.calibration import fit_search_weight, retrieval_priors
 from keras_qa.preprocessing.pair_preprocessor import stack_rows
-from keras_qa.preprocessing.preprocessor import SEQUENCE
+from keras_qa.preprocessing.preprocessor import SEQUENCE, Preprocessor
 
 if TYPE_CHECKING:
     import keras
@@ -300,6 +300,10 @@ class Reranker(SaveMixin):
             parts.append(logits[:, 0].astype("float64"))
         ends = np.cumsum([*map(len, texts)], dtype=int)
         return np.split(np.concatenate(parts)[rows], ends)[:-1]
+
+    def _fitted(self) -> tuple[QAModel, Preprocessor]:
+        assert self.model_.preprocessor is not None
+        return self.model_, self.model_.preprocessor
 
     def _make_training_data(
         self, name: str, examples: Iterable[Example | Mapping[str, Any]]
