@@ -82,7 +82,7 @@ def argument_names(kind: type[BaseLayer]) -> Iterator[str]:
                     yield name
 
 
-def to_plain(value: Any) -> Any:
+def to_plain(value: object) -> object:
     """Returns a new list or `dict` in place of a tuple, a list or a mapping, which JSON has."""
     if isinstance(value, Mapping):
         return dict(value)

@@ -142,7 +142,7 @@ class TransformerEncoder(BaseLayer):
     ) -> None:
         arguments = locals()
         super().__init__(**kwargs)
-        self.settings = {
+        self.settings: dict[str, Any] = {
             name: to_plain(arguments[name]) for name in argument_names(TransformerEncoder)
         }
         check_settings(self.settings)

@@ -47,12 +47,12 @@ def skip_initializers(most: int | None = None) -> Iterator[None]:
 class ZeroInitialized(kernels.Layer):
     """A layer that respects `skip_initializers`."""
 
-    def add_weight(self, *arguments: Any, **options: Any) -> keras.Variable:
+    def add_weight(self, *arguments: object, **options: object) -> keras.Variable:
         return _add_weight(super().add_weight, *arguments, **options)
 
 
 @contextlib.contextmanager
-def zero_initialized(layer: Any) -> Iterator[None]:
+def zero_initialized(layer: keras.layers.Layer) -> Iterator[None]:
     """Makes a layer of Keras respect `skip_initializers` while it is built inside."""
     layer.add_weight = functools.partial(_add_weight, layer.add_weight)
     try:
@@ -62,7 +62,7 @@ def zero_initialized(layer: Any) -> Iterator[None]:
 
 
 def _add_weight(
-    add_weight: Callable[..., keras.Variable], *arguments: Any, **options: Any
+    add_weight: Callable[..., keras.Variable], *arguments: object, **options: object
 ) -> keras.Variable:
     if (zeros := _zeros.get()) is not None:
         options["initializer"] = zeros
