@@ -11,7 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa._arguments import check_positive_integers, to_integer
-from keras_qa.preprocessing.decoder import WindowLogits, WindowWords, check_logits, sum_words
+from keras_qa.preprocessing.decoder import SpanDecoder
+from keras_qa.preprocessing.window_words import (
+    WindowLogits,
+    WindowOutputs,
+    WindowWords,
+    check_logits,
+    sum_words,
+)
 
 # Number of folds in the cross-validation of the temperature.
 FOLDS = 5
@@ -32,87 +39,45 @@ _Rows = slice | npt.NDArray[np.bool_]
 
 
 def fit_temperature(
-    start: npt.ArrayLike,
-    end: npt.ArrayLike,
-    words: npt.ArrayLike,
-    example: npt.ArrayLike,
-    spans: npt.ArrayLike,
-    max_answer_words: int = 30,
-    no_answer: bool = True,
-    word_sizes: npt.ArrayLike | None = None,
-    folds: int | None = None,
-    num_types: int = 0,
+    outputs: WindowOutputs, spans: npt.ArrayLike, decoder: SpanDecoder, folds: int | None = None
 ) -> float:
-    """Finds the temperature that makes the right answers of validation data likeliest.
+    """Finds the temperature of a decoder that makes the right answers of validation data likeliest.
 
-    It minimises the negative log-likelihood that a `SpanDecoder` gives to the
-    right answers of each text together, or to "no answer" if it has none.
+    It minimizes the negative log-likelihood of the right answers of each text together, or of "no
+    answer" if it has none (Guo et al. 2017, "On Calibration of Modern Neural Networks",
+    arXiv:1706.04599).
 
     Args:
-        start: As in a call of `SpanDecoder`.
-        end: As in a call of `SpanDecoder`.
-        words: As in a call of `SpanDecoder`.
-        example: As in a call of `SpanDecoder`.
-        spans: `(windows, answers, 2)`: first and last position of each right
-            answer in the window, `(0, 0)` or `(-1, -1)` for none, as
-            `Windows.spans`. A text without right answers in any window has no
-            answer. If the answer is an answer type, its position comes first in
-            each window of the text.
-        max_answer_words: As of `SpanDecoder`. Longer right answers are ignored.
-        no_answer: As of `SpanDecoder`. If false, texts without an answer are
-            ignored.
-        word_sizes: As in a call of `SpanDecoder`.
-        folds: Number of folds of a cross-validation over the texts. If
-            temperatures fitted on the other folds do not make the right
-            answers likelier than 1.0 does, the result is 1.0. `None` skips
-            this test.
-        num_types: Number of `answer_types` of the `SpanDecoder`.
+        outputs: The outputs of a reader.
+        spans: `(windows, answers, 2)`: first and last position of each right answer in the window,
+            `(0, 0)` or `(-1, -1)` for none, as `Windows.spans`. If the answer is an answer type,
+            its position comes first in each window of the text.
+        decoder: The decoder. Longer right answers than it allows are ignored; without `no_answer`,
+            texts without an answer, too.
+        folds: Number of folds of a cross-validation over the texts. If temperatures fitted on the
+            other folds do not make the right answers likelier than 1.0 does, the result is 1.0.
+            `None` skips this test.
 
     Returns:
         The temperature, between 0.05 and 20.
-
-    Raises:
-        ValueError: If shapes do not match, `folds` is less than 2, or no text
-            has a right answer.
-
-    Reference:
-        Guo et al. 2017, "On Calibration of Modern Neural Networks",
-        arXiv:1706.04599.
-
-    Examples:
-        >>> import numpy as np
-        >>> from keras_qa.preprocessing.calibration import fit_temperature
-        >>> words = np.tile([[-1, -1], [0, 1], [2, 3]], (4, 1, 1))
-        >>> start = np.tile([0.0, 9.0, 0.0], (4, 1))        # always sure of the first word…
-        >>> right = np.array([[[1, 1]], [[1, 1]], [[1, 1]], [[2, 2]]])  # …but it is 3 times in 4
-        >>> end = np.where(np.arange(3) == 1, 9.0, 0.0) * np.ones((4, 1))
-        >>> windows = start, end, words, np.arange(4)
-        >>> temperature = fit_temperature(*windows, right, 1, no_answer=False)
-        >>> round(float(1 / (1 + np.exp(-18 / temperature))), 3)
-        0.75
     """
-    logits = check_logits(start, end, words, example, word_sizes)
-    masses = _cache_masses(logits, spans, max_answer_words, no_answer, num_types)
+    logits = check_logits(outputs)
+    masses = _cache_masses(logits, spans, decoder)
     if not masses(1.0).is_compared.any():
         raise ValueError(
             "`spans` holds no right answer. Give the windows of examples with answers, made with "
             "`labels=True`."
         )
-    return _fit(logits, masses, np.zeros((len(logits.start), 0)), no_answer, folds)[0]
+    no_priors = np.zeros((len(logits.start), 0))
+    return _fit(logits, masses, no_priors, decoder.no_answer, folds)[0]
 
 
 def fit_retrieval(
-    start: npt.ArrayLike,
-    end: npt.ArrayLike,
-    words: npt.ArrayLike,
-    example: npt.ArrayLike,
+    outputs: WindowOutputs,
     spans: npt.ArrayLike,
     prior: npt.ArrayLike,
-    max_answer_words: int = 30,
-    no_answer: bool = True,
-    word_sizes: npt.ArrayLike | None = None,
+    decoder: SpanDecoder,
     folds: int | None = None,
-    num_types: int = 0,
 ) -> tuple[float, list[float | None]]:
     """Finds the temperature and the weights of priors that make right answers likeliest.
 
@@ -125,37 +90,31 @@ def fit_retrieval(
     right passage, the lower the scores become (Wang et al. 2019, "Multi-passage BERT",
     arXiv:1908.08167: one softmax over all passages).
     """
-    logits = check_logits(start, end, words, example, word_sizes)
-    masses = _cache_masses(logits, spans, max_answer_words, no_answer, num_types)
+    logits = check_logits(outputs)
+    masses = _cache_masses(logits, spans, decoder)
     if not masses(1.0).is_reachable.any():
         raise ValueError(
-            f"No passage holds a right answer of at most {max_answer_words} words. Give examples "
-            "whose answers are in the passages."
+            f"No passage holds a right answer of at most {decoder.max_answer_words} words. Give "
+            "examples whose answers are in the passages."
         )
     priors = np.asarray(prior, "float64")
-    temperature, weights = _fit(logits, masses, priors, no_answer, folds)
-    used = (priors != 0).any(axis=0)
-    return temperature, [float(w) if one else None for w, one in zip(weights, used, strict=True)]
+    temperature, fitted = _fit(logits, masses, priors, decoder.no_answer, folds)
+    is_used = (priors != 0).any(axis=0).tolist()
+    weights = zip(fitted.tolist(), is_used, strict=True)
+    return temperature, [weight if used else None for weight, used in weights]
 
 
 def combine_priors(
     prior: npt.NDArray[np.floating], weights: npt.ArrayLike, firsts: npt.NDArray[np.integer]
 ) -> npt.NDArray[np.float64]:
-    """Returns the weighted sum of `(windows, priors)`, minus its maximum over each text.
-
-    `firsts` has the first window of each text.
-    """
+    """Returns the weighted sum of `(windows, priors)`, minus its maximum over each text."""
     total: npt.NDArray[np.float64] = prior @ np.asarray(weights, "float64")
     best: npt.NDArray[np.float64] = np.maximum.reduceat(total, firsts)
     return total - np.repeat(best, np.diff(np.append(firsts, len(total))))
 
 
 def retrieval_priors(scores: Sequence[float]) -> npt.NDArray[np.float64]:
-    """Returns each score of a search divided by the best one, minus 1. Zeros for equal scores.
-
-    Raises:
-        ValueError: If a score is not finite, or the best one is not positive.
-    """
+    """Returns each score of a search divided by the best one, minus 1. Zeros for equal scores."""
     if len(set(scores)) < 2:
         return np.zeros(len(scores))
     best = max(scores)
@@ -173,10 +132,7 @@ def fit_search_weight(
     priors: Sequence[npt.NDArray[np.floating]],
     right: Sequence[npt.NDArray[np.bool_]],
 ) -> float:
-    """Finds the weight of priors beside the logits of a ranker that makes right texts likeliest.
-
-    Each argument has an array `(texts,)` for each question; `right` tells which texts answer it.
-    """
+    """Finds the weight of priors beside the logits of a ranker that makes right texts likeliest."""
     texts = list(zip(logits, priors, right, strict=True))
 
     def loss(weight: float) -> float:
@@ -207,13 +163,10 @@ class _Masses(NamedTuple):
 
 
 def _cache_masses(
-    logits: WindowLogits,
-    spans: npt.ArrayLike,
-    max_answer_words: int,
-    no_answer: bool,
-    num_types: int,
+    logits: WindowLogits, spans: npt.ArrayLike, decoder: SpanDecoder
 ) -> Callable[[float], _Masses]:
     """Checks `spans`, and returns a cached function from temperatures to masses."""
+    limits, num_types = (decoder.max_answer_words, decoder.no_answer), len(decoder.answer_types)
     spans = np.asarray(spans)
     windows, texts = len(logits.start), len(logits.counts)
     if spans.ndim != 3 or spans.shape[::2] != (windows, 2):
@@ -234,7 +187,7 @@ def _cache_masses(
         types, none = np.zeros((windows, num_types)), np.zeros(texts)
         answerable, reachable = np.zeros((2, texts), bool)
         for rows, chunk_windows, chunk in chunks:
-            words = sum_words(chunk, max_answer_words, no_answer, temperature, num_types)
+            words = sum_words(chunk, *limits, temperature, num_types)
             mass, is_answerable, is_reachable = _sum_right_answers(words, spans[chunk_windows])
             spans_mass = (words.start * words.ends_within).sum(axis=1)
             total[chunk_windows] = spans_mass * words.weight[words.text]
@@ -245,7 +198,7 @@ def _cache_masses(
             reachable[rows] = np.bincount(words.text, is_reachable, len(rows)) > 0
         answerable |= right_type > 0
         reachable |= right_type > 0
-        compared = reachable | ~answerable if no_answer else reachable
+        compared = reachable | ~answerable if decoder.no_answer else reachable
         return _Masses(total, right, types, right_type, none, answerable, reachable, compared)
 
     return masses
@@ -282,16 +235,16 @@ def _fit(
     text = np.repeat(np.arange(len(logits.counts)), logits.counts)
 
     def losses(temperature: float, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        found = masses(temperature)
+        parts = masses(temperature)
         factor = np.exp(combine_priors(prior, weights, logits.firsts) / temperature)
-        right = np.bincount(text, found.right * factor)
-        types = np.maximum.reduceat(found.types * factor[:, None], logits.firsts)
-        everything = np.bincount(text, found.total * factor) + found.no_answer + types.sum(axis=1)
-        typed = np.flatnonzero(found.right_type)
-        right[typed] = types[typed, found.right_type[typed] - 1]
+        right = np.bincount(text, parts.right * factor)
+        types = np.maximum.reduceat(parts.types * factor[:, None], logits.firsts)
+        everything = np.bincount(text, parts.total * factor) + parts.no_answer + types.sum(axis=1)
+        typed = np.flatnonzero(parts.right_type)
+        right[typed] = types[typed, parts.right_type[typed] - 1]
         if no_answer:
-            right = np.where(found.is_answerable, right, found.no_answer)
-        likelihood = right[found.is_compared] / everything[found.is_compared]
+            right = np.where(parts.is_answerable, right, parts.no_answer)
+        likelihood = right[parts.is_compared] / everything[parts.is_compared]
         result: npt.NDArray[np.float64] = -np.log(np.maximum(likelihood, np.finfo("float64").tiny))
         return result
 
@@ -331,7 +284,7 @@ def _improves_held_out(gain: Callable[[_Rows, _Rows], float], count: int, folds:
     fold = np.arange(count) % folds
     # With fewer texts than folds, each text is a fold.
     numbers = range(min(folds, count))
-    return count > 1 and sum(gain(fold != one, fold == one) for one in numbers) > 0
+    return count > 1 and sum(gain(fold != number, fold == number) for number in numbers) > 0
 
 
 def _minimize(loss: Callable[[float], float], low: float, high: float, steps: int) -> float:
@@ -355,25 +308,9 @@ def expected_calibration_error(
 ) -> float:
     """Computes the expected calibration error of scores.
 
-    Answers are put into bins of equal width by their score. The error is the
-    mean over the bins of the difference between mean score and accuracy,
-    weighted by the number of answers.
-
-    Args:
-        confidences: `(answers,)` scores between 0 and 1.
-        correct: `(answers,)` whether each answer is right.
-        bins: Number of bins.
-
-    Returns:
-        The error, between 0 and 1.
-
-    Raises:
-        ValueError: If the shapes differ, there are no answers, a score is not
-            between 0 and 1, or `bins` is not a positive integer.
-
-    Reference:
-        Guo et al. 2017, "On Calibration of Modern Neural Networks",
-        arXiv:1706.04599.
+    Answers are put into bins of equal width by their score. The error is the mean over the bins of
+    the difference between mean score and accuracy, weighted by the number of answers (Guo et al.
+    2017, "On Calibration of Modern Neural Networks", arXiv:1706.04599).
 
     Examples:
         >>> from keras_qa.preprocessing.calibration import expected_calibration_error
@@ -394,5 +331,5 @@ def expected_calibration_error(
             "`confidences` must be between 0 and 1. Received: "
             f"{scores[invalid[0]]} at position {invalid[0]}."
         )
-    place = np.clip(np.ceil(scores * bins).astype("int64") - 1, 0, bins - 1)
-    return float(np.abs(np.bincount(place, right - scores, bins)).sum() / len(scores))
+    numbers = np.clip(np.ceil(scores * bins).astype("int64") - 1, 0, bins - 1)
+    return float(np.abs(np.bincount(numbers, right - scores, bins)).sum() / len(scores))

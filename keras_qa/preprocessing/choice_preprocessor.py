@@ -15,6 +15,7 @@ from keras_qa._arguments import check_number, entry
 from keras_qa._numbers import MASKED
 from keras_qa.example import Answer, Example, Support
 from keras_qa.preprocessing.calibration import FOLDS, expected_calibration_error, fit_temperature
+from keras_qa.preprocessing.decoder import SpanDecoder
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor, stack_rows
 from keras_qa.preprocessing.preprocessor import (
     Model,
@@ -24,6 +25,7 @@ from keras_qa.preprocessing.preprocessor import (
     plain_texts,
 )
 from keras_qa.preprocessing.span_preprocessor import WINDOWS, change_windows
+from keras_qa.preprocessing.window_words import WindowOutputs
 from keras_qa.text import SubwordTokenizer, Windower, WordTokenizer
 from keras_qa.text.gold_spans import describe
 from keras_qa.text.sentence_splitting import sentence_spans
@@ -70,21 +72,21 @@ class ChoicePreprocessor(Preprocessor):
         # It was fitted to the outputs before this training.
         self.temperature = 1.0
 
-    def apply_options(self, model: Model, given: Mapping[str, Any]) -> ChoicePreprocessor:
-        return ChoicePreprocessor(change_windows(model, self.vectorizer, given), self.temperature)
+    def apply_options(self, model: Model, options: Mapping[str, Any]) -> ChoicePreprocessor:
+        return ChoicePreprocessor(change_windows(model, self.vectorizer, options), self.temperature)
 
     def make_training_data(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
         # Of a long text a row has the window with most words of the question and the choices.
         labels = gold_choices(examples)
-        asked = [_words(" ".join([item.question, *item.choices])) for item in examples]
+        words = [_words(" ".join([item.question, *item.choices])) for item in examples]
         best: dict[int, tuple[int, str]] = {}
-        for place, start, end in self._windows(examples):
-            part = examples[place].plain_text[start:end]
-            shared = len(asked[place] & _words(part))
-            if place not in best or shared > best[place][0]:
-                best[place] = shared, part
+        for number, start, end in self._windows(examples):
+            part = examples[number].plain_text[start:end]
+            shared = len(words[number] & _words(part))
+            if number not in best or shared > best[number][0]:
+                best[number] = shared, part
         rows = [
-            (best[place][1], item.question, item.choices) for place, item in enumerate(examples)
+            (best[number][1], item.question, item.choices) for number, item in enumerate(examples)
         ]
         return self._make_feed(model, rows), labels
 
@@ -93,14 +95,14 @@ class ChoicePreprocessor(Preprocessor):
     ) -> RankedAnswers:
         ranked: RankedAnswers = []
         read = self._read(model, examples, batch_size, verbose)
-        for item, found in zip(examples, read, strict=True):
-            scores = _softmax(found[:, 0] / self.temperature)
+        for item, rows in zip(examples, read, strict=True):
+            scores = _softmax(rows[:, 0] / self.temperature)
             sentences = sentence_spans(item.text)
             ranked.append([])
-            for place in np.argsort(-scores, kind="stable")[:count]:
-                choice = item.choices[place]
-                support = _support(item, choice, sentences, found[place, 1:])
-                ranked[-1].append(Answer(choice, float(scores[place]), support=support))
+            for number in np.argsort(-scores, kind="stable")[:count]:
+                choice = item.choices[number]
+                support = _support(item, choice, sentences, rows[number, 1:])
+                ranked[-1].append(Answer(choice, float(scores[number]), support=support))
         return ranked
 
     def evaluate(
@@ -109,12 +111,12 @@ class ChoicePreprocessor(Preprocessor):
         """Returns the scores of examples whose right answers are choices."""
         gold_choices(examples)
         answers = self.answer(model, examples, 1, batch_size, verbose)
-        found = [
-            (one.text in item.answers, metrics.f1(one.text, item.answers))
-            for [one], item in zip(answers, examples, strict=True)
+        scores = [
+            (answer.text in item.answers, metrics.f1(answer.text, item.answers))
+            for [answer], item in zip(answers, examples, strict=True)
         ]
-        right, f1 = (100.0 * np.mean(found, axis=0)).tolist()
-        return {"exact_match": right, "f1": f1, "examples": len(found)}
+        exact_match, f1 = (100.0 * np.mean(scores, axis=0)).tolist()
+        return {"exact_match": exact_match, "f1": f1, "examples": len(examples)}
 
     def calibrate(
         self,
@@ -123,22 +125,22 @@ class ChoicePreprocessor(Preprocessor):
         batch_size: int,
         options: Mapping[str, Any] | None = None,
     ) -> dict[str, float]:
-        """Fits the temperature."""
         gold = gold_choices(examples)
-        read = [found[:, 0] for found in self._read(model, examples, batch_size, 0)]
+        read = [rows[:, 0] for rows in self._read(model, examples, batch_size, 0)]
         # Each choice is a text of one word, after the position for no answer.
         start = np.array([*itertools.zip_longest(*read, fillvalue=MASKED)]).T
         start = np.insert(start, 0, MASKED, axis=1)
-        places = np.arange(start.shape[1])[:, None] + [0, 1]
-        words = np.where(start[..., None] > MASKED, places, -1)
+        offsets = np.arange(start.shape[1])[:, None] + [0, 1]
+        words = np.where(start[..., None] > MASKED, offsets, -1)
         spans = np.repeat(gold[:, None, None] + 1, 2, axis=2)
-        windows = start, np.zeros_like(start), words, np.arange(len(read))
-        self.temperature = fit_temperature(*windows, spans, 1, False, folds=FOLDS)
+        end, sizes = np.zeros_like(start), np.ones_like(start)
+        outputs = WindowOutputs(start, end, words, np.arange(len(start)), sizes)
+        self.temperature = fit_temperature(outputs, spans, SpanDecoder(1), FOLDS)
         best = zip(examples, start.argmax(axis=1) - 1, strict=True)
-        right = [item.choices[place] in item.answers for item, place in best]
+        right = [item.choices[number] in item.answers for item, number in best]
         before, after = (
-            expected_calibration_error([_softmax(row / heat).max() for row in read], right)
-            for heat in (1.0, self.temperature)
+            expected_calibration_error([_softmax(row / temperature).max() for row in read], right)
+            for temperature in (1.0, self.temperature)
         )
         errors = {"calibration_error_before": before, "calibration_error": after}
         return {"temperature": self.temperature, **errors}
@@ -154,34 +156,32 @@ class ChoicePreprocessor(Preprocessor):
     def _read(
         self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
     ) -> list[np.ndarray]:
-        """Returns `(choices, 3)`: their logits, and where their best windows start and end.
-
-        The logits are the highest logarithms of the probabilities that the windows give.
-        """
+        """Returns `(choices, 3)`: their logits, and where their best windows start and end."""
         check_choices(examples)
         # Equal choices have equal logits, and the order of the choices does not matter.
-        known = [sorted({*item.choices}) for item in examples]
+        choices = [sorted({*item.choices}) for item in examples]
         windows = self._windows(examples)
         # Without other choices in its row, a choice needs no padding.
         rows = [
-            (examples[place].plain_text[start:end], examples[place].question, [choice])
-            for place, start, end in windows
-            for choice in known[place]
+            (examples[number].plain_text[start:end], examples[number].question, [choice])
+            for number, start, end in windows
+            for choice in choices[number]
         ]
         feed = self._make_feed(model, rows)
         logits = model.predict(feed, batch_size=batch_size, verbose=verbose)[:, 0].astype("float64")
         if not np.isfinite(logits).all():
             raise ValueError("The logits hold NaN or infinity. Check the model's weights.")
-        edges = np.cumsum([len(known[place]) for place, *_ in windows])
+        edges = np.cumsum([len(choices[number]) for number, *_ in windows])
+        # The highest logarithm of the probabilities that the windows give to each choice.
         best: list[dict[str, tuple[float, int, int]]] = [{} for _ in examples]
-        for (place, *ends), part in zip(windows, np.split(logits, edges[:-1]), strict=True):
+        for (number, *ends), part in zip(windows, np.split(logits, edges[:-1]), strict=True):
             part = part - np.logaddexp.reduce(part)
-            for choice, logit in zip(known[place], part, strict=True):
-                if choice not in best[place] or logit > best[place][choice][0]:
-                    best[place][choice] = (logit, *ends)
+            for choice, logit in zip(choices[number], part, strict=True):
+                if choice not in best[number] or logit > best[number][choice][0]:
+                    best[number][choice] = (logit, *ends)
         return [
-            np.array([found[choice] for choice in item.choices])
-            for item, found in zip(examples, best, strict=True)
+            np.array([rows[choice] for choice in item.choices])
+            for item, rows in zip(examples, best, strict=True)
         ]
 
     def _windows(self, examples: list[Example]) -> list[tuple[int, int, int]]:
@@ -191,40 +191,40 @@ class ChoicePreprocessor(Preprocessor):
             Example(item.text, _join(item.question, max(sorted(item.choices), key=len)), id=item.id)
             for item in examples
         ]
-        found: list[tuple[int, int, int]] = []
+        result: list[tuple[int, int, int]] = []
         for windows in self.vectorizer.batches(texts, WINDOWS):
             starts, ends = windows.offsets[..., 0], windows.offsets[..., 1].max(axis=1)
             starts = np.where(starts < 0, np.iinfo("int32").max, starts).min(axis=1)
-            found += zip(windows.example.tolist(), starts.tolist(), ends.tolist(), strict=True)
-        return found
+            result += zip(windows.example.tolist(), starts.tolist(), ends.tolist(), strict=True)
+        return result
 
     def _make_feed(
         self, model: Model, rows: Sequence[tuple[str, str, Sequence[str]]]
     ) -> dict[str, np.ndarray]:
         """Returns the inputs of a model for texts, each with a question and its choices."""
         tokenizer = self.vectorizer.tokenizer
-        counts = np.array([len(some) for *_, some in rows])
+        counts = np.array([len(choices) for *_, choices in rows])
         if isinstance(tokenizer, SubwordTokenizer):
-            texts = [text for text, _, some in rows for _ in some]
-            asked = [_join(question, choice) for _, question, some in rows for choice in some]
-            feed = PairPreprocessor(self.vectorizer).make_feed(model, texts, asked)
+            texts = [text for text, _, choices in rows for _ in choices]
+            pairs = [_join(question, choice) for _, question, choices in rows for choice in choices]
+            feed = PairPreprocessor(self.vectorizer).make_feed(model, texts, pairs)
             return {name: stack_rows(array, counts) for name, array in feed.items()}
         windows = self.vectorizer([Example(text, question) for text, question, _ in rows])
         firsts = np.searchsorted(windows.example, np.arange(len(rows)))
         feed = {name: array[firsts] for name, array in windows.feed.items()}
         # A choice without words is not padding.
-        choices = tokenizer.encode_batch([choice for *_, some in rows for choice in some])
-        ids = [words or [1] for words in choices]
+        words = tokenizer.encode_batch([choice for *_, choices in rows for choice in choices])
+        ids = [row or [1] for row in words]
         padded = np.array([*itertools.zip_longest(*ids, fillvalue=0)], "int32").T
         return {**feed, "choices": stack_rows(padded, counts)}
 
 
 def check_choices(examples: Sequence[Example]) -> None:
     """Raises if an example has no choices."""
-    for place, item in enumerate(examples):
+    for number, item in enumerate(examples):
         if not item.choices:
             raise ValueError(
-                f"{describe(place, item, 'The')} has no choices. Pass `choices`, or set those of "
+                f"{describe(number, item, 'The')} has no choices. Pass `choices`, or set those of "
                 "the example."
             )
 
@@ -235,11 +235,11 @@ def gold_choices(examples: Sequence[Example]) -> npt.NDArray[np.int32]:
         raise ValueError("`examples` is empty. Give at least one.")
     check_choices(examples)
     labels = []
-    for place, item in enumerate(examples):
-        right = [number for number, choice in enumerate(item.choices) if choice in item.answers]
+    for number, item in enumerate(examples):
+        right = [index for index, choice in enumerate(item.choices) if choice in item.answers]
         if not right:
             raise ValueError(
-                f"{describe(place, item, 'The')} must have a right answer among its choices. "
+                f"{describe(number, item, 'The')} must have a right answer among its choices. "
                 f"Received: answers={item.answers!r:.60}, choices={item.choices!r:.90}."
             )
         labels.append(right[0])
@@ -264,11 +264,11 @@ def _support(
     item: Example, choice: str, sentences: list[tuple[int, int]], window: np.ndarray
 ) -> tuple[Support, ...]:
     """The sentences of a window that share words with a question and a choice, the best first."""
-    asked, text = _words(f"{item.question} {choice}"), item.plain_text
-    found = []
-    for place, (start, end) in enumerate(sentences):
-        shared = asked & _words(text[start:end]) if start < window[1] and end > window[0] else ()
+    words, text = _words(f"{item.question} {choice}"), item.plain_text
+    support = []
+    for number, (start, end) in enumerate(sentences):
+        shared = words & _words(text[start:end]) if start < window[1] and end > window[0] else ()
         if shared:
-            weight = len(shared) / len(asked)
-            found.append(Support(text[start:end], weight, start, end, place))
-    return tuple(sorted(found, key=lambda sentence: -sentence.weight))
+            weight = len(shared) / len(words)
+            support.append(Support(text[start:end], weight, start, end, number))
+    return tuple(sorted(support, key=lambda sentence: -sentence.weight))

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from keras_qa._arguments import check_choice, entry
-from keras_qa.preprocessing.preprocessor import Model, Preprocessor
+from keras_qa.preprocessing.preprocessor import Model, Preprocessor, select_inputs
 from keras_qa.preprocessing.token_preprocessor import TokenPreprocessor
 from keras_qa.text import SubwordTokenizer, Windower
 from keras_qa.text.pairs import TRUNCATIONS, encode_pairs
@@ -38,7 +38,7 @@ class PairPreprocessor(Preprocessor):
         self.truncation = truncation
 
     def for_questions(self, model: Model) -> Preprocessor:
-        """Returns a preprocessor that marks spans, for a model that labels tokens."""
+        # A model that labels tokens marks spans.
         shape = None if isinstance(model.output, dict) else model.output.shape
         if shape is None or len(shape) != 3 or shape[-1] != 2:
             raise ValueError(
@@ -55,9 +55,7 @@ class PairPreprocessor(Preprocessor):
         tokenizer, longest = self.vectorizer.tokenizer, self.vectorizer.max_length
         assert isinstance(tokenizer, SubwordTokenizer)
         feed = encode_pairs(tokenizer, first, second, longest, self.truncation)
-        # Padding is id 0 in every model, so that batches can be trimmed.
-        feed["token_ids"] = feed["token_ids"] * feed["padding_mask"]
-        return {tensor.name: feed[tensor.name] for tensor in model.inputs}
+        return select_inputs(model, feed)
 
     def max_length(self, limit: int) -> int:
         return self.vectorizer.max_length

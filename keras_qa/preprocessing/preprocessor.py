@@ -270,3 +270,13 @@ class Preprocessor:
 def plain_texts(examples: Collection[Example]) -> list[str]:
     """Returns the texts and questions of examples, which make the vocabulary of a model."""
     return [text for item in examples for text in (item.plain_text, item.question)]
+
+
+def select_inputs(model: Model, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Returns the arrays that a model has inputs for."""
+    arrays = dict(arrays)
+    if "padding_mask" in arrays:
+        # Padding is id 0 in every model, whatever id the tokenizer uses for it, so that batches can
+        # be trimmed.
+        arrays["token_ids"] = arrays["token_ids"] * arrays["padding_mask"]
+    return {tensor.name: arrays[tensor.name] for tensor in model.inputs}

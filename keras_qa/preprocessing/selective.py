@@ -15,13 +15,7 @@ _STEPS = 40
 
 
 class Coverage(NamedTuple):
-    """Numbers of answers and of right answers at each threshold of the score.
-
-    Args:
-        threshold: `(scores,)` float64: lowest score of an accepted answer, descending.
-        answers: `(scores,)` int64: number of accepted answers.
-        right: `(scores,)` int64: number of right answers among them.
-    """
+    """The lowest score, descending, and the numbers of accepted and of right answers."""
 
     threshold: npt.NDArray[np.float64]
     answers: npt.NDArray[np.int64]
@@ -37,27 +31,9 @@ class Coverage(NamedTuple):
 def risk_coverage(scores: npt.ArrayLike, correct: npt.ArrayLike) -> Coverage:
     """Counts accepted and right answers for each threshold of the score.
 
-    Coverage is the share of the questions with an accepted answer, risk the share of accepted
-    answers that are wrong. Answers with equal scores are accepted together.
-
-    Args:
-        scores: `(answers,)` scores.
-        correct: `(answers,)` whether each answer is right.
-
-    Returns:
-        The `Coverage`. It is empty if there are no answers.
-
-    Raises:
-        ValueError: If the shapes differ, or a score is not finite.
-
-    Reference:
-        El-Yaniv and Wiener 2010, "On the Foundations of Noise-free Selective Classification".
-
-    Examples:
-        >>> from keras_qa.preprocessing.selective import risk_coverage
-        >>> found = risk_coverage([0.9, 0.6, 0.8, 0.6], [True, True, False, False])
-        >>> found.threshold.tolist(), found.answers.tolist(), found.right.tolist()
-        ([0.9, 0.8, 0.6], [1, 2, 4], [1, 1, 2])
+    `correct` tells for each score whether the answer is right. Answers with equal scores are
+    accepted together (El-Yaniv and Wiener 2010, "On the Foundations of Noise-free Selective
+    Classification").
     """
     values = np.asarray(scores, "float64")
     hits = np.asarray(correct, bool)
@@ -67,9 +43,9 @@ def risk_coverage(scores: npt.ArrayLike, correct: npt.ArrayLike) -> Coverage:
             f"{values.shape} and {hits.shape}."
         )
     if not np.isfinite(values).all():
-        place = int(np.flatnonzero(~np.isfinite(values))[0])
+        position = int(np.flatnonzero(~np.isfinite(values))[0])
         raise ValueError(
-            f"`scores` must be finite numbers. Received: {values[place]} at position {place}."
+            f"`scores` must be finite numbers. Received: {values[position]} at position {position}."
         )
     order = np.argsort(-values, kind="stable")
     values, hits = values[order], hits[order]
@@ -97,21 +73,19 @@ def precision_bounds(
 def _tail(
     hits: npt.NDArray[np.int64], total: npt.NDArray[np.int64], share: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Probability of at least `hits` successes in `total` trials of probability `share`.
-
-    Terms of the binomial distribution are summed as multiples of the first. It is the largest,
-    because `share` is at most `hits / total`.
-    """
+    """Probability of at least `hits` successes in `total` trials of probability `share`."""
+    # Sum the terms of the binomial distribution as multiples of the first. It is the largest,
+    # because `share` is at most `hits / total`.
     logs = np.append(0.0, np.cumsum(np.log(np.arange(1, total.max(initial=0) + 1))))
-    some = np.where(hits > 0, share, 0.5)
-    odds = some / (1 - some)
+    chance = np.where(hits > 0, share, 0.5)
+    odds = chance / (1 - chance)
     first = logs[total] - logs[hits] - logs[total - hits]
-    first += hits * np.log(some) + (total - hits) * np.log1p(-some)
+    first += hits * np.log(chance) + (total - hits) * np.log1p(-chance)
     term = np.ones(hits.shape)
-    terms, next_one = term, hits
+    terms, successes = term, hits
     while term.max(initial=0.0) > 1e-17:
-        term = term * odds * (total - next_one) / (next_one + 1)
-        terms, next_one = terms + term, next_one + 1
+        term = term * odds * (total - successes) / (successes + 1)
+        terms, successes = terms + term, successes + 1
     return np.where(hits > 0, np.exp(first) * terms, 1.0)
 
 
@@ -126,14 +100,14 @@ def precision_thresholds(
     lies halfway between two scores, so that rounding does not matter (Geifman and El-Yaniv 2017,
     arXiv:1705.08500, who correct the bound for the number of thresholds).
     """
-    found = risk_coverage(scores, correct)
-    lower = np.append(found.threshold[1:], 0.0)
-    middle = (found.threshold + lower) / 2
+    coverage = risk_coverage(scores, correct)
+    lower = np.append(coverage.threshold[1:], 0.0)
+    middle = (coverage.threshold + lower) / 2
     # The mean of two adjacent floats may round to the lower one.
-    thresholds = np.where(middle > lower, middle, found.threshold)
+    thresholds = np.where(middle > lower, middle, coverage.threshold)
     thresholds[-1:] = 0.0
     # Keep thresholds that are more precise than all lower ones.
-    precision = precision_bounds(found.right, found.answers)[::-1]
+    precision = precision_bounds(coverage.right, coverage.answers)[::-1]
     thresholds = thresholds[::-1]
     before = np.append(-1.0, np.maximum.accumulate(precision)[:-1])
     kept = precision > before[: len(precision)]

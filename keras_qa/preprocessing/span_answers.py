@@ -50,8 +50,8 @@ def rank_answers(
         if decoder.no_answer or not answers:
             none = Answer("", nothing)
             first = nothing > decoder.threshold or not answers
-            place = 0 if first else max(1, sum(answer.score >= nothing for answer in answers))
-            answers.insert(place, none)
+            rank = 0 if first else max(1, sum(answer.score >= nothing for answer in answers))
+            answers.insert(rank, none)
         ranked.append(answers[:count])
     return ranked
 
@@ -59,27 +59,23 @@ def rank_answers(
 def select_spans(answers: list[Answer], threshold: float) -> list[Answer]:
     """Returns the answers with a score above a threshold that do not overlap a better one.
 
-    The answers are best first. If the first one is "no answer", none is returned; if it is an
-    answer type, such as "yes", it is the only one.
-
-    Starts and ends are independent in the output of a reader. If it marks two spans, the span from
-    the start of the first to the end of the second is as likely. So a span is left out if each of
-    two such spans is at least half as likely.
-
-    Reference:
-        Hu et al. 2019, arXiv:1908.05514: several spans without overlaps.
+    The answers are best first. If the first is "no answer", none is selected; if it is an answer
+    type, such as "yes", only that is (Hu et al. 2019, arXiv:1908.05514: spans without overlaps).
     """
+    # Starts and ends are independent in the output of a reader. If it marks two spans, the span
+    # from the start of the first to the end of the second is as likely. So a span is left out if
+    # each of two such spans is at least half as likely.
     if answers[0].start is None:
-        return [one for one in answers[:1] if one.text and one.score > threshold]
+        return [answer for answer in answers[:1] if answer.text and answer.score > threshold]
     selected: list[Any] = []
-    spans: list[Any] = [one for one in answers if one.start is not None]
+    spans: list[Any] = [answer for answer in answers if answer.start is not None]
     for span in spans:
         if span.score <= threshold:
             break
-        likely = [one for one in spans if one.score >= span.score / 2]
-        first_end = min(one.end for one in likely if one.start == span.start)
-        last_start = max(one.start for one in likely if one.end == span.end)
-        is_apart = all(span.end <= one.start or one.end <= span.start for one in selected)
+        likely = [other for other in spans if other.score >= span.score / 2]
+        first_end = min(other.end for other in likely if other.start == span.start)
+        last_start = max(other.start for other in likely if other.end == span.end)
+        is_apart = all(span.end <= other.start or other.end <= span.start for other in selected)
         if is_apart and first_end > last_start:
             selected.append(span)
     return selected
@@ -108,15 +104,9 @@ def _answers(spans: Spans, row: int, text: str, types: Sequence[str]) -> list[An
 def weigh_no_answer(
     spans: Spans, decoder: SpanDecoder, examples: Sequence[Example] | None = None
 ) -> Spans:
-    """Replaces the probability of no answer by that of `no_answer_weights`.
+    """Replaces the probability of no answer by that of `no_answer_weights`; scores still sum to 1.
 
-    Args:
-        spans: The best spans of texts.
-        decoder: The decoder that found them.
-        examples: The texts and their questions. `None` if no name counts as missing.
-
-    Returns:
-        The spans. All scores of a text still add up to 1.
+    `examples` are the texts and their questions. Without them, no name counts as missing.
     """
     if not decoder.weighs_no_answer:
         return spans
@@ -148,25 +138,11 @@ def lacks_name(question: str, text: str, start: int, end: int) -> bool:
 
     Names and numbers are the words that begin with a capital letter or a digit, without the first
     word. A question without other words, such as one in capital letters, has none.
-
-    Args:
-        question: The question.
-        text: The text.
-        start: First character of the span.
-        end: One past its last character.
-
-    Examples:
-        >>> from keras_qa.preprocessing.span_answers import lacks_name
-        >>> text = "The bridge in Oslo was built in 1932."
-        >>> lacks_name("When was the bridge in Oslo built?", text, 32, 36)
-        False
-        >>> lacks_name("When was the bridge in Bergen built?", text, 32, 36)
-        True
     """
     words = _WORD.findall(question)[1:]
     names = [word for word in words if word[0].isupper() or word[0].isdigit()]
     if len(names) == len(words):
         return False
-    places = text[:NEAR].casefold(), text[max(start - NEAR, 0) : end + NEAR].casefold()
+    regions = text[:NEAR].casefold(), text[max(start - NEAR, 0) : end + NEAR].casefold()
     starts = [name.casefold()[:LETTERS] for name in names]
-    return any(all(one not in place for place in places) for one in starts)
+    return any(all(name not in region for region in regions) for name in starts)

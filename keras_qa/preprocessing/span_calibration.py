@@ -20,7 +20,7 @@ from keras_qa.preprocessing.calibration import (
     fit_retrieval,
     fit_temperature,
 )
-from keras_qa.preprocessing.decoder import NO_ANSWER_WEIGHTS, SpanDecoder, Spans, find_firsts
+from keras_qa.preprocessing.decoder import NO_ANSWER_WEIGHTS, SpanDecoder, Spans
 from keras_qa.preprocessing.preprocessor import RankedAnswers
 from keras_qa.preprocessing.span_answers import (
     best_texts,
@@ -30,6 +30,7 @@ from keras_qa.preprocessing.span_answers import (
     select_spans,
     weigh_no_answer,
 )
+from keras_qa.preprocessing.window_words import WindowOutputs, find_firsts
 
 # Candidates for `max_answer_words`. The best one on validation data is used.
 LIMITS = (5, 8, 10, 15, 20, 30, 50)
@@ -47,8 +48,8 @@ _ARTICLE = re.compile(r"^(?:an?|the)\s+", re.IGNORECASE)
 
 
 def fit_decoder(
-    given: SpanDecoder,
-    read: Sequence[np.ndarray],
+    decoder: SpanDecoder,
+    outputs: WindowOutputs,
     spans: np.ndarray,
     examples: list[Example],
     max_answer_words: int | None = None,
@@ -57,66 +58,52 @@ def fit_decoder(
 ) -> tuple[SpanDecoder, dict[str, float]]:
     """Fits `max_answer_words`, the temperature and the thresholds of a decoder.
 
-    `max_answer_words` and `no_answer_threshold` are set as given, and fitted if they are not; with
-    the threshold, `no_answer_weights` are fitted. Both stay as they are if every example has an
-    answer. The temperature is 1.0 unless another one lowers the expected calibration error, and
-    increases the likelihood of right answers in a five-fold cross-validation. If an example has
-    `all_spans`, the temperature is 1.0, and `span_threshold` is fitted.
-
-    Args:
-        given: The decoder.
-        read: The result of `SpanPreprocessor.read_windows` for the examples.
-        spans: The right answers in these windows, of which at least one has some.
-        examples: The examples.
-        max_answer_words: The maximum number of words in an answer, or `None`.
-        no_answer_threshold: The threshold of no answer, or `None`.
-        max_spans: Number of spans of which several are selected.
-
-    Returns:
-        The fitted decoder, and what `Preprocessor.calibrate` returns.
+    `max_answer_words` and `no_answer_threshold` are fitted if they are `None`; with the threshold,
+    `no_answer_weights` are fitted. Both stay as they are if every example has an answer. The
+    temperature is 1.0 unless another one lowers the expected calibration error, and increases the
+    likelihood of right answers in a five-fold cross-validation. If an example has `all_spans`, the
+    temperature is 1.0, and `span_threshold` is fitted. `spans` has the right answers, as
+    `fit_temperature` takes them. Returns the decoder, and what `Preprocessor.calibrate` returns.
     """
-    start, end, window_words, example, sizes = read
-    found = start, end, window_words, example
-    if given.no_answer and no_answer_threshold is not None:
-        given = dataclasses.replace(given, no_answer_threshold=no_answer_threshold)
+    if decoder.no_answer and no_answer_threshold is not None:
+        decoder = dataclasses.replace(decoder, no_answer_threshold=no_answer_threshold)
     # Answerable examples alone tell nothing about texts without an answer.
     has_unanswerable = any(not item.answers for item in examples)
-    fits_no_answer = given.no_answer and no_answer_threshold is None and has_unanswerable
-    most = max_answer_words or _best_limit(given, found, sizes, examples)
-    given = dataclasses.replace(given, max_answer_words=most)
-    limits = given.max_answer_words, given.no_answer
-    types = len(given.answer_types)
+    fits_no_answer = decoder.no_answer and no_answer_threshold is None and has_unanswerable
+    most = max_answer_words or _best_limit(decoder, outputs, examples)
+    decoder = dataclasses.replace(decoder, max_answer_words=most)
     # The fit makes any one of several right answers likely, but of a set all must be.
     has_sets, temperature = any(item.all_spans for item in examples), 1.0
     if not has_sets:
-        temperature = fit_temperature(*found, spans, *limits, sizes, FOLDS, types)
-    tried = []
-    for heat in dict.fromkeys((1.0, temperature)):
-        decoder = dataclasses.replace(given, temperature=heat)
-        best = decoder(*found, 1, sizes)
+        temperature = fit_temperature(outputs, spans, decoder, FOLDS)
+    fitted = []
+    for candidate in dict.fromkeys((1.0, temperature)):
+        tried = dataclasses.replace(decoder, temperature=candidate)
+        best = tried(**outputs._asdict())
         if fits_no_answer:
             weights = fit_no_answer_weights(best, examples)
-            decoder = dataclasses.replace(decoder, no_answer_weights=weights)
-        best = weigh_no_answer(best, decoder, examples)
+            tried = dataclasses.replace(tried, no_answer_weights=weights)
+        best = weigh_no_answer(best, tried, examples)
         if fits_no_answer:
-            threshold = _best_threshold(best, examples, decoder)
-            decoder = dataclasses.replace(decoder, no_answer_threshold=threshold)
-        answers = [row[0] for row in rank_answers(best, examples, decoder, 1)]
+            threshold = _best_threshold(best, examples, tried)
+            tried = dataclasses.replace(tried, no_answer_threshold=threshold)
+        answers = [row[0] for row in rank_answers(best, examples, tried, 1)]
         right = [
             metrics.exact_match(answer.text, item.answers or ("",))
             for answer, item in zip(answers, examples, strict=True)
         ]
         scores = np.clip([answer.score for answer in answers], 0.0, 1.0)
-        tried.append((expected_calibration_error(scores, np.array(right)), decoder))
-    error, decoder = min(tried, key=lambda one: one[0])
+        fitted.append((expected_calibration_error(scores, np.array(right)), tried))
+    before = fitted[0][0]
+    error, decoder = min(fitted, key=lambda pair: pair[0])
     if has_sets:
-        best = weigh_no_answer(decoder(*found, max_spans, sizes), decoder, examples)
+        best = weigh_no_answer(decoder(**outputs._asdict(), k=max_spans), decoder, examples)
         ranked = rank_answers(best, examples, decoder, max_spans)
         lowest = _best_span_threshold(ranked, examples, decoder.span_threshold)
         decoder = dataclasses.replace(decoder, span_threshold=lowest)
     return decoder, {
         "temperature": decoder.temperature,
-        "calibration_error_before": tried[0][0],
+        "calibration_error_before": before,
         "calibration_error": error,
     }
 
@@ -124,17 +111,10 @@ def fit_decoder(
 def fit_no_answer_weights(spans: Spans, examples: Sequence[Example]) -> tuple[float, float, float]:
     """Finds the `no_answer_weights` of a `SpanDecoder` by a logistic regression.
 
-    A normal distribution around the default weights keeps them close to these if there are few
-    examples.
-
-    Args:
-        spans: The best spans of a decoder with the default weights.
-        examples: The texts, their questions and answers.
-
-    Reference:
-        Kamath et al. 2020, "Selective Question Answering under Domain Shift", arXiv:2006.09462: a
-        classifier decides when a reader is right.
-        Böhning and Lindsay 1988, "Monotonicity of quadratic-approximation algorithms": the steps.
+    `spans` are the best spans of a decoder with the default weights. A normal distribution around
+    these keeps the weights close to them if there are few examples (Kamath et al. 2020,
+    arXiv:2006.09462: a classifier decides when a reader is right; Böhning and Lindsay 1988,
+    "Monotonicity of quadratic-approximation algorithms": the steps).
     """
     default = np.array(NO_ANSWER_WEIGHTS)
     is_empty = np.array([not item.answers for item in examples], "float64")
@@ -149,17 +129,12 @@ def fit_no_answer_weights(spans: Spans, examples: Sequence[Example]) -> tuple[fl
     return first, second, third
 
 
-def _best_limit(
-    decoder: SpanDecoder,
-    found: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
-    sizes: np.ndarray,
-    examples: list[Example],
-) -> int:
+def _best_limit(decoder: SpanDecoder, outputs: WindowOutputs, examples: list[Example]) -> int:
     """Returns the `max_answer_words` with the highest F1."""
 
     def overlap(most: int) -> float:
         free = dataclasses.replace(decoder, max_answer_words=most, no_answer=False)
-        texts = best_texts(free(*found, 1, sizes), examples, free)
+        texts = best_texts(free(**outputs._asdict()), examples, free)
         return sum(
             metrics.f1(text, item.answers)
             for text, item in zip(texts, examples, strict=True)
@@ -171,11 +146,8 @@ def _best_limit(
 
 
 def _best_threshold(best: Spans, examples: list[Example], decoder: SpanDecoder) -> float:
-    """Returns the highest threshold of no answer whose F1 is at most a point below the best.
-
-    Many thresholds have nearly the same F1, and the highest one refuses the fewest answers. It is
-    in the middle between the last probability below it and the first one above.
-    """
+    """Returns the highest threshold of no answer whose F1 is at most a point below the best."""
+    # Many thresholds have nearly the same F1, and the highest one refuses the fewest answers.
     gains = [
         metrics.f1(text, item.answers) if item.answers else -1.0
         for text, item in zip(best_texts(best, examples, decoder), examples, strict=True)
@@ -185,9 +157,9 @@ def _best_threshold(best: Spans, examples: list[Example], decoder: SpanDecoder) 
     totals = np.cumsum([0.0, *np.array(gains)[order]])
     edges = np.array([0.0, *best.no_answer[order], 1.0])
     # Equal probabilities are on one side of the threshold.
-    places = np.flatnonzero(edges[:-1] < edges[1:])
-    least = totals[places].max() - THRESHOLD_LOSS * len(examples)
-    last = int(places[totals[places] >= least][-1])
+    ends = np.flatnonzero(edges[:-1] < edges[1:])
+    least = totals[ends].max() - THRESHOLD_LOSS * len(examples)
+    last = int(ends[totals[ends] >= least][-1])
     return float(edges[last : last + 2].mean())
 
 
@@ -196,7 +168,8 @@ def _best_span_threshold(ranked: RankedAnswers, examples: list[Example], current
 
     def overlap(threshold: float) -> float:
         selected = [select_spans(answers, threshold) for answers in ranked]
-        return metrics.drop([[one.text for one in some] for some in selected], examples)["f1"]
+        texts = [[answer.text for answer in answers] for answers in selected]
+        return metrics.drop(texts, examples)["f1"]
 
     # Prefer the value closest to the current one among equals.
     return max(SPAN_THRESHOLDS, key=lambda lowest: (overlap(lowest), -abs(lowest - current)))
@@ -204,7 +177,7 @@ def _best_span_threshold(ranked: RankedAnswers, examples: list[Example], current
 
 def fit_passages(
     decoder: SpanDecoder,
-    read: Sequence[np.ndarray],
+    outputs: WindowOutputs,
     prior: np.ndarray,
     examples: list[Example],
     count: int,
@@ -215,24 +188,13 @@ def fit_passages(
     is 1.0 unless another one increases the likelihood of right answers in a five-fold
     cross-validation.
     """
-    start, end, words, example, sizes = read
-    temperature, weights = fit_retrieval(
-        start,
-        end,
-        words,
-        example,
-        gold_mentions(words, example, examples, decoder.answer_types),
-        prior,
-        decoder.max_answer_words,
-        decoder.no_answer,
-        sizes,
-        FOLDS,
-        len(decoder.answer_types),
-    )
+    words, example = outputs.words, outputs.example
+    gold = gold_mentions(words, example, examples, decoder.answer_types)
+    temperature, weights = fit_retrieval(outputs, gold, prior, decoder, FOLDS)
     decoder = dataclasses.replace(decoder, temperature=temperature)
-    total = combine_priors(prior, [w or 0.0 for w in weights], find_firsts(example))
-    start[:, 1:] += total.astype("float32")[:, None]
-    best = weigh_no_answer(decoder(start, end, words, example, count, sizes), decoder)
+    total = combine_priors(prior, [weight or 0.0 for weight in weights], find_firsts(example))
+    outputs.start[:, 1:] += total.astype("float32")[:, None]
+    best = weigh_no_answer(decoder(**outputs._asdict(), k=count), decoder)
     return temperature, weights, rank_answers(best, examples, decoder, count + 1)
 
 
@@ -245,28 +207,27 @@ def gold_mentions(
     """Finds the mentions of right answers in windows.
 
     A mention is a sequence of whole words, in upper or lower case, with or without its article. The
-    position of an answer type is a mention of this type in every window.
-    `words` and `example` are as in a call of `SpanDecoder`. Returns `(windows, mentions, 2)`: the
-    first and the last position of each mention, padded with -1.
+    position of an answer type is a mention of this type in every window. Returns `(windows,
+    mentions, 2)`: the first and the last position of each mention, padded with -1.
     """
-    found: list[tuple[int, int, int]] = []
+    mentions: list[tuple[int, int, int]] = []
     begins, ends = words[..., 0], words[..., 1]
     edges = [*find_firsts(example), len(example)]
     for first, stop in itertools.pairwise(edges):
         item = examples[int(example[first])]
         right = find_type(item, types)
         if right:
-            found += [(row, right, right) for row in range(int(first), int(stop))]
+            mentions += [(row, right, right) for row in range(int(first), int(stop))]
             continue
         for start, end in _mentions(item):
             begun, ended = begins[first:stop] == start, ends[first:stop] == end
             for row in np.flatnonzero(begun.any(axis=1) & ended.any(axis=1)).tolist():
-                place = int(begun[row].argmax()), int(ended[row].argmax())
-                found.append((int(first) + row, *place))
-    each = np.bincount([row for row, *_ in found], minlength=len(words))
+                positions = int(begun[row].argmax()), int(ended[row].argmax())
+                mentions.append((int(first) + row, *positions))
+    each = np.bincount([row for row, *_ in mentions], minlength=len(words))
     spans = np.full((len(words), max(int(each.max(initial=0)), 1), 2), -1, "int32")
     filled = [0] * len(words)
-    for row, begin, end in found:
+    for row, begin, end in mentions:
         spans[row, filled[row]] = begin, end
         filled[row] += 1
     return spans
@@ -275,7 +236,7 @@ def gold_mentions(
 def _mentions(item: Example) -> set[tuple[int, int]]:
     answers = {form for text in item.answers for form in (text, _ARTICLE.sub("", text, 1)) if form}
     return {
-        found.span()
+        match.span()
         for answer in answers
-        for found in re.finditer(re.escape(answer), item.plain_text, re.IGNORECASE)
+        for match in re.finditer(re.escape(answer), item.plain_text, re.IGNORECASE)
     }

@@ -24,6 +24,7 @@ from keras_qa.preprocessing.preprocessor import (
     SpanDetails,
     Verbose,
     plain_texts,
+    select_inputs,
 )
 from keras_qa.preprocessing.span_answers import (
     best_texts,
@@ -33,6 +34,7 @@ from keras_qa.preprocessing.span_answers import (
     weigh_no_answer,
 )
 from keras_qa.preprocessing.span_calibration import fit_decoder, fit_passages
+from keras_qa.preprocessing.window_words import WindowOutputs
 from keras_qa.text import Windower, WordTokenizer
 from keras_qa.text.windows import Windows, passage_windows
 
@@ -112,35 +114,30 @@ class SpanPreprocessor(Preprocessor):
         self.decoder = dataclasses.replace(self.decoder, answer_types=types)
 
     def configure(self, examples: list[Example], options: Mapping[str, Any]) -> None:
-        """Sets the decoder for training on examples.
-
-        If one has no answer, texts may have none; otherwise the threshold and the weights of no
-        answer stay as they are.
-        """
         # A model that was trained on texts without answers before still recognizes them.
         has_unanswerable = any(not item.answers for item in examples)
-        known = SpanDecoder() if has_unanswerable else self.decoder
+        previous = SpanDecoder() if has_unanswerable else self.decoder
         threshold = options["no_answer_threshold"]
         self.decoder = SpanDecoder(
             options["max_answer_words"] or self.decoder.max_answer_words,
             self.decoder.no_answer or has_unanswerable,
-            known.no_answer_threshold if threshold is None else threshold,
+            previous.no_answer_threshold if threshold is None else threshold,
             answer_types=self.decoder.answer_types,
-            no_answer_weights=known.no_answer_weights,
+            no_answer_weights=previous.no_answer_weights,
         )
         # It was fitted to the outputs before this training.
         self.asking = None
 
-    def apply_options(self, model: Model, given: Mapping[str, Any]) -> Self:
-        windower = change_windows(model, self.vectorizer, given)
-        decoder_options = {name: given[name] for name in _DECODER_OPTIONS if name in given}
+    def apply_options(self, model: Model, options: Mapping[str, Any]) -> Self:
+        windower = change_windows(model, self.vectorizer, options)
+        decoder_options = {name: options[name] for name in _DECODER_OPTIONS if name in options}
         decoder = dataclasses.replace(self.decoder, **decoder_options)
         return type(self)(windower, decoder, self.asking)
 
     def make_training_data(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
         self._check_types(model)
         windows, spans = self.make_labels(examples)
-        feed = make_feed(model, windows)
+        feed = select_inputs(model, windows.feed)
         is_set = np.array([item.all_spans for item in examples])[windows.example]
         if is_set.any():
             rows, spans = split_labels(spans, is_set)
@@ -148,11 +145,8 @@ class SpanPreprocessor(Preprocessor):
         return feed, {"start": spans[..., 0], "end": spans[..., 1]}
 
     def make_labels(self, examples: list[Example]) -> tuple[Windows, np.ndarray]:
-        """Returns windows, and the positions of right answers in the outputs of a model.
-
-        The positions are those of `Windows.spans`, after the positions of the decoder's
-        `answer_types`. Each window of an example whose answer is such a type has its position.
-        """
+        """Returns windows, and the positions of right answers in the outputs of a model."""
+        # The positions of the text come after those of the decoder's answer types.
         if not examples:
             raise ValueError("`examples` is empty. Give at least one to train on.")
         types = self.decoder.answer_types
@@ -174,28 +168,25 @@ class SpanPreprocessor(Preprocessor):
         self, model: Model, examples: list[Example], count: int, batch_size: int, verbose: Verbose
     ) -> RankedAnswers:
         windows = self.vectorizer.batches(examples, WINDOWS)
-        found = self._spans(model, examples, windows, batch_size, verbose, count)
-        return [
-            row
-            for part, spans in found
-            for row in rank_answers(self._weighed(spans, part), part, self.decoder, count)
-        ]
+        ranked: RankedAnswers = []
+        for part, spans in self._spans(model, examples, windows, batch_size, verbose, count):
+            spans = weigh_no_answer(spans, self.decoder, part)
+            ranked += rank_answers(spans, part, self.decoder, count)
+        return ranked
 
     def answer_all(
         self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
     ) -> RankedAnswers:
-        """Returns all spans above the decoder's threshold that answer each example, best first."""
         ranked = self.answer(model, examples, self.max_spans, batch_size, verbose)
         return [select_spans(answers, self.decoder.span_threshold) for answers in ranked]
 
     def for_documents(
         self, model: Model, options: AskOptions, temperature: float | None = None
     ) -> Self:
-        """Returns a preprocessor to read passages. Warns if it finds an answer in every passage."""
         if not self.compares_passages:
             return super().for_documents(model, options, temperature)
-        found = self.with_options(model, **options)
-        if not found.decoder.no_answer and options.get("no_answer") is None:
+        changed = self.with_options(model, **options)
+        if not changed.decoder.no_answer and options.get("no_answer") is None:
             warnings.warn(
                 "This reader was not trained on texts without an answer, so it finds one in every "
                 "passage. Train it with such examples, or pass `no_answer=True` if it was trained "
@@ -203,9 +194,9 @@ class SpanPreprocessor(Preprocessor):
                 stacklevel=3,
             )
         if temperature is None:
-            return found
-        decoder = dataclasses.replace(found.decoder, temperature=temperature)
-        return type(self)(found.vectorizer, decoder)
+            return changed
+        decoder = dataclasses.replace(changed.decoder, temperature=temperature)
+        return type(self)(changed.vectorizer, decoder)
 
     def answer_from_passages(
         self,
@@ -215,40 +206,27 @@ class SpanPreprocessor(Preprocessor):
         count: int,
         batch_size: int,
     ) -> RankedAnswers:
-        """Returns the best answers to each example from several passages.
+        """Returns `count` answers to each example and "no answer", with offsets in `plain_text`.
 
         Each passage is read separately. The scores are normalized over all passages of an example.
-        No name counts as missing, since it may be in another part of the document.
-
-        Args:
-            model: The reader.
-            examples: Examples whose text is a list of at least one passage.
-            priors: For each example, the log prior of an answer in each of its passages.
-            count: Number of answers to each example, in addition to "no answer".
-            batch_size: Number of windows in a step.
-
-        Returns:
-            The answers to each example, best first, with offsets in its `plain_text`.
         """
         windows = passage_windows(self.vectorizer, examples, priors, WINDOWS)
-        found = self._spans(model, examples, windows, batch_size, 0, count)
-        return [
-            row
-            for part, spans in found
-            for row in rank_answers(self._weighed(spans), part, self.decoder, count + 1)
-        ]
+        ranked: RankedAnswers = []
+        for part, spans in self._spans(model, examples, windows, batch_size, 0, count):
+            # No name counts as missing, since it may be in another part of the document.
+            spans = weigh_no_answer(spans, self.decoder)
+            ranked += rank_answers(spans, part, self.decoder, count + 1)
+        return ranked
 
     def answer_in_detail(
         self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
     ) -> tuple[list[Answer], SpanDetails | None]:
-        """Returns the best answer to each example, and the details of a report."""
         decoder = self.decoder
-        answers, details = [], SpanDetails([], [], decoder.threshold)
-        if not decoder.no_answer:
-            details = dataclasses.replace(details, threshold=1.0)
+        answers: list[Answer] = []
+        details = SpanDetails([], [], decoder.threshold if decoder.no_answer else 1.0)
         windows = self.vectorizer.batches(examples, WINDOWS)
         for part, spans in self._spans(model, examples, windows, batch_size, verbose, 1):
-            spans = self._weighed(spans, part)
+            spans = weigh_no_answer(spans, self.decoder, part)
             answers += [row[0] for row in rank_answers(spans, part, decoder, 1)]
             details.spans.extend(best_texts(spans, part, decoder))
             details.no_answer.extend(spans.no_answer.tolist())
@@ -267,10 +245,10 @@ class SpanPreprocessor(Preprocessor):
             ranked = self.answer_all(model, examples, batch_size, verbose)
             sets = [[answer.text for answer in answers] for answers in ranked]
             return {**metrics.drop(sets, examples), "examples": len(examples)}
-        found = [row[0].text for row in self.answer(model, examples, 1, batch_size, verbose)]
+        texts = [row[0].text for row in self.answer(model, examples, 1, batch_size, verbose)]
         if all(item.answers for item in examples):
-            return {**metrics.squad(found, examples), "examples": len(examples)}
-        scores = metrics.squad(found, examples, "2.0")
+            return {**metrics.squad(texts, examples), "examples": len(examples)}
+        scores = metrics.squad(texts, examples, "2.0")
         scores = {"exact_match": scores.pop("exact"), **scores}
         return {**scores, "examples": int(scores.pop("total"))}
 
@@ -285,20 +263,20 @@ class SpanPreprocessor(Preprocessor):
         windows, spans = self.make_labels(examples)
         if not (spans[..., 0] > 0).any():
             return {}
-        read = self.read_windows(model, windows, batch_size)
-        given = {name: (options or {}).get(name) for name in FITTED}
-        self.decoder, found = fit_decoder(
-            self.decoder, read, spans, examples, max_spans=self.max_spans, **given
+        outputs = self.read_windows(model, windows, batch_size)
+        fixed = {name: (options or {}).get(name) for name in FITTED}
+        self.decoder, errors = fit_decoder(
+            self.decoder, outputs, spans, examples, max_spans=self.max_spans, **fixed
         )
-        return found
+        return errors
 
     def recalibrate(self, model: Model, examples: list[Example], batch_size: int) -> None:
         # Answerable examples alone tell nothing about texts without an answer.
         is_answerable = all(item.answers for item in examples)
         threshold = self.decoder.no_answer_threshold if is_answerable else None
         most = self.decoder.max_answer_words
-        given = {"max_answer_words": most, "no_answer_threshold": threshold}
-        self.calibrate(model, examples, batch_size, given)
+        options = {"max_answer_words": most, "no_answer_threshold": threshold}
+        self.calibrate(model, examples, batch_size, options)
 
     def calibrate_passages(
         self,
@@ -309,24 +287,20 @@ class SpanPreprocessor(Preprocessor):
         batch_size: int,
         verbose: Verbose = 0,
     ) -> tuple[float, list[float | None], RankedAnswers]:
-        """Fits the temperature and the weights of priors, and answers with them.
-
-        `priors` has several log priors for each passage. Every mention of an answer in a passage
-        counts as right. All logits are in memory at once.
-        """
-        parts: list[tuple[np.ndarray, ...]] = []
+        # All logits are in memory at once.
+        parts: list[WindowOutputs] = []
         log_priors: list[np.ndarray] = []
         bar = Bar(len(examples)) if verbose else None
-        for some in passage_windows(self.vectorizer, examples, priors, WINDOWS):
-            parts.append(self.read_windows(model, some, batch_size))
-            assert some.prior is not None
-            log_priors.append(some.prior)
+        for windows in passage_windows(self.vectorizer, examples, priors, WINDOWS):
+            parts.append(self.read_windows(model, windows, batch_size))
+            assert windows.prior is not None
+            log_priors.append(windows.prior)
             if bar is not None:
-                bar.show(int(some.example[-1]))
+                bar.show(int(windows.example[-1]))
         if bar is not None:
             bar.end(len(examples))
-        read = join_windows(parts)
-        return fit_passages(self.decoder, read, np.concatenate(log_priors), examples, count)
+        outputs = join_windows(parts)
+        return fit_passages(self.decoder, outputs, np.concatenate(log_priors), examples, count)
 
     def get_config(self) -> dict[str, Any]:
         config = {**super().get_config(), "decoder": self.decoder.get_config()}
@@ -353,22 +327,22 @@ class SpanPreprocessor(Preprocessor):
     ) -> Iterator[tuple[list[Example], Spans]]:
         """Yields examples whose windows have all been read, with their best spans."""
         bar = Bar(len(examples)) if verbose else None
-        pending: list[tuple[np.ndarray, ...]] = []
+        pending: list[WindowOutputs] = []
         done = 0
-        for some in windows:
-            read = self.read_windows(model, some, batch_size)
-            if some.prior is not None:
+        for batch in windows:
+            outputs = self.read_windows(model, batch, batch_size)
+            if batch.prior is not None:
                 # Position 0, no answer, has no prior: it refers to all windows together.
-                read[0][:, 1:] += some.prior[:, None]
-            pending.append(read)
+                outputs.start[:, 1:] += batch.prior[:, None]
+            pending.append(outputs)
             # The next batch may have more windows of the last text.
-            last = int(some.example[-1])
+            last = int(batch.example[-1])
             if last > done:
-                whole = join_windows(pending)
-                ready = whole[3] < last
-                found = [part[ready] for part in whole]
-                yield examples[done:last], self._decode(found, count)
-                pending, done = [tuple(part[~ready] for part in whole)], last
+                joined = join_windows(pending)
+                is_ready = joined.example < last
+                ready = WindowOutputs._make(array[is_ready] for array in joined)
+                yield examples[done:last], self._decode(ready, count)
+                pending, done = [WindowOutputs._make(array[~is_ready] for array in joined)], last
                 if bar is not None:
                     bar.show(done)
         if done < len(examples):
@@ -376,21 +350,14 @@ class SpanPreprocessor(Preprocessor):
         if bar is not None:
             bar.end(len(examples))
 
-    def _weighed(self, spans: Spans, examples: list[Example] | None = None) -> Spans:
-        if self.decoder.weighs_no_answer:
-            return weigh_no_answer(spans, self.decoder, examples)
-        return spans
+    def _decode(self, outputs: WindowOutputs, count: int) -> Spans:
+        return self.decoder(**outputs._asdict(), k=count)
 
-    def _decode(self, parts: list[np.ndarray], count: int) -> Spans:
-        start, end, words, example, sizes = parts
-        return self.decoder(start, end, words, example, count, sizes)
-
-    def read_windows(
-        self, model: Model, windows: Windows, batch_size: int
-    ) -> tuple[np.ndarray, ...]:
-        """Returns the first arguments of a decoder, and the sizes of words: its last one."""
+    def read_windows(self, model: Model, windows: Windows, batch_size: int) -> WindowOutputs:
+        """Returns the outputs of a model for windows, as the decoder takes them."""
         self._check_types(model)
-        outputs = model.predict(make_feed(model, windows), batch_size=batch_size, verbose=0)
+        feed = select_inputs(model, windows.feed)
+        outputs = model.predict(feed, batch_size=batch_size, verbose=0)
         words, sizes = windows.words, windows.word_sizes
         if not self.decoder.whole_words:
             words, sizes = windows.offsets, np.ones_like(sizes)
@@ -398,11 +365,11 @@ class SpanPreprocessor(Preprocessor):
         if types:
             # Their positions come before those of the text and have no words.
             words, sizes = np.insert(words, types, -1, axis=1), np.insert(sizes, types, 0, axis=1)
-        logits = np.full((2, *sizes.shape), MASKED, "float32")
-        for place, found in enumerate(self._to_logits(outputs)):
-            found = found[:, : logits.shape[2]]
-            logits[place, :, : found.shape[1]] = found
-        return (*logits, words, windows.example, sizes)
+        logits: list[np.ndarray] = [np.full(sizes.shape, MASKED, "float32") for _ in range(2)]
+        for padded, array in zip(logits, self._to_logits(outputs), strict=True):
+            width = min(padded.shape[1], array.shape[1])
+            padded[:, :width] = array[:, :width]
+        return WindowOutputs(logits[0], logits[1], words, windows.example, sizes)
 
     def _to_logits(self, outputs: Any) -> tuple[np.ndarray, np.ndarray]:
         return outputs["start"], outputs["end"]
@@ -418,44 +385,27 @@ class SpanPreprocessor(Preprocessor):
             )
 
 
-def make_feed(model: Model, windows: Windows) -> dict[str, np.ndarray]:
-    """Returns the inputs of a model for windows."""
-    arrays = dict(windows.feed)
-    if "padding_mask" in arrays:
-        # Padding is id 0 in every model, whatever id the tokenizer uses for it. The padding mask
-        # excludes it either way, and batches can be trimmed.
-        arrays["token_ids"] = arrays["token_ids"] * arrays["padding_mask"]
-    return {tensor.name: arrays[tensor.name] for tensor in model.inputs}
-
-
-def join_windows(parts: list[tuple[np.ndarray, ...]]) -> list[np.ndarray]:
+def join_windows(parts: list[WindowOutputs]) -> WindowOutputs:
     """Concatenates the windows of several batches, padded to the widest."""
-    if len(parts) == 1:
-        return list(parts[0])
-    width = max(part[0].shape[1] for part in parts)
-    whole = []
-    for place, fill in enumerate((MASKED, MASKED, -1, None, 0)):
-        arrays = [part[place] for part in parts]
-        if fill is not None:
-            arrays = [
-                np.pad(
-                    array,
-                    [(0, 0), (0, width - array.shape[1]), *[(0, 0)] * (array.ndim - 2)],
-                    constant_values=fill,
-                )
-                for array in arrays
-            ]
-        whole.append(np.concatenate(arrays))
-    return whole
+    width = max(part.start.shape[1] for part in parts)
+    joined = []
+    for arrays, fill in zip(zip(*parts, strict=True), (MASKED, MASKED, -1, None, 0), strict=True):
+        padded = arrays if fill is None else [_pad(array, width, fill) for array in arrays]
+        joined.append(np.concatenate(padded))
+    return WindowOutputs._make(joined)
+
+
+def _pad(array: np.ndarray, width: int, fill: float) -> np.ndarray:
+    padding = [(0, 0)] * array.ndim
+    padding[1] = (0, width - array.shape[1])
+    return np.pad(array, padding, constant_values=fill)
 
 
 def split_labels(
     spans: npt.NDArray[np.int32], is_set: npt.NDArray[np.bool_]
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32]]:
-    """Returns the rows of windows, one for each span of a set, and their labels.
-
-    The loss of several labels makes any one of them likely, but of a set all must be.
-    """
+    """Returns the rows of windows, one for each span of a set, and their labels."""
+    # The loss of several labels makes any one of them likely, but of a set all must be.
     is_kept = (spans[..., 0] > 0) & is_set[:, None]
     is_kept[:, 0] = True
     rows, numbers = np.nonzero(is_kept)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,9 +11,10 @@ import numpy.typing as npt
 
 from keras_qa._numbers import sigmoid
 from keras_qa.example import Example
-from keras_qa.preprocessing.decoder import Spans, check_logits
-from keras_qa.preprocessing.preprocessor import Model
-from keras_qa.preprocessing.span_preprocessor import SpanPreprocessor, make_feed
+from keras_qa.preprocessing.decoder import Spans
+from keras_qa.preprocessing.preprocessor import Model, Preprocessor, select_inputs
+from keras_qa.preprocessing.span_preprocessor import SpanPreprocessor
+from keras_qa.preprocessing.window_words import WindowOutputs, check_logits
 
 # The label of special tokens and padding, which the loss ignores, as in `transformers`.
 IGNORED = -100
@@ -44,59 +44,50 @@ class TokenPreprocessor(SpanPreprocessor):
     max_spans: ClassVar[int] = sys.maxsize
 
     def make_training_data(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
-        """Returns inputs and labels for `fit`. All answers are inside, alternatives too."""
+        # All answers are inside, alternatives too.
         windows, spans = self.make_labels(examples)
         position = np.arange(windows.words.shape[1])
         first, last = spans[..., :1], spans[..., 1:]
         is_inside = (first > 0) & (position >= first) & (position <= last)
         labels = is_inside.any(axis=1).astype("int32")
         labels[windows.words[..., 0] < 0] = IGNORED
-        return make_feed(model, windows), labels
+        return select_inputs(model, windows.feed), labels
 
-    def calibrate(
-        self,
-        model: Model,
-        examples: list[Example],
-        batch_size: int,
-        options: Mapping[str, Any] | None = None,
-    ) -> dict[str, float]:
-        """Returns nothing: a model that labels tokens needs no threshold."""
-        return {}
+    # A model that labels tokens needs no threshold.
+    calibrate = Preprocessor.calibrate
 
     def _to_logits(self, outputs: Any) -> tuple[np.ndarray, np.ndarray]:
         inside = outputs[..., 1] - outputs[..., 0]
         return inside, inside
 
-    def _decode(self, parts: list[np.ndarray], count: int) -> Spans:
-        inside, _, words, example, _ = parts
-        logits = check_logits(inside, inside, words, example, None)
-        edges = np.append(logits.firsts, len(inside))
-        rows = [slice(*edge) for edge in itertools.pairwise(edges)]
-        runs, no_answer = zip(*(find_runs(inside[row], words[row]) for row in rows), strict=True)
+    def _decode(self, outputs: WindowOutputs, count: int) -> Spans:
+        logits = check_logits(outputs)
+        edges = itertools.pairwise([*logits.firsts, len(logits.start)])
+        texts = [slice(*edge) for edge in edges]
+        runs, no_answer = zip(
+            *(find_runs(logits.start[rows], logits.offsets[rows]) for rows in texts), strict=True
+        )
         shape = len(runs), max(map(len, runs))
         start, end = np.full((2, *shape), -1, "int32")
-        found = Spans(start, end, np.zeros(shape), np.array(no_answer), np.zeros((len(runs), 0)))
-        for row, text in enumerate(runs):
-            for place, run in enumerate(text):
-                start[row, place], end[row, place], found.score[row, place] = run
-        return found
+        score, types = np.zeros(shape), np.zeros((len(runs), 0))
+        for row, text_runs in enumerate(runs):
+            for column, run in enumerate(text_runs):
+                start[row, column], end[row, column], score[row, column] = run
+        return Spans(start, end, score, np.array(no_answer), types)
 
 
 def find_runs(
     inside: npt.NDArray[np.floating], words: npt.NDArray[np.integer]
 ) -> tuple[list[tuple[int, int, float]], float]:
-    """Returns start, end and score of each run of a text, best first, and its no-answer score.
-
-    `inside`, `(windows, positions)`, is the logit of "inside" minus that of "outside"; `words` is
-    as in `Windows`.
-    """
+    """Returns start, end and score of each run of a text, best first, and its no-answer score."""
+    # `inside`, `(windows, positions)`, is the logit of "inside" minus that of "outside".
     begins, ends = words[words[..., 0] >= 0].T
-    begins, place, word = np.unique(begins, return_index=True, return_inverse=True)
+    begins, firsts, word = np.unique(begins, return_index=True, return_inverse=True)
     values = inside[words[..., 0] >= 0].astype("float64")
     chance = np.bincount(word, sigmoid(values)) / np.bincount(word)
     edges = np.flatnonzero(np.diff(chance > 0.5, prepend=False, append=False)).tolist()
     runs = [
-        (int(begins[first]), int(ends[place[last - 1]]), float(chance[first:last].mean()))
+        (int(begins[first]), int(ends[firsts[last - 1]]), float(chance[first:last].mean()))
         for first, last in zip(edges[::2], edges[1::2], strict=True)
     ]
     return sorted(runs, key=lambda run: -run[2]), 1.0 - float(chance.max(initial=0.0))

@@ -103,10 +103,9 @@ class WordPreprocessor(Preprocessor):
     def evaluate(
         self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
     ) -> dict[str, float]:
-        """Returns the scores of examples, each of which has an answer."""
         data = answered_examples(examples)
-        found = self._answer(model, data, 1, batch_size, verbose)
-        pairs = [(row[0].text, item.answers) for row, item in zip(found, data, strict=True)]
+        ranked = self._answer(model, data, 1, batch_size, verbose)
+        pairs = [(row[0].text, item.answers) for row, item in zip(ranked, data, strict=True)]
         scores = {
             name: 100.0 * sum(score(text, golds) for text, golds in pairs) / len(pairs)
             for name, score in (("exact_match", metrics.exact_match), ("f1", metrics.f1))
@@ -130,16 +129,16 @@ class WordPreprocessor(Preprocessor):
         words = self.vectorizer.answers
         # Without class 0 the rest is normalized again. A user's model may have more classes than
         # there are answers.
-        known = np.array(named["answer"][:, 1 : len(words)], "float64")
-        known /= np.maximum(known.sum(axis=1, keepdims=True), np.finfo("float64").tiny)
+        scores = np.array(named["answer"][:, 1 : len(words)], "float64")
+        scores /= np.maximum(scores.sum(axis=1, keepdims=True), np.finfo("float64").tiny)
         # Equal probabilities are in the order of the vocabulary.
-        best = np.argsort(-known, axis=1, kind="stable")[:, :count]
+        order = np.argsort(-scores, axis=1, kind="stable")[:, :count]
         support: list[tuple[Support, ...]] = [()] * len(examples)
         if "support" in named:
             support = [*map(_support, examples, named["support"])]
         return [
-            [_locate(words[place + 1], float(known[row, place]), item, facts) for place in places]
-            for row, (places, item, facts) in enumerate(zip(best, examples, support, strict=True))
+            [_locate(words[best + 1], float(row[best]), item, facts) for best in ranked]
+            for row, ranked, item, facts in zip(scores, order, examples, support, strict=True)
         ]
 
     @classmethod

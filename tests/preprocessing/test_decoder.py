@@ -7,10 +7,16 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from keras_qa.preprocessing import SpanDecoder, decoder
+from keras_qa.preprocessing import SpanDecoder, window_words
 from keras_qa.preprocessing.calibration import expected_calibration_error, fit_temperature
+from keras_qa.preprocessing.window_words import WindowOutputs
 
 DECODE = SpanDecoder(30, no_answer=True)
+
+
+def fit(start, end, words, example, spans, decoder=DECODE, sizes=None, folds=None) -> float:
+    sizes = np.ones_like(start) if sizes is None else sizes
+    return fit_temperature(WindowOutputs(start, end, words, example, sizes), spans, decoder, folds)
 
 
 def random_case(rng, texts=4, positions=14, spread=3.0, num_types=0):
@@ -118,7 +124,7 @@ def check(found, expected, k):
 
 @pytest.mark.parametrize("most", [1, 60, 2**18])
 def test_the_best_spans_are_those_of_brute_force(monkeypatch, most) -> None:
-    monkeypatch.setattr(decoder, "MAX_POSITIONS", most)
+    monkeypatch.setattr(window_words, "MAX_POSITIONS", most)
     rng = np.random.default_rng(0)
     for number in range(100):
         types = ((), ("yes",), ("no", "yes"))[number % 3]
@@ -255,7 +261,8 @@ def test_the_temperature_has_the_highest_likelihood(no_answer, truth, parts, num
                 last = np.flatnonzero(ends == drawn[1])[-1]
                 spans[row] = [[first, last], [last if first == last else first, last]]
     case = (start * truth, end * truth, offsets, example)
-    found = fit_temperature(*case, spans, max_answer_words=3, no_answer=no_answer, **counted)
+    types = ("yes", "no")[:num_types]
+    found = fit(*case, spans, sizes=sizes, decoder=SpanDecoder(3, no_answer, answer_types=types))
     best, *others = (
         negative_log_likelihood(case, spans, 3, no_answer, found * factor, sizes, num_types)
         for factor in (1.0, 0.9, 0.99, 1.01, 1.1)
@@ -299,21 +306,21 @@ def test_a_temperature_that_does_not_help_other_folds_is_1(seed, texts, truth) -
     # The search of a fold ends within 0.5 % of its best temperature.
     assume(abs(gain) > 0.01)
     windows = one_word_texts(gaps, right)
-    found = fit_temperature(*windows, folds=5)
-    assert found == (fit_temperature(*windows) if gain > 0 else 1.0)
+    found = fit(*windows, folds=5)
+    assert found == (fit(*windows) if gain > 0 else 1.0)
 
 
 def test_few_texts_in_folds() -> None:
     # 3 of 4 answers are right. Without the wrong one the fitted temperature is 0.05, with which the
     # loss of the wrong one is 2 / 0.05 instead of 2: more than the others gain.
     windows = one_word_texts(np.full(4, 2.0), np.array([True, True, True, False]))
-    assert math.exp(2 / fit_temperature(*windows)) == pytest.approx(3, abs=1e-3)
-    assert fit_temperature(*windows, folds=5) == 1.0
+    assert math.exp(2 / fit(*windows)) == pytest.approx(3, abs=1e-3)
+    assert fit(*windows, folds=5) == 1.0
     # One text cannot be cross-validated.
-    assert fit_temperature(*(array[:1] for array in windows), folds=5) == 1.0
+    assert fit(*(array[:1] for array in windows), folds=5) == 1.0
     for folds in (1, 2.5, True):
         message = r"^`folds` must be an integer of at least 2\. Received"
-        raises(message, fit_temperature, *windows, folds=folds)
+        raises(message, fit, *windows, folds=folds)
 
 
 def test_too_long_answers_are_ignored() -> None:
@@ -323,11 +330,11 @@ def test_too_long_answers_are_ignored() -> None:
     example = np.arange(4)
     right = np.array([[[1, 2]], [[1, 2]], [[3, 3]], [[1, 3]]])
     case = start, end, offsets, example
-    found = fit_temperature(*case, right, 2, no_answer=False)
-    assert found == fit_temperature(*(array[:3] for array in (*case, right)), 2, False)
+    found = fit(*case, right, SpanDecoder(2))
+    assert found == fit(*(array[:3] for array in (*case, right)), SpanDecoder(2))
     assert 1 < found < 10
     nowhere = np.full((4, 1, 2), -1)
-    raises("`spans` holds no right answer", fit_temperature, *case, nowhere, 2, False)
+    raises("`spans` holds no right answer", fit, *case, nowhere, SpanDecoder(2))
 
 
 @settings(max_examples=200, deadline=None)
@@ -377,7 +384,7 @@ def test_bad_arguments_raise() -> None:
         message = rf"`word_sizes` must be between 0 and 1.*Received: {size}"
         raises(message, DECODE, *case, word_sizes=np.full(start.shape, size))
     message = rf"`spans` must have the shape \({windows}, answers, 2\)"
-    raises(message, fit_temperature, *case, np.zeros((windows, 2)))
+    raises(message, fit, *case, np.zeros((windows, 2)))
     for message, *arguments in (
         (r"one entry per answer. Received shapes: \(1,\) and \(2,\)", [0.5], [True, False]),
         ("one entry per answer", [], []),

@@ -16,6 +16,7 @@ from keras_qa.preprocessing.ask_calibration import AskCalibration
 from keras_qa.preprocessing.calibration import fit_temperature
 from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
 from keras_qa.preprocessing.span_calibration import gold_mentions
+from keras_qa.preprocessing.window_words import WindowOutputs
 from keras_qa.text import SubwordTokenizer, Vectorizer, Windower, WordTokenizer
 
 EXAMPLES = [
@@ -225,8 +226,8 @@ def test_a_temperature_that_does_not_help_other_texts_is_left_out() -> None:
     found = preprocessor.calibrate(Table(), golds, 32, {"max_answer_words": 1})
     windows = preprocessor.vectorizer(golds, labels=True)
     logits = np.pad(windows.feed["text"].astype("float32"), [(0, 0), (1, 0)])
-    inputs = logits, logits, windows.words, windows.example, windows.spans, 1, False
-    assert fit_temperature(*inputs) != 1.0
+    arrays = logits, logits, windows.words, windows.example, windows.word_sizes
+    assert fit_temperature(WindowOutputs(*arrays), windows.spans, SpanDecoder(1)) != 1.0
     assert preprocessor.decoder.temperature == found["temperature"] == 1.0
     assert found["calibration_error"] == found["calibration_error_before"]
 

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from keras_qa.preprocessing import SpanDecoder
 from keras_qa.preprocessing.ask_calibration import AskCalibration
 from keras_qa.preprocessing.calibration import fit_retrieval, fit_temperature
 from keras_qa.preprocessing.selective import precision_bounds, precision_thresholds, risk_coverage
+from keras_qa.preprocessing.window_words import WindowOutputs
 
 # Scores from a small set, so that many are equal, or any scores.
 ANSWERS = st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.5, 0.7, 1.0]), st.booleans())) | st.lists(
@@ -131,6 +133,13 @@ def _windows(seed: int, questions: int = 40, passages: int = 3, words: int = 5):
     return start, end, offsets, example, spans, prior
 
 
+def _fit(arrays, prior, no_answer=True, folds=None):
+    *outputs, spans = arrays
+    decoder = SpanDecoder(2, no_answer)
+    sizes = np.ones_like(outputs[0])
+    return fit_retrieval(WindowOutputs(*outputs, sizes), spans, prior, decoder, folds)
+
+
 def _likelihood(windows, temperature: float, weight: float, no_answer: bool) -> float:
     """The loss, summed span by span."""
     start, end, _, example, spans, prior = windows
@@ -155,7 +164,7 @@ def _likelihood(windows, temperature: float, weight: float, no_answer: bool) -> 
 def test_the_fit_has_the_highest_likelihood(no_answer) -> None:
     windows = _windows(0)
     *arrays, prior = windows
-    temperature, [weight] = fit_retrieval(*arrays, prior[:, None], 2, no_answer)
+    temperature, [weight] = _fit(arrays, prior[:, None], no_answer)
     best = _likelihood(windows, temperature, weight, no_answer)
     for heat, more in ((1.02, 0), (0.98, 0), (1, 0.1), (1, -0.1), (1.02, 0.1), (0.98, -0.1)):
         assert _likelihood(windows, temperature * heat, weight + more, no_answer) > best
@@ -173,21 +182,23 @@ def test_two_weights_have_the_highest_likelihood() -> None:
         shifted = (total - total.max(axis=1, keepdims=True)).ravel()
         return _likelihood((*arrays, shifted), temperature, 1.0, True)
 
-    temperature, weights = fit_retrieval(*arrays, priors, 2)
+    temperature, weights = _fit(arrays, priors)
     assert min(weights) > 0.1
     best = loss(temperature, np.array(weights))
     for heat, more in itertools.product(
         (0.97, 1, 1.03), ((0.3, 0), (-0.3, 0), (0, 0.3), (0, -0.3))
     ):
         assert loss(temperature * heat, np.maximum(np.add(weights, more), 0)) > best
-    assert fit_retrieval(*arrays, priors * [1, 0], 2)[1][1] is None
+    assert _fit(arrays, priors * [1, 0])[1][1] is None
 
 
 def test_without_priors_it_is_fit_temperature() -> None:
-    *windows, prior = _windows(1)
-    temperature, weights = fit_retrieval(*windows, prior[:, None] * [0, 0], 2)
+    *arrays, prior = _windows(1)
+    temperature, weights = _fit(arrays, prior[:, None] * [0, 0])
     assert weights == [None, None]
-    assert temperature == fit_temperature(*windows, 2)
+    *outputs, spans = arrays
+    outputs = WindowOutputs(*outputs, np.ones_like(outputs[0]))
+    assert temperature == fit_temperature(outputs, spans, SpanDecoder(2, no_answer=True))
 
 
 def test_with_a_temperature_of_1_the_weight_is_the_best() -> None:
@@ -195,7 +206,7 @@ def test_with_a_temperature_of_1_the_weight_is_the_best() -> None:
     windows = (start * 0.3, end * 0.3, *rest)
     # The temperature that fits best does not help the other folds.
     *arrays, prior = windows
-    temperature, [weight] = fit_retrieval(*arrays, prior[:, None], 2, folds=5)
-    assert temperature == 1.0 != fit_retrieval(*arrays, prior[:, None], 2)[0]
+    temperature, [weight] = _fit(arrays, prior[:, None], folds=5)
+    assert temperature == 1.0 != _fit(arrays, prior[:, None])[0]
     best = _likelihood(windows, 1.0, weight, True)
     assert all(_likelihood(windows, 1.0, weight + more, True) > best for more in (-0.1, 0.1))
