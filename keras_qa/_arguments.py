@@ -181,12 +181,12 @@ def read_object(path: pathlib.Path) -> dict[str, Any]:
 def parse_object(content: bytes, path: pathlib.Path) -> dict[str, Any]:
     """Parses the content of a JSON file, as `read_object` does; `path` is for the message."""
     try:
-        found = json.loads(content.decode("utf-8-sig"))
+        value = json.loads(content.decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
         raise ValueError(f"`{path}` is not JSON: {error}. Get it again.") from None
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         raise ValueError(f"`{path}` must hold a JSON object. Get it again.")
-    return found
+    return value
 
 
 def nested_objects(value: object, max_depth: int | None = None) -> Iterator[dict[str, Any]]:
@@ -202,12 +202,12 @@ def nested_objects(value: object, max_depth: int | None = None) -> Iterator[dict
     # A stack instead of recursion, which a deep file would end by a `RecursionError`.
     waiting = [(value, 1)]
     while waiting:
-        found, depth = waiting.pop()
-        if isinstance(found, dict):
-            yield found
-            found = list(found.values())
-        elif not isinstance(found, list):
+        item, depth = waiting.pop()
+        if isinstance(item, dict):
+            yield item
+            item = list(item.values())
+        elif not isinstance(item, list):
             continue
         if max_depth is not None and depth > max_depth:
             raise ValueError(f"more than {max_depth} objects and lists are nested")
-        waiting.extend((inner, depth + 1) for inner in found)
+        waiting.extend((inner, depth + 1) for inner in item)

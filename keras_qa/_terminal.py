@@ -81,7 +81,7 @@ class Line:
 
 
 class Bar:
-    """A progress bar with the time left. `done` items were done before.
+    """A progress bar with the time left, if it is visible. `done` items were done before.
 
     Examples:
         >>> from keras_qa._terminal import Bar
@@ -91,8 +91,9 @@ class Bar:
 
     WIDTH = 20
 
-    def __init__(self, total: int, done: int = 0) -> None:
+    def __init__(self, total: int, done: int = 0, visible: bool = True) -> None:
         self.total = total
+        self.visible = visible
         self.first = done
         self.start = time.monotonic()
         self.shown = Line()
@@ -100,13 +101,14 @@ class Bar:
     def show(self, done: int) -> None:
         """Shows the bar if an update is due. `done` includes the items that were done before."""
         # `end` shows the last state.
-        if done < self.total:
+        if self.visible and done < self.total:
             self.shown.show(self.line(done, time.monotonic() - self.start))
 
     def end(self, done: int) -> None:
         """Shows the bar a last time."""
-        self.shown.keep(self.line(done, time.monotonic() - self.start))
-        self.shown.end()
+        if self.visible:
+            self.shown.keep(self.line(done, time.monotonic() - self.start))
+            self.shown.end()
 
     def line(self, done: int, seconds: float) -> str:
         """The text of the bar after some seconds."""

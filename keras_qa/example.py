@@ -258,10 +258,10 @@ def to_questions(question: str | Iterable[str]) -> list[str]:
     if not is_ordered(question):
         raise TypeError(f"{expected} {question!r:.80} (of type {type(question).__name__}).")
     questions = list(question)
-    for position, one in enumerate(questions):
-        if not isinstance(one, str):
+    for position, item in enumerate(questions):
+        if not isinstance(item, str):
             raise TypeError(
-                f"{expected} {one!r:.80} (of type {type(one).__name__}) at position {position}."
+                f"{expected} {item!r:.80} (of type {type(item).__name__}) at position {position}."
             )
     return questions
 
@@ -294,12 +294,12 @@ def answer_problem(example: Example) -> str | None:
             return "an answer is empty. Leave it out of `answers`"
         if start >= 0 and text.startswith(answer, start):
             continue
-        found = text.find(answer)
-        there = text[max(start, 0) : max(start, 0) + len(answer)]
-        where = f"It is at {found}" if found >= 0 else "The text does not hold it"
+        first = text.find(answer)
+        passage = text[max(start, 0) : max(start, 0) + len(answer)]
+        correction = f"It is at {first}" if first >= 0 else "The text does not hold it"
         return (
             f"the answer {shorten(answer)!r} is not at {start}, where its text has "
-            f"{shorten(there)!r}. {where}. Correct `answer_start`"
+            f"{shorten(passage)!r}. {correction}. Correct `answer_start`"
         )
     return None
 
@@ -309,9 +309,11 @@ def answered_examples(examples: Iterable[Example | Mapping[str, Any]]) -> list[E
     data = to_examples(examples)
     if not data:
         raise ValueError("`examples` is empty. Give at least one to evaluate on.")
-    odd = next((place for place, item in enumerate(data) if not item.answers), None)
-    if odd is not None:
-        raise ValueError(f"The example at position {odd} has no right answer: set its `answers`.")
+    for position, item in enumerate(data):
+        if not item.answers:
+            raise ValueError(
+                f"The example at position {position} has no right answer: set its `answers`."
+            )
     return data
 
 

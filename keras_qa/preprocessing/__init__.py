@@ -75,11 +75,11 @@ def register(
     return preprocessor
 
 
-for _preprocessor in (
-    *(WordPreprocessor, SpanPreprocessor, TokenPreprocessor, PairPreprocessor),
-    ChoicePreprocessor,
-):
-    register(_preprocessor)
+register(WordPreprocessor)
+register(SpanPreprocessor)
+register(TokenPreprocessor)
+register(PairPreprocessor)
+register(ChoicePreprocessor)
 
 
 def find_preprocessor(model: Model) -> type[Preprocessor]:

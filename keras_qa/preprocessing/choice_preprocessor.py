@@ -19,6 +19,7 @@ from keras_qa.preprocessing.decoder import SpanDecoder
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor, stack_rows
 from keras_qa.preprocessing.preprocessor import (
     Model,
+    Options,
     Preprocessor,
     RankedAnswers,
     Verbose,
@@ -68,7 +69,7 @@ class ChoicePreprocessor(Preprocessor):
         texts = plain_texts(examples) + choices + words
         return cls(Windower(WordTokenizer.train(texts, sizes[0])))
 
-    def configure(self, examples: list[Example], options: Mapping[str, Any]) -> None:
+    def configure(self, examples: list[Example], options: Options) -> None:
         # It was fitted to the outputs before this training.
         self.temperature = 1.0
 
@@ -119,11 +120,7 @@ class ChoicePreprocessor(Preprocessor):
         return {"exact_match": exact_match, "f1": f1, "examples": len(examples)}
 
     def calibrate(
-        self,
-        model: Model,
-        examples: list[Example],
-        batch_size: int,
-        options: Mapping[str, Any] | None = None,
+        self, model: Model, examples: list[Example], batch_size: int, options: Options | None = None
     ) -> dict[str, float]:
         gold = gold_choices(examples)
         read = [rows[:, 0] for rows in self._read(model, examples, batch_size, 0)]

@@ -24,6 +24,12 @@ Verbose = int | str
 # The outputs of a model: one array, or arrays by name.
 Outputs = np.ndarray | Mapping[str, np.ndarray]
 
+# The arguments of `QuestionAnswerer`, by name.
+Options = Mapping[str, Any]
+
+# For each example, the log prior of an answer in each of its passages.
+Priors = Sequence[Sequence[float]]
+
 # A functional `keras.Model` with named inputs. This room does not import Keras.
 Model: TypeAlias = Any
 
@@ -116,7 +122,7 @@ class Preprocessor:
         """Returns the preprocessor with which a model answers questions: this one, or another."""
         return self
 
-    def configure(self, examples: list[Example], options: Mapping[str, Any]) -> None:
+    def configure(self, examples: list[Example], options: Options) -> None:
         """Sets what does not need training, before a model is trained on examples.
 
         Args:
@@ -204,12 +210,7 @@ class Preprocessor:
         )
 
     def answer_from_passages(
-        self,
-        model: Model,
-        examples: list[Example],
-        priors: Sequence[Sequence[float]],
-        count: int,
-        batch_size: int,
+        self, model: Model, examples: list[Example], priors: Priors, count: int, batch_size: int
     ) -> RankedAnswers:
         """Returns the best answers to each example, whose text is a list of passages."""
         raise NotImplementedError
@@ -229,11 +230,7 @@ class Preprocessor:
     # To fit settings, and to save them.
 
     def calibrate(
-        self,
-        model: Model,
-        examples: list[Example],
-        batch_size: int,
-        options: Mapping[str, Any] | None = None,
+        self, model: Model, examples: list[Example], batch_size: int, options: Options | None = None
     ) -> dict[str, float]:
         """Fits settings to validation data.
 

@@ -19,7 +19,9 @@ from keras_qa.preprocessing.ask_calibration import AskCalibration, AskOptions
 from keras_qa.preprocessing.decoder import SpanDecoder, Spans
 from keras_qa.preprocessing.preprocessor import (
     Model,
+    Options,
     Preprocessor,
+    Priors,
     RankedAnswers,
     SpanDetails,
     Verbose,
@@ -113,7 +115,7 @@ class SpanPreprocessor(Preprocessor):
         types = getattr(model, "answer_types", ())
         self.decoder = dataclasses.replace(self.decoder, answer_types=types)
 
-    def configure(self, examples: list[Example], options: Mapping[str, Any]) -> None:
+    def configure(self, examples: list[Example], options: Options) -> None:
         # A model that was trained on texts without answers before still recognizes them.
         has_unanswerable = any(not item.answers for item in examples)
         previous = SpanDecoder() if has_unanswerable else self.decoder
@@ -199,12 +201,7 @@ class SpanPreprocessor(Preprocessor):
         return type(self)(changed.vectorizer, decoder)
 
     def answer_from_passages(
-        self,
-        model: Model,
-        examples: list[Example],
-        priors: Sequence[Sequence[float]],
-        count: int,
-        batch_size: int,
+        self, model: Model, examples: list[Example], priors: Priors, count: int, batch_size: int
     ) -> RankedAnswers:
         """Returns `count` answers to each example and "no answer", with offsets in `plain_text`.
 
@@ -253,11 +250,7 @@ class SpanPreprocessor(Preprocessor):
         return {**scores, "examples": int(scores.pop("total"))}
 
     def calibrate(
-        self,
-        model: Model,
-        examples: list[Example],
-        batch_size: int,
-        options: Mapping[str, Any] | None = None,
+        self, model: Model, examples: list[Example], batch_size: int, options: Options | None = None
     ) -> dict[str, float]:
         """Fits the decoder, see `fit_decoder`. Returns nothing if no window has a right answer."""
         windows, spans = self.make_labels(examples)
@@ -290,15 +283,13 @@ class SpanPreprocessor(Preprocessor):
         # All logits are in memory at once.
         parts: list[WindowOutputs] = []
         log_priors: list[np.ndarray] = []
-        bar = Bar(len(examples)) if verbose else None
+        bar = Bar(len(examples), visible=bool(verbose))
         for windows in passage_windows(self.vectorizer, examples, priors, WINDOWS):
             parts.append(self.read_windows(model, windows, batch_size))
             assert windows.prior is not None
             log_priors.append(windows.prior)
-            if bar is not None:
-                bar.show(int(windows.example[-1]))
-        if bar is not None:
-            bar.end(len(examples))
+            bar.show(int(windows.example[-1]))
+        bar.end(len(examples))
         outputs = join_windows(parts)
         return fit_passages(self.decoder, outputs, np.concatenate(log_priors), examples, count)
 
@@ -308,13 +299,12 @@ class SpanPreprocessor(Preprocessor):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Self:
-        decoder, asking = {}, None
-        if "decoder" in config:
-            decoder = entry(config, "decoder", dict)
+        windower = Windower.from_config(entry(config, "vectorizer", dict))
+        decoder = SpanDecoder.from_config(entry(config, "decoder", dict))
+        asking = None
         if config.get("asking") is not None:
             asking = AskCalibration.from_config(entry(config, "asking", dict))
-        windower = Windower.from_config(entry(config, "vectorizer", dict))
-        return cls(windower, SpanDecoder.from_config(decoder), asking)
+        return cls(windower, decoder, asking)
 
     def _spans(
         self,
@@ -326,7 +316,7 @@ class SpanPreprocessor(Preprocessor):
         count: int,
     ) -> Iterator[tuple[list[Example], Spans]]:
         """Yields examples whose windows have all been read, with their best spans."""
-        bar = Bar(len(examples)) if verbose else None
+        bar = Bar(len(examples), visible=bool(verbose))
         pending: list[WindowOutputs] = []
         done = 0
         for batch in windows:
@@ -343,12 +333,10 @@ class SpanPreprocessor(Preprocessor):
                 ready = WindowOutputs._make(array[is_ready] for array in joined)
                 yield examples[done:last], self._decode(ready, count)
                 pending, done = [WindowOutputs._make(array[~is_ready] for array in joined)], last
-                if bar is not None:
-                    bar.show(done)
+                bar.show(done)
         if done < len(examples):
             yield examples[done:], self._decode(join_windows(pending), count)
-        if bar is not None:
-            bar.end(len(examples))
+        bar.end(len(examples))
 
     def _decode(self, outputs: WindowOutputs, count: int) -> Spans:
         return self.decoder(**outputs._asdict(), k=count)
