@@ -170,7 +170,7 @@ class SpanDecoder:
         check_positive_integers(k=k)
         sizes = np.ones(np.shape(start), "float32") if word_sizes is None else word_sizes
         arrays = map(np.asarray, (start, end, words, example, sizes))
-        logits = check_logits(WindowOutputs._make(arrays))
+        logits = check_logits(WindowOutputs(*arrays))
         texts, types = len(logits.counts), len(self.answer_types)
         start_offsets, end_offsets = np.full((2, texts, k), -1, "int32")
         scores, type_scores = np.zeros((texts, k)), np.zeros((texts, types))

@@ -79,7 +79,7 @@ def fit_decoder(
     fitted = []
     for candidate in dict.fromkeys((1.0, temperature)):
         tried = dataclasses.replace(decoder, temperature=candidate)
-        best = tried(**outputs._asdict())
+        best = tried(*outputs[:4], 1, outputs.word_sizes)
         if fits_no_answer:
             weights = fit_no_answer_weights(best, examples)
             tried = dataclasses.replace(tried, no_answer_weights=weights)
@@ -97,7 +97,9 @@ def fit_decoder(
     before = fitted[0][0]
     error, decoder = min(fitted, key=lambda pair: pair[0])
     if has_sets:
-        best = weigh_no_answer(decoder(**outputs._asdict(), k=max_spans), decoder, examples)
+        best = weigh_no_answer(
+            decoder(*outputs[:4], max_spans, outputs.word_sizes), decoder, examples
+        )
         ranked = rank_answers(best, examples, decoder, max_spans)
         lowest = _best_span_threshold(ranked, examples, decoder.span_threshold)
         decoder = dataclasses.replace(decoder, span_threshold=lowest)
@@ -134,7 +136,7 @@ def _best_limit(decoder: SpanDecoder, outputs: WindowOutputs, examples: list[Exa
 
     def overlap(most: int) -> float:
         free = dataclasses.replace(decoder, max_answer_words=most, no_answer=False)
-        texts = best_texts(free(**outputs._asdict()), examples, free)
+        texts = best_texts(free(*outputs[:4], 1, outputs.word_sizes), examples, free)
         return sum(
             metrics.f1(text, item.answers)
             for text, item in zip(texts, examples, strict=True)
@@ -194,7 +196,7 @@ def fit_passages(
     decoder = dataclasses.replace(decoder, temperature=temperature)
     total = combine_priors(prior, [weight or 0.0 for weight in weights], find_firsts(example))
     outputs.start[:, 1:] += total.astype("float32")[:, None]
-    best = weigh_no_answer(decoder(**outputs._asdict(), k=count), decoder)
+    best = weigh_no_answer(decoder(*outputs[:4], count, outputs.word_sizes), decoder)
     return temperature, weights, rank_answers(best, examples, decoder, count + 1)
 
 

@@ -330,16 +330,16 @@ class SpanPreprocessor(Preprocessor):
             if last > done:
                 joined = join_windows(pending)
                 is_ready = joined.example < last
-                ready = WindowOutputs._make(array[is_ready] for array in joined)
+                ready = WindowOutputs(*(array[is_ready] for array in joined))
                 yield examples[done:last], self._decode(ready, count)
-                pending, done = [WindowOutputs._make(array[~is_ready] for array in joined)], last
+                pending, done = [WindowOutputs(*(array[~is_ready] for array in joined))], last
                 bar.show(done)
         if done < len(examples):
             yield examples[done:], self._decode(join_windows(pending), count)
         bar.end(len(examples))
 
     def _decode(self, outputs: WindowOutputs, count: int) -> Spans:
-        return self.decoder(**outputs._asdict(), k=count)
+        return self.decoder(*outputs[:4], count, outputs.word_sizes)
 
     def read_windows(self, model: Model, windows: Windows, batch_size: int) -> WindowOutputs:
         """Returns the outputs of a model for windows, as the decoder takes them."""
@@ -380,7 +380,7 @@ def join_windows(parts: list[WindowOutputs]) -> WindowOutputs:
     for arrays, fill in zip(zip(*parts, strict=True), (MASKED, MASKED, -1, None, 0), strict=True):
         padded = arrays if fill is None else [_pad(array, width, fill) for array in arrays]
         joined.append(np.concatenate(padded))
-    return WindowOutputs._make(joined)
+    return WindowOutputs(*joined)
 
 
 def _pad(array: np.ndarray, width: int, fill: float) -> np.ndarray:

@@ -50,8 +50,9 @@ class WindowLogits(NamedTuple):
             counts = self.counts[texts]
             firsts = np.cumsum(counts) - counts
             rows = np.repeat(self.firsts[texts] - firsts, counts) + np.arange(counts.sum())
-            arrays = [array[rows] for array in (self.start, self.end, self.offsets, self.sizes)]
-            yield texts, WindowLogits._make([*arrays, firsts, counts])
+            start, end = self.start[rows], self.end[rows]
+            offsets, sizes_of_words = self.offsets[rows], self.sizes[rows]
+            yield texts, WindowLogits(start, end, offsets, sizes_of_words, firsts, counts)
             begin = stop
 
 
