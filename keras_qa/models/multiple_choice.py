@@ -185,8 +185,9 @@ def _from_scratch(
         features.append(aligned(name)([text_words, vectors]))
         features.append(ExactMatch(dtype=dtype, name=f"same_{name}")([text, ids]))
     text_states = context("text_context")(features)
+    choice_context = context("choice_context")
     about_question = aligned("asked")([choice_words, question_words])
-    choice_states = context("choice_context")([choice_words, about_question])
+    choice_states = choice_context([choice_words, about_question])
     flow = BidirectionalAttentionFlow(dtype=dtype, name="flow")([text_states, choice_states])
     states = context("reasoner")([flow, text_states])
     logits = [head("text")(states), head("choice")(choice_states)]
