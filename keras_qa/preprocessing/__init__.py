@@ -15,13 +15,7 @@ from keras_qa.preprocessing.span_preprocessor import SpanPreprocessor
 from keras_qa.preprocessing.token_preprocessor import TokenPreprocessor
 from keras_qa.preprocessing.word_preprocessor import WordPreprocessor
 
-__all__ = [
-    "Preprocessor",
-    "SpanDecoder",
-    "SpanPreprocessor",
-    "WordPreprocessor",
-    "register",
-]
+__all__ = ["Preprocessor", "SpanDecoder", "SpanPreprocessor", "WordPreprocessor", "register"]
 
 # Each kind of answer, by the name that files give it.
 PREPROCESSORS: dict[str, type[Preprocessor]] = {}
@@ -88,8 +82,7 @@ def find_preprocessor(model: Model) -> type[Preprocessor]:
     # A model of KerasHub may have a preprocessor of another class.
     if isinstance(own, Preprocessor):
         return type(own.for_questions(model))
-    kinds = (kind for kind in PREPROCESSORS.values() if kind.fits(model))
-    return next(kinds, WordPreprocessor)
+    return next((kind for kind in PREPROCESSORS.values() if kind.fits(model)), WordPreprocessor)
 
 
 def serialize(preprocessor: Preprocessor) -> dict[str, Any]:

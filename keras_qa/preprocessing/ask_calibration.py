@@ -9,13 +9,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from keras_qa._arguments import (
-    check_number,
-    check_positive_integers,
-    entry,
-    is_number,
-    must_be,
-)
+from keras_qa._arguments import check_number, check_positive_integers, entry, is_number, must_be
 from keras_qa.preprocessing.selective import CONFIDENCE
 
 
@@ -54,12 +48,6 @@ class AskCalibration:
         thresholds: The minimum score of an answer for each of them.
         ranker_weight: Weight of the ranker's logit in the score of an answer. `None` if the
             calibration had no ranker.
-
-    Examples:
-        >>> from keras_qa.preprocessing.ask_calibration import AskCalibration
-        >>> fitted = AskCalibration(1.5, 3.0, precisions=(0.6, 0.85, 1.0), thresholds=(0, 0.5, 0.9))
-        >>> fitted.threshold(0.8)
-        0.5
     """
 
     temperature: float
@@ -89,17 +77,7 @@ class AskCalibration:
                 check_number(name, value)
 
     def threshold(self, min_precision: float) -> float:
-        """Returns the minimum score for a precision, with a confidence of 0.9.
-
-        Args:
-            min_precision: The share of right answers, above 0 and at most 1.
-
-        Returns:
-            The score. 0 if all answers together have this precision.
-
-        Raises:
-            ValueError: If no score reaches this precision, or it is out of its range.
-        """
+        """Returns the minimum score for a precision, or raises if no score reaches it."""
         if not is_number(min_precision) or not 0 < min_precision <= 1:
             raise ValueError(
                 must_be("min_precision", "a number above 0 and at most 1", min_precision)
@@ -133,5 +111,5 @@ def check_option_names(call: Callable[..., object], options: Mapping[str, object
     if unknown:
         parameters = inspect.signature(call).parameters.values()
         own = [item.name for item in parameters if item.default is not item.empty]
-        known = ", ".join(f"`{name}`" for name in (*own, *AskOptions.__annotations__))
-        raise TypeError(f"There is no option `{unknown[0]:.40}`. The options are {known}.")
+        names = ", ".join(f"`{name}`" for name in (*own, *AskOptions.__annotations__))
+        raise TypeError(f"There is no option `{unknown[0]:.40}`. The options are {names}.")

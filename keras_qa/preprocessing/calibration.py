@@ -47,19 +47,10 @@ def fit_temperature(
     answer" if it has none (Guo et al. 2017, "On Calibration of Modern Neural Networks",
     arXiv:1706.04599).
 
-    Args:
-        outputs: The outputs of a reader.
-        spans: `(windows, answers, 2)`: first and last position of each right answer in the window,
-            `(0, 0)` or `(-1, -1)` for none, as `Windows.spans`. If the answer is an answer type,
-            its position comes first in each window of the text.
-        decoder: The decoder. Longer right answers than it allows are ignored; without `no_answer`,
-            texts without an answer, too.
-        folds: Number of folds of a cross-validation over the texts. If temperatures fitted on the
-            other folds do not make the right answers likelier than 1.0 does, the result is 1.0.
-            `None` skips this test.
-
-    Returns:
-        The temperature, between 0.05 and 20.
+    `spans`, `(windows, answers, 2)`, has the first and last position of each right answer in the
+    window, `(0, 0)` or `(-1, -1)` for none, as `Windows.spans`. An answer type has its position
+    first in each window of the text. With `folds`, the result is 1.0 if temperatures fitted on the
+    other folds do not make the right answers likelier in a cross-validation.
     """
     logits = check_logits(outputs)
     masses = _cache_masses(logits, spans, decoder)

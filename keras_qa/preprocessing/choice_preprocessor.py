@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -35,25 +35,17 @@ from keras_qa.text.sentence_splitting import sentence_spans
 class ChoicePreprocessor(Preprocessor):
     """Answers with one of the choices of an example, for models of `models.multiple_choice`.
 
-    The scores are a softmax over the choices. A long text is read in windows. Each window gives
-    probabilities of the choices; of each choice the highest one counts, and the scores are these,
-    normalized. `Answer.support` has the sentences in that window which share words with the
-    question and the choice, weighted by the part of these words that they have.
-
-    Args:
-        vectorizer: Cuts texts into windows.
-        temperature: The logits are divided by it. `calibrate` fits it.
-
-    Raises:
-        ValueError: If `temperature` is not a positive number.
+    The scores are a softmax over the choices. A long text is read in windows. Of each choice the
+    highest probability of a window counts, normalized. `Answer.support` has the sentences in that
+    window which share words with the question and the choice, weighted by their part of the words.
     """
 
-    name: ClassVar[str] = "choices"
-    description: ClassVar[str] = "chooses among given answers"
-    kind: ClassVar[str] = 'multiple-choice models (model="multiple_choice")'
-    options: ClassVar[tuple[str, ...]] = ("vectors", "max_length", "stride")
-    answer_options: ClassVar[tuple[str, ...]] = ("choices", "max_length", "stride")
-    exported_as: ClassVar[str] = "multiple_choice"
+    name = "choices"
+    description = "chooses among given answers"
+    kind = 'multiple-choice models (model="multiple_choice")'
+    options = ("vectors", "max_length", "stride")
+    answer_options = ("choices", "max_length", "stride")
+    exported_as = "multiple_choice"
     vectorizer: Windower
 
     def __init__(self, vectorizer: Windower, temperature: float = 1.0) -> None:

@@ -130,11 +130,6 @@ class SpanDecoder:
         """`no_answer_threshold`, or its default."""
         return THRESHOLD if self.no_answer_threshold is None else self.no_answer_threshold
 
-    @property
-    def weighs_no_answer(self) -> bool:
-        """Whether `no_answer_weights` change a probability."""
-        return self.no_answer and self.no_answer_weights != NO_ANSWER_WEIGHTS
-
     def __call__(
         self,
         start: npt.ArrayLike,

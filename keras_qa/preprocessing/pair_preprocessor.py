@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -16,23 +16,15 @@ from keras_qa.text.windows import MAX_LENGTH
 
 
 class PairPreprocessor(Preprocessor):
-    """Turns pairs of texts into the inputs of a model of `models.text_classifier`.
+    """Turns pairs of texts into the inputs of a model of `models.text_classifier`."""
 
-    Args:
-        vectorizer: A `text.Windower`, of which only the tokenizer and `max_length` are used.
-        truncation: What is truncated if a pair is too long, as in `transformers`:
-            `"longest_first"` or `"only_second"`.
-
-    Raises:
-        ValueError: If `truncation` has another value.
-    """
-
-    name: ClassVar[str] = "pairs"
-    description: ClassVar[str] = "classifies pairs of texts"
-    answers_questions: ClassVar[bool] = False
+    name = "pairs"
+    description = "classifies pairs of texts"
+    answers_questions = False
     vectorizer: Windower
 
     def __init__(self, vectorizer: Windower, truncation: str = "longest_first") -> None:
+        # What is truncated if a pair is too long, as in `transformers`.
         check_choice("truncation", truncation, TRUNCATIONS)
         self.vectorizer = vectorizer
         self.truncation = truncation

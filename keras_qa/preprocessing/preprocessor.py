@@ -136,10 +136,10 @@ class Preprocessor:
 
     # To answer.
 
-    def check_given(self, **given: bool) -> None:
+    def check_given(self, **is_given: bool) -> None:
         """Raises for the first given option of `answer` that such models do not take."""
-        for name, is_given in given.items():
-            if is_given and name not in self.answer_options:
+        for name, is_used in is_given.items():
+            if is_used and name not in self.answer_options:
                 kind = "multiple-choice models" if name == "choices" else "span readers"
                 raise ValueError(
                     f"`{name}` is for {kind}, but the model {self.description}. Leave it out."
@@ -158,12 +158,12 @@ class Preprocessor:
                 model reads no such windows.
         """
         check_option_names(self.with_options, options)
-        given = {name: value for name, value in options.items() if value is not None}
-        self.check_given(**dict.fromkeys(given, True))
-        return self.apply_options(model, given) if given else self
+        changes = {name: value for name, value in options.items() if value is not None}
+        self.check_given(**dict.fromkeys(changes, True))
+        return self.apply_options(model, changes) if changes else self
 
-    def apply_options(self, model: Model, given: Mapping[str, Any]) -> Self:
-        """Returns a preprocessor with other options, of which at least one is given."""
+    def apply_options(self, model: Model, options: Mapping[str, Any]) -> Self:
+        """Returns a preprocessor with other options, of which there is at least one."""
         raise NotImplementedError
 
     def answer(

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from keras_qa._numbers import sigmoid
 from keras_qa.example import Answer, Example
 from keras_qa.metrics.answers import normalize_answer
-from keras_qa.preprocessing.decoder import SpanDecoder, Spans
+from keras_qa.preprocessing.decoder import NO_ANSWER_WEIGHTS, SpanDecoder, Spans
 from keras_qa.preprocessing.preprocessor import RankedAnswers
 
 # Number of characters before and after a span that are near it, and of the beginning of a text,
@@ -108,7 +108,7 @@ def weigh_no_answer(
 
     `examples` are the texts and their questions. Without them, no name counts as missing.
     """
-    if not decoder.weighs_no_answer:
+    if not decoder.no_answer or decoder.no_answer_weights == NO_ANSWER_WEIGHTS:
         return spans
     first, second, third = decoder.no_answer_weights
     own, is_missing = no_answer_features(spans, examples)
@@ -134,11 +134,9 @@ def no_answer_features(
 
 
 def lacks_name(question: str, text: str, start: int, end: int) -> bool:
-    """Whether a name or a number of a question is neither near a span nor at the text's beginning.
-
-    Names and numbers are the words that begin with a capital letter or a digit, without the first
-    word. A question without other words, such as one in capital letters, has none.
-    """
+    """Whether a name of a question is neither near a span nor at the text's beginning."""
+    # Names and numbers are the words that begin with a capital letter or a digit, without the first
+    # word. A question without other words, such as one in capital letters, has none.
     words = _WORD.findall(question)[1:]
     names = [word for word in words if word[0].isupper() or word[0].isdigit()]
     if len(names) == len(words):

@@ -21,7 +21,7 @@ from keras_qa.preprocessing.calibration import (
     fit_temperature,
 )
 from keras_qa.preprocessing.decoder import NO_ANSWER_WEIGHTS, SpanDecoder, Spans
-from keras_qa.preprocessing.preprocessor import RankedAnswers
+from keras_qa.preprocessing.preprocessor import Options, RankedAnswers
 from keras_qa.preprocessing.span_answers import (
     best_texts,
     find_type,
@@ -52,30 +52,29 @@ def fit_decoder(
     outputs: WindowOutputs,
     spans: np.ndarray,
     examples: list[Example],
-    max_answer_words: int | None = None,
-    no_answer_threshold: float | None = None,
-    max_spans: int = 1,
+    options: Options,
+    max_spans: int,
 ) -> tuple[SpanDecoder, dict[str, float]]:
     """Fits `max_answer_words`, the temperature and the thresholds of a decoder.
 
-    `max_answer_words` and `no_answer_threshold` are fitted if they are `None`; with the threshold,
-    `no_answer_weights` are fitted. Both stay as they are if every example has an answer. The
+    The options `max_answer_words` and `no_answer_threshold` are fitted if they are `None`; with the
+    threshold, `no_answer_weights` are fitted. Both stay if every example has an answer. The
     temperature is 1.0 unless another one lowers the expected calibration error, and increases the
     likelihood of right answers in a five-fold cross-validation. If an example has `all_spans`, the
     temperature is 1.0, and `span_threshold` is fitted. `spans` has the right answers, as
     `fit_temperature` takes them. Returns the decoder, and what `Preprocessor.calibrate` returns.
     """
-    if decoder.no_answer and no_answer_threshold is not None:
-        decoder = dataclasses.replace(decoder, no_answer_threshold=no_answer_threshold)
+    threshold = options.get("no_answer_threshold")
+    if decoder.no_answer and threshold is not None:
+        decoder = dataclasses.replace(decoder, no_answer_threshold=threshold)
     # Answerable examples alone tell nothing about texts without an answer.
     has_unanswerable = any(not item.answers for item in examples)
-    fits_no_answer = decoder.no_answer and no_answer_threshold is None and has_unanswerable
-    most = max_answer_words or _best_limit(decoder, outputs, examples)
+    fits_no_answer = decoder.no_answer and threshold is None and has_unanswerable
+    most = options.get("max_answer_words") or _best_limit(decoder, outputs, examples)
     decoder = dataclasses.replace(decoder, max_answer_words=most)
     # The fit makes any one of several right answers likely, but of a set all must be.
-    has_sets, temperature = any(item.all_spans for item in examples), 1.0
-    if not has_sets:
-        temperature = fit_temperature(outputs, spans, decoder, FOLDS)
+    has_sets = any(item.all_spans for item in examples)
+    temperature = 1.0 if has_sets else fit_temperature(outputs, spans, decoder, FOLDS)
     fitted = []
     for candidate in dict.fromkeys((1.0, temperature)):
         tried = dataclasses.replace(decoder, temperature=candidate)
@@ -94,18 +93,16 @@ def fit_decoder(
         ]
         scores = np.clip([answer.score for answer in answers], 0.0, 1.0)
         fitted.append((expected_calibration_error(scores, np.array(right)), tried))
-    before = fitted[0][0]
     error, decoder = min(fitted, key=lambda pair: pair[0])
     if has_sets:
-        best = weigh_no_answer(
-            decoder(*outputs[:4], max_spans, outputs.word_sizes), decoder, examples
-        )
+        best = decoder(*outputs[:4], max_spans, outputs.word_sizes)
+        best = weigh_no_answer(best, decoder, examples)
         ranked = rank_answers(best, examples, decoder, max_spans)
         lowest = _best_span_threshold(ranked, examples, decoder.span_threshold)
         decoder = dataclasses.replace(decoder, span_threshold=lowest)
     return decoder, {
         "temperature": decoder.temperature,
-        "calibration_error_before": before,
+        "calibration_error_before": fitted[0][0],
         "calibration_error": error,
     }
 
@@ -201,10 +198,7 @@ def fit_passages(
 
 
 def gold_mentions(
-    words: np.ndarray,
-    example: np.ndarray,
-    examples: Sequence[Example],
-    types: Sequence[str] = (),
+    words: np.ndarray, example: np.ndarray, examples: Sequence[Example], types: Sequence[str] = ()
 ) -> npt.NDArray[np.int32]:
     """Finds the mentions of right answers in windows.
 

@@ -43,9 +43,6 @@ from keras_qa.text.windows import Windows, passage_windows
 _WINDOWER_OPTIONS = ("max_length", "stride", "max_question_length")
 _DECODER_OPTIONS = ("max_answer_words", "no_answer", "whole_words")
 
-# The options of `QuestionAnswerer` that are fitted if they are not given.
-FITTED = ("max_answer_words", "no_answer_threshold")
-
 # Maximum number of windows in memory at a time.
 WINDOWS = 256
 
@@ -74,19 +71,13 @@ class SpanPreprocessor(Preprocessor):
         15
     """
 
-    name: ClassVar[str] = "spans"
-    description: ClassVar[str] = "marks spans of the text"
-    options: ClassVar[tuple[str, ...]] = (
-        "vectors",
-        "max_length",
-        "stride",
-        "max_answer_words",
-        "no_answer_threshold",
-    )
-    kind: ClassVar[str] = 'span readers (model="span_reader")'
-    answer_options: ClassVar[tuple[str, ...]] = ("all_spans", *AskOptions.__annotations__)
-    compares_passages: ClassVar[bool] = True
-    exported_as: ClassVar[str] = "question_answering"
+    name = "spans"
+    description = "marks spans of the text"
+    options = ("vectors", "max_length", "stride", "max_answer_words", "no_answer_threshold")
+    kind = 'span readers (model="span_reader")'
+    answer_options = ("all_spans", *AskOptions.__annotations__)
+    compares_passages = True
+    exported_as = "question_answering"
     max_spans: ClassVar[int] = 100
     vectorizer: Windower
 
@@ -257,9 +248,8 @@ class SpanPreprocessor(Preprocessor):
         if not (spans[..., 0] > 0).any():
             return {}
         outputs = self.read_windows(model, windows, batch_size)
-        fixed = {name: (options or {}).get(name) for name in FITTED}
         self.decoder, errors = fit_decoder(
-            self.decoder, outputs, spans, examples, max_spans=self.max_spans, **fixed
+            self.decoder, outputs, spans, examples, options or {}, self.max_spans
         )
         return errors
 

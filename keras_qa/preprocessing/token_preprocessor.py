@@ -23,24 +23,21 @@ IGNORED = -100
 class TokenPreprocessor(SpanPreprocessor):
     """Answers with the runs of words that a classifier labels as inside an answer.
 
-    For token classifiers with two labels: 0 is outside, 1 inside, see `models.text_classifier`.
-    Several spans need no threshold: each run is an answer. Of the decoder's settings, only
-    `whole_words` and those of no answer apply.
+    For token classifiers with two labels: 0 is outside, 1 inside. Each run is an answer, so several
+    spans need no threshold (Segal et al. 2020, "A Simple and Effective Model for Answering
+    Multi-span Questions", arXiv:1909.13375). Of the decoder's settings, only `whole_words` and
+    those of no answer apply.
 
     The probability of a word is the mean over its pieces in all windows. A word is inside if this
     is above 0.5, and the score of a run is the mean over its words. The probability of no answer is
     1 minus that of the likeliest word.
-
-    Reference:
-        Segal et al. 2020, "A Simple and Effective Model for Answering Multi-span Questions",
-        arXiv:1909.13375.
     """
 
-    name: ClassVar[str] = "tokens"
-    description: ClassVar[str] = "labels the tokens of the text"
+    name = "tokens"
+    description = "labels the tokens of the text"
     # Its scores are means over words, which several passages do not share.
-    compares_passages: ClassVar[bool] = False
-    exported_as: ClassVar[str] = "token_classification"
+    compares_passages = False
+    exported_as = "token_classification"
     max_spans: ClassVar[int] = sys.maxsize
 
     def make_training_data(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:

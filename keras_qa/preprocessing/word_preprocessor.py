@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
@@ -44,11 +44,11 @@ class WordPreprocessor(Preprocessor):
         ('Ann', 1.0, 0)
     """
 
-    name: ClassVar[str] = "words"
-    description: ClassVar[str] = "answers with words of a vocabulary"
-    kind: ClassVar[str] = "models that answer with words of a vocabulary"
-    options: ClassVar[tuple[str, ...]] = ("answer_vocabulary_size",)
-    exported_as: ClassVar[str] = "answer_classification"
+    name = "words"
+    description = "answers with words of a vocabulary"
+    kind = "models that answer with words of a vocabulary"
+    options = ("answer_vocabulary_size",)
+    exported_as = "answer_classification"
     vectorizer: Vectorizer
 
     def __init__(self, vectorizer: Vectorizer) -> None:
@@ -161,11 +161,9 @@ def _locate(answer: str, score: float, item: Example, support: tuple[Support, ..
 
 
 def _support(item: Example, weights: np.ndarray) -> tuple[Support, ...]:
-    text = item.plain_text
+    text, spans = item.plain_text, zip(sentence_spans(item.text), weights, strict=False)
     sentences = [
         Support(text[start:end], float(weight), start, end, position)
-        for position, ((start, end), weight) in enumerate(
-            zip(sentence_spans(item.text), weights, strict=False)
-        )
+        for position, ((start, end), weight) in enumerate(spans)
     ]
     return tuple(sorted(sentences, key=lambda sentence: -sentence.weight))
