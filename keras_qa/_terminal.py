@@ -81,7 +81,7 @@ class Line:
 
 
 class Bar:
-    """A progress bar with the time left, if it is visible. `done` items were done before.
+    """A progress bar with the time left. `done` items were done before.
 
     Examples:
         >>> from keras_qa._terminal import Bar
@@ -91,9 +91,8 @@ class Bar:
 
     WIDTH = 20
 
-    def __init__(self, total: int, done: int = 0, visible: bool = True) -> None:
+    def __init__(self, total: int, done: int = 0) -> None:
         self.total = total
-        self.visible = visible
         self.first = done
         self.start = time.monotonic()
         self.shown = Line()
@@ -101,14 +100,13 @@ class Bar:
     def show(self, done: int) -> None:
         """Shows the bar if an update is due. `done` includes the items that were done before."""
         # `end` shows the last state.
-        if self.visible and done < self.total:
+        if done < self.total:
             self.shown.show(self.line(done, time.monotonic() - self.start))
 
     def end(self, done: int) -> None:
         """Shows the bar a last time."""
-        if self.visible:
-            self.shown.keep(self.line(done, time.monotonic() - self.start))
-            self.shown.end()
+        self.shown.keep(self.line(done, time.monotonic() - self.start))
+        self.shown.end()
 
     def line(self, done: int, seconds: float) -> str:
         """The text of the bar after some seconds."""

@@ -273,13 +273,15 @@ class SpanPreprocessor(Preprocessor):
         # All logits are in memory at once.
         parts: list[WindowOutputs] = []
         log_priors: list[np.ndarray] = []
-        bar = Bar(len(examples), visible=bool(verbose))
+        bar = Bar(len(examples)) if verbose else None
         for windows in passage_windows(self.vectorizer, examples, priors, WINDOWS):
             parts.append(self.read_windows(model, windows, batch_size))
             assert windows.prior is not None
             log_priors.append(windows.prior)
-            bar.show(int(windows.example[-1]))
-        bar.end(len(examples))
+            if bar is not None:
+                bar.show(int(windows.example[-1]))
+        if bar is not None:
+            bar.end(len(examples))
         outputs = join_windows(parts)
         return fit_passages(self.decoder, outputs, np.concatenate(log_priors), examples, count)
 
@@ -306,7 +308,7 @@ class SpanPreprocessor(Preprocessor):
         count: int,
     ) -> Iterator[tuple[list[Example], Spans]]:
         """Yields examples whose windows have all been read, with their best spans."""
-        bar = Bar(len(examples), visible=bool(verbose))
+        bar = Bar(len(examples)) if verbose else None
         pending: list[WindowOutputs] = []
         done = 0
         for batch in windows:
@@ -323,10 +325,12 @@ class SpanPreprocessor(Preprocessor):
                 ready = WindowOutputs(*(array[is_ready] for array in joined))
                 yield examples[done:last], self._decode(ready, count)
                 pending, done = [WindowOutputs(*(array[~is_ready] for array in joined))], last
-                bar.show(done)
+                if bar is not None:
+                    bar.show(done)
         if done < len(examples):
             yield examples[done:], self._decode(join_windows(pending), count)
-        bar.end(len(examples))
+        if bar is not None:
+            bar.end(len(examples))
 
     def _decode(self, outputs: WindowOutputs, count: int) -> Spans:
         return self.decoder(*outputs[:4], count, outputs.word_sizes)
