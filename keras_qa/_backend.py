@@ -44,20 +44,20 @@ def choose() -> None:
     """
     if os.environ.get("KERAS_BACKEND") or "keras" in sys.modules:
         return
-    found = installed()
-    if len(found) == 1 and configured() not in found:
-        os.environ["KERAS_BACKEND"] = found[0]
+    backends = installed()
+    if len(backends) == 1 and configured() not in backends:
+        os.environ["KERAS_BACKEND"] = backends[0]
 
 
 def problem() -> str | None:
     """Returns the reason why Keras' backend cannot be imported, or `None`."""
-    name, found = configured(), installed()
-    if name in found:
+    name, backends = configured(), installed()
+    if name in backends:
         return None
     extras = ", ".join(f'pip install "keras-qa[{backend}]"' for backend in BACKENDS)
-    if not found:
+    if not backends:
         return f"keras-qa needs a backend and none is installed. Install one: {extras}."
-    others = " or ".join(f"KERAS_BACKEND={backend}" for backend in found)
+    others = " or ".join(f"KERAS_BACKEND={backend}" for backend in backends)
     if not os.environ.get("KERAS_BACKEND"):
         return (
             f"KERAS_BACKEND is not set, so Keras would use {name}, which is not installed. "

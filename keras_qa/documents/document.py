@@ -149,12 +149,12 @@ class Retriever(Protocol):
         ...     def search(self, questions, k):
         ...         return [self.best(set(question.lower().split()), k) for question in questions]
         ...     def best(self, words, k):
-        ...         found = [
+        ...         passages = [
         ...             Passage(name, text, len(words & set(text.lower().split())))
         ...             for name, text in self.texts.items()
         ...         ]
-        ...         found = [passage for passage in found if passage.score > 0]
-        ...         return sorted(found, key=lambda passage: -passage.score)[:k]
+        ...         passages.sort(key=lambda passage: -passage.score)
+        ...         return [passage for passage in passages if passage.score > 0][:k]
         >>> texts = {"oslo": "Ferries cross the fjord.", "rome": "Rome lies on the Tiber."}
         >>> passages = Shared(texts).search(["Where do ferries go?"], k=1)
         >>> passages[0][0].document, passages[0][0].end
