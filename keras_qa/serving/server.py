@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import signal
 import socket
@@ -93,9 +92,10 @@ class Connection(H11Protocol):
     connections until the process has no file descriptors.
     """
 
+    limit_concurrency: int | None
     _is_refused = False
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: Any) -> None:
         """Accepts a connection, if there are not too many."""
         super().connection_made(transport)
         most, self.limit_concurrency = self.limit_concurrency or _MAX_CONNECTIONS, None
