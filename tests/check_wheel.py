@@ -5,7 +5,10 @@ import sys
 import zipfile
 
 READY = "keras_qa/models/ready/"
-FILES = ("py.typed", "datasets/babi.py", "kernels/jax.py", "report/page.css", "serving/page.html")
+FILES = (
+    *("py.typed", "data/babi.py", "layers/kernels/jax.py", "report/page.css"),
+    "serving/page.html",
+)
 ENCODER = tuple(
     f"models/ready/minilm/{name}" for name in ("config.json", "model.int8.npz", "tokenizer.json")
 )
