@@ -265,3 +265,15 @@ def test_unwritable_results_raise_before_training(tmp_path, capsys) -> None:
     assert "has no JSON list to append results to. Delete it, or name another" in printed.err
     assert printed.out == "10 questions to train on, 200 to validate on.\n"
     assert [path.name for path in tmp_path.iterdir()] == ["r.json"]
+
+
+@pytest.mark.parametrize("columns", ["text=zebra", "text=text,answers=zebra"])
+def test_a_wrong_column_names_the_option(tmp_path, monkeypatch, capsys, columns: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text("text,question,answer,id\nA text.,Why?,text,1\n")
+    errors = error_line(capsys, "train", "--data=a.csv", "--out=o.keras", f"--columns={columns}")
+    field = columns.split(",")[-1].split("=")[0]
+    assert errors == (
+        "keras-qa: error: `a.csv` has no column `zebra`. It has: `text`, `question`, `answer`, "
+        f"`id`. Name its column by `--columns {field}=NAME`.\n"
+    )

@@ -10,14 +10,14 @@ import time
 
 import pytest
 
-from keras_qa import _backend, cli
+from keras_qa import cli
 from keras_qa.cli import interrupts, output, quickstart
 
 
 @pytest.fixture
 def ends(monkeypatch):
     """Runs a function as the quickstart command, as if a backend were installed."""
-    monkeypatch.setattr(_backend, "problem", lambda: None)
+    monkeypatch.setattr(cli, "_import_backend", lambda: None)
     monkeypatch.setattr(cli, "_progress_bars_on_terminals_only", contextlib.nullcontext)
 
     def run(function) -> int:

@@ -218,16 +218,6 @@ def test_wrong_weights_raise(parts, tmp_path, arguments: str, message: str) -> N
         parts(arguments)
 
 
-@pytest.mark.parametrize("columns", ["text=zebra", "text=text,answers=zebra"])
-def test_a_wrong_column_names_the_option(parts, capsys, columns: str) -> None:
-    errors = error_line(capsys, "train", "--data=a.csv", "--out=o.keras", f"--columns={columns}")
-    field = columns.split(",")[-1].split("=")[0]
-    assert errors == (
-        "keras-qa: error: `a.csv` has no column `zebra`. It has: `text`, `question`, `answer`, "
-        f"`id`. Name its column by `--columns {field}=NAME`.\n"
-    )
-
-
 def test_evaluate_takes_no_weights(parts) -> None:
     def questions(*values: str) -> list[str]:
         options = parser().parse_args(["evaluate", "qa.keras", "--data", *values])
