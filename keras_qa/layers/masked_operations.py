@@ -40,6 +40,6 @@ def max_over_time(states: Tensor, mask: Tensor) -> Tensor:
 
 def mean_over_time(states: Tensor, mask: Tensor) -> Tensor:
     """The mean of the states where the mask is true, in float32; zeros if it is nowhere true."""
-    present = ops.expand_dims(mask, -1)
-    total = ops.sum(ops.where(present, ops.cast(states, "float32"), 0.0), axis=1)
-    return total / ops.maximum(ops.sum(ops.cast(present, "float32"), axis=1), 1.0)
+    weights = ops.expand_dims(ops.cast(mask, "float32"), -1)
+    total = ops.sum(ops.cast(states, "float32") * weights, axis=1)
+    return total / ops.maximum(ops.sum(weights, axis=1), 1.0)

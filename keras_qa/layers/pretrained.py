@@ -174,7 +174,7 @@ class MeanPooling(kernels.Layer):
 
     def call(self, inputs: Sequence[Tensor]) -> Tensor:
         vectors, mask = inputs
-        return mean_over_time(vectors, ops.cast(mask, "bool"))
+        return mean_over_time(vectors, mask)
 
     def compute_output_shape(self, input_shape: Sequence[Shape]) -> Shape:
         return (input_shape[0][0], input_shape[0][-1])
