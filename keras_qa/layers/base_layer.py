@@ -83,7 +83,7 @@ def argument_names(kind: type[BaseLayer]) -> Iterator[str]:
 
 
 def to_plain(value: object) -> object:
-    """Returns a new list or `dict` in place of a tuple, a list or a mapping, which JSON has."""
+    """Returns a new list or `dict` for a tuple, a list or a mapping: types of JSON."""
     if isinstance(value, Mapping):
         return dict(value)
     return list(value) if isinstance(value, (list, tuple)) else value
