@@ -41,8 +41,6 @@ SETTINGS = {
 LEFT_OUT = "squadshifts-amazon"
 # Number of hits that the ranker sorts.
 FIRST = 20
-# Number of questions of `squad_small/train.json` to which the weight of the search is fitted.
-FITTED_ON = 1_000
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -132,7 +130,6 @@ def evaluate(folder: pathlib.Path, path: pathlib.Path, out: pathlib.Path) -> Non
 
     from keras_qa import datasets
     from keras_qa.answering import Reranker, TextEmbedder
-    from keras_qa.preprocessing.calibration import retrieval_priors
     from keras_qa.training.results import add_results
 
     ranker, encoder = Reranker(path), TextEmbedder("minilm")
@@ -141,18 +138,13 @@ def evaluate(folder: pathlib.Path, path: pathlib.Path, out: pathlib.Path) -> Non
     ]
     paragraphs = [example.plain_text for part in small for example in part]
     questions = [example.question for example in small[1]]
-    fitted_on = small[0][:: len(small[0]) // FITTED_ON][:FITTED_ON]
     records: dict[str, dict[str, Any]] = {}
     found: dict[str, list[list[str]]] = {}
-    priors: dict[str, list[np.ndarray]] = {}
-    weights: dict[str, float] = {}
     for name, used in (("words", None), ("words and vectors", encoder)):
         with make_index(paragraphs, used) as index:
             hits = index.search(questions, k=FIRST)
-            weights[name] = ranker.fit_search_weight(index, fitted_on, FIRST)
         # A paragraph may have several passages.
         found[name] = [[hit.text for hit in some] for some in hits]
-        priors[name] = [retrieval_priors([hit.score for hit in some]) for some in hits]
     # Each pair once.
     union = [[*dict.fromkeys(itertools.chain(*some))] for some in zip(*found.values(), strict=True)]
     logits = [
@@ -160,22 +152,14 @@ def evaluate(folder: pathlib.Path, path: pathlib.Path, out: pathlib.Path) -> Non
         for some, row in zip(union, ranker.logits(questions, union), strict=True)
     ]
     for name, texts in found.items():
-        for contender, weight in (
-            (name, None),
-            (f"{name}, ranker", 0.0),
-            (f"{name}, ranker and search", weights[name]),
-        ):
+        for contender in (name, f"{name}, ranker"):
             right = []
-            for some, prior, row, item in zip(texts, priors[name], logits, small[1], strict=True):
+            for some, row, item in zip(texts, logits, small[1], strict=True):
                 order = np.arange(len(some))
-                if weight is not None:
-                    sums = np.array([row[text] for text in some]) + weight * prior
-                    order = np.argsort(-sums, kind="stable")
+                if contender != name:
+                    order = np.argsort([-row[text] for text in some], kind="stable")
                 right.append([some[place] in item.plain_text for place in order])
             records[contender] = {"data": "squad_small/valid.json", **scores(right)}
-            if weight:
-                fitted = {"search_weight": round(weight, 1), "fitted_on": len(fitted_on)}
-                records[contender] |= fitted
     lines = (folder / "ranking" / "selqa-valid.jsonl").read_text(encoding="utf-8").splitlines()
     rows = [json.loads(line) for line in lines]
     asked, sentences = [row["question"] for row in rows], [row["candidates"] for row in rows]

@@ -286,14 +286,10 @@ def preset_rerank() -> str:
     }
     rows = []
     for (data, contender), run in runs.items():
-        weight = run.get("search_weight")
-        order = f"{contender} (weight {weight})" if weight else contender
         scores = [f"{run['recall_at_1']:.1f} %", f"{run['mrr']:.1f} %"]
-        rows.append([f"{run['questions']:,} of {names[data]}", order, *scores])
+        rows.append([f"{run['questions']:,} of {names[data]}", contender, *scores])
     titles = ["questions", "order", "right text first", "mean reciprocal rank"]
-    (fitted_on,) = {run["fitted_on"] for run in runs.values() if "fitted_on" in run}
-    note = f"The weights are fitted to {fitted_on:,} other questions of SQuAD."
-    return f"{_table(titles, rows, numbers_from=2)}\n\n{note}"
+    return _table(titles, rows, numbers_from=2)
 
 
 def preset_babi() -> str:

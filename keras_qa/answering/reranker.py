@@ -13,7 +13,6 @@ import numpy.typing as npt
 from keras_qa._arguments import (
     check_number,
     check_positive_integers,
-    is_number,
     is_ordered,
     short_repr,
     to_integer,
@@ -24,20 +23,16 @@ from keras_qa.answering.estimator import SaveMixin
 from keras_qa.answering.opening import open_model
 from keras_qa.example import Example, Ranked, to_examples, to_questions
 from keras_qa.onnx.runtime import check_trainable
-from keras_qa.preprocessing.calibration import fit_search_weight, retrieval_priors
 from keras_qa.preprocessing.pair_preprocessor import stack_rows
 from keras_qa.preprocessing.preprocessor import SEQUENCE, Preprocessor
 
 if TYPE_CHECKING:
     import keras
 
-    from keras_qa.documents import Retriever
     from keras_qa.models import QAModel
 
 # Maximum number of pairs in memory at a time.
 PAIRS = 4_096
-# Weight of a search beside a ranker without a reader.
-SEARCH_WEIGHT = 6.0
 
 # Activations in the `config.json` of cross-encoders of `sentence-transformers`.
 _ACTIVATIONS = ("Identity", "Sigmoid")
@@ -103,15 +98,8 @@ class Reranker(SaveMixin):
         texts: Iterable[str] | Iterable[Iterable[str]],
         top_k: int | None = None,
         batch_size: int = 32,
-        retrieval_scores: Sequence[Any] | None = None,
-        search_weight: float = SEARCH_WEIGHT,
     ) -> list[Any]:
         """Sorts texts by their scores for a question, best first.
-
-        With `retrieval_scores` the logit of a text is increased by
-        `-search_weight * (1 - score / best score)`. Words that a search counts and a ranker
-        overlooks count again. (`retrieval_weight` of `QuestionAnswerer.ask` weighs the same shares
-        beside the logits of a reader.)
 
         Args:
             question: A question, or a list of questions.
@@ -119,36 +107,22 @@ class Reranker(SaveMixin):
                 texts for each.
             top_k: Maximum number of texts to return for a question. `None` for all.
             batch_size: Maximum number of pairs that are computed at once.
-            retrieval_scores: The scores of the search that found the texts, such as `hit.score`: a
-                number for each text, or for a list of questions a list of these for each. The best
-                one must be positive. `None` to sort by the logits alone.
-            search_weight: Weight of these scores. `fit_search_weight` finds a better one.
 
         Returns:
             A list of `Ranked`, or for a list of questions a list of these. Texts with equal scores
             keep their order.
 
         Raises:
-            TypeError: If questions or texts are not strings, or retrieval scores no numbers.
-            ValueError: If an argument is out of its range, or numbers of lists or scores differ.
-
-        Reference:
-            Wang, Zhuang and Zuccon 2021, "BERT-based Dense Retrievers Require Interpolation with
-            BM25 for Effective Passage Retrieval", ICTIR: weighted sums of both scores.
+            TypeError: If questions or texts are not strings.
+            ValueError: If an argument is out of its range, or numbers of lists differ.
         """
         top_k = to_optional_integer("top_k", top_k)
         batch_size = to_integer("batch_size", batch_size)
-        check_number("search_weight", search_weight)
         questions = to_questions(question)
         lists = _text_lists(texts, questions, isinstance(question, str))
-        priors: list[Any] = [0.0] * len(lists)
-        if retrieval_scores is not None and search_weight:
-            scores = [retrieval_scores] if isinstance(question, str) else retrieval_scores
-            priors = [*map(retrieval_priors, _score_lists(scores, lists))]
         ranked = []
         all_logits = self.logits(questions, lists, batch_size)
-        for logits, prior, strings in zip(all_logits, priors, lists, strict=True):
-            logits = logits + search_weight * prior
+        for logits, strings in zip(all_logits, lists, strict=True):
             values = sigmoid(logits) if self._is_sigmoid else logits
             # By logits, since sigmoids of different logits may be equal.
             order = np.argsort(-logits, kind="stable")[:top_k]
@@ -230,53 +204,6 @@ class Reranker(SaveMixin):
         )
         return self
 
-    def fit_search_weight(
-        self,
-        index: Retriever,
-        examples: Iterable[Example | Mapping[str, Any]],
-        candidates: int = 20,
-        batch_size: int = 32,
-    ) -> float:
-        """Finds the `search_weight` of `rank` that makes right passages of a search likeliest.
-
-        The likelihood is that of a softmax over the candidates. A passage is right if it is a part
-        of the example's text, or contains it.
-
-        Args:
-            index: As in `QuestionAnswerer.ask`.
-            examples: `Example` objects with `text` and `question`, or mappings with these keys.
-                Pass several hundred whose texts are in the index, and none of the training data.
-            candidates: Number of passages that the ranker sorts.
-            batch_size: Maximum number of pairs that are computed at once.
-
-        Raises:
-            TypeError: If an example or one of its fields has the wrong type, or `index` is not a
-                retriever.
-            ValueError: If the search finds no right passage, or an argument is out of its range.
-        """
-        # Not at the top: `documents` needs SQLite, which some builds of Python lack.
-        from keras_qa.documents.document import retrieve
-        from keras_qa.documents.gold import is_part
-
-        data = to_examples(examples)
-        questions = [item.question for item in data]
-        retrieved = retrieve(index, questions, to_integer("candidates", candidates))
-        right = [
-            np.array([is_part(item.plain_text, passage.text) for passage in passages], bool)
-            for item, passages in zip(data, retrieved, strict=True)
-        ]
-        used = [number for number, row in enumerate(right) if row.any()]
-        if not used:
-            raise ValueError(
-                "The search finds the text of no example. Add the texts to the index, or give "
-                "examples whose `text` is in it."
-            )
-        texts = [[passage.text for passage in retrieved[number]] for number in used]
-        logits = self.logits([questions[number] for number in used], texts, batch_size)
-        scores = [[passage.score for passage in retrieved[number]] for number in used]
-        priors = [*map(retrieval_priors, scores)]
-        return fit_search_weight(logits, priors, [right[number] for number in used])
-
     def logits(
         self, questions: Sequence[str], texts: Sequence[Sequence[str]], batch_size: int = 32
     ) -> list[npt.NDArray[np.float64]]:
@@ -356,29 +283,6 @@ def _text_lists(texts: Any, questions: list[str], is_single: bool) -> list[list[
             "Pass a list of texts for each question, or one list of strings for all."
         )
     return [_strings(f"texts[{number}]", item) for number, item in enumerate(texts)]
-
-
-def _score_lists(values: Any, lists: Sequence[list[str]]) -> list[list[float]]:
-    """Returns the retrieval scores of each list of texts."""
-    rows = values if is_ordered(values) else [values]
-    scores = [list(row) if is_ordered(row) else [row] for row in rows]
-    if not all(map(is_number, itertools.chain(*scores))):
-        expected = "`retrieval_scores` must be numbers, in lists like the texts."
-        raise TypeError(f"{expected} Received: {short_repr(values)}.")
-    sizes, expected_sizes = [*map(len, scores)], [*map(len, lists)]
-    if sizes != expected_sizes:
-        raise ValueError(
-            "`retrieval_scores` must have a score for each text. Received lists of "
-            f"{short_repr(sizes)} scores for lists of {short_repr(expected_sizes)} texts."
-        )
-    for row in filter(None, scores):
-        if not np.isfinite(row).all() or max(row) <= 0:
-            raise ValueError(
-                "`retrieval_scores` must be finite and the best one positive, because they are "
-                f"divided by it. Received: {short_repr(row)}. Pass other scores, or "
-                "`search_weight=0`."
-            )
-    return scores
 
 
 def _strings(name: str, values: Any) -> list[str]:

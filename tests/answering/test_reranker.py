@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -10,10 +9,9 @@ import pytest
 from small_checkpoints import copy, cross_encoder
 
 import keras_qa
-from keras_qa import Example, Ranked
+from keras_qa import Ranked
 from keras_qa.answering import Reranker, reranker
 from keras_qa.cli import main
-from keras_qa.documents import Passage
 from keras_qa.models import span_reader, text_classifier
 
 TEXTS = ["Mary slept.", "She went home.", "", "Mary went to the bathroom.", "Mary slept."]
@@ -93,59 +91,6 @@ class TestRanking:
         raw.save_pretrained(tmp_path / "again")
         assert keras_qa.load(tmp_path / "again").rank("Who?", TEXTS) == raw.rank("Who?", TEXTS)
 
-    def test_scores_of_a_search_count_beside_the_logits(self, cross) -> None:
-        scores = [3.0, 1.5, 0.0, 6.0, np.float32(4.5)]
-        [logits] = cross.logits(["Who slept?"], [TEXTS])
-        # Shares of the best score, 6, minus 1.
-        sums = logits + 2.0 * np.array([-0.5, -0.75, -1.0, 0.0, -0.25])
-        ranked = cross.rank("Who slept?", TEXTS, 3, retrieval_scores=scores, search_weight=2.0)
-        assert [item.index for item in ranked] == np.argsort(-sums)[:3].tolist()
-        assert ranked[0].index == 3
-        expected = 1 / (1 + np.exp(-sums[[item.index for item in ranked]]))
-        np.testing.assert_allclose([item.score for item in ranked], expected, atol=1e-6)
-        # For several questions, and by default with a weight of 6.
-        lists = [TEXTS, TEXTS[:2], []]
-        found = cross.rank(["Who slept?"] * 3, lists, retrieval_scores=[scores, (2, 2), []])
-        sums = logits + 6.0 * np.array([-0.5, -0.75, -1.0, 0.0, -0.25])
-        assert [item.index for item in found[0]] == np.argsort(-sums).tolist()
-        alone = cross.rank("Who slept?", TEXTS[:2])
-        assert [item.index for item in found[1]] == [item.index for item in alone]
-        assert found[2] == []
-        # Scores without a weight may be any numbers.
-        same = cross.rank("Who?", TEXTS, retrieval_scores=[-1.0] * 4 + [-2], search_weight=0)
-        assert same == cross.rank("Who?", TEXTS)
-
-    def test_the_weight_of_a_search_is_fitted(self, cross) -> None:
-        questions = ["Who slept?", "Where is Mary?", "Who?", "Who went home?"]
-        texts = ["Mary slept.", "She went home.", "Mary went to the bathroom.", "It rains."]
-        # By this search, the right text is the first of three, and the second of one.
-        hits = [Passage(text, text, score) for text, score in zip(texts, (4, 3, 2, 0), strict=True)]
-        right = (0, 0, 1, 0)
-        examples = [
-            Example(f"{texts[place]} Then it rained.", question)
-            for place, question in zip(right, questions, strict=True)
-        ]
-        index = SimpleNamespace(search=lambda asked, k: [hits[:k] for _ in asked])
-        # Examples whose text is not found do not count.
-        lost = [Example("Nobody came.", "Who came?"), {"text": "", "question": "Who?"}]
-        weight = cross.fit_search_weight(index, [*examples, *lost], candidates=3)
-        logits = cross.logits(questions, [texts[:3]] * 4)
-
-        def loss(weight: float) -> float:
-            sums = np.array(logits) + weight * np.array([0, -0.25, -0.5])
-            softmax = np.exp(sums) / np.exp(sums).sum(axis=1, keepdims=True)
-            return -np.log(softmax[np.arange(4), right]).sum()
-
-        best = min(np.arange(0, 50, 0.05), key=loss)
-        assert 1 < best < 20
-        assert weight == pytest.approx(best, abs=0.1)
-        with pytest.raises(ValueError, match="The search finds the text of no example. Add the"):
-            cross.fit_search_weight(index, lost)
-        with pytest.raises(ValueError, match="`candidates` must be a positive integer"):
-            cross.fit_search_weight(index, examples, candidates=0)
-        with pytest.raises(TypeError, match="`index` must be a `documents.Index`"):
-            cross.fit_search_weight(3, examples)
-
     def test_large_logits_are_scores(self, folder) -> None:
         large = Reranker(folder)
         head = large.model_.get_layer("logits").logits
@@ -196,19 +141,8 @@ class TestRefusing:
             ((["a", "b"], [["a"], "b"]), r"`texts\[1\]` must be a list of strings. Received: 'b'"),
             (("Who?", TEXTS, 0), "`top_k` must be a positive integer. Received: top_k=0"),
             (("Who?", TEXTS, 1, 0), "`batch_size` must be a positive integer"),
-            (("Who?", TEXTS, 1, 1, "abc"), "`retrieval_scores` must be numbers, in .*'abc'"),
-            (("Who?", TEXTS, 1, 1, [1]), r"a score for each text. .* \[1\] scores for .* \[5\]"),
-            (("Who?", TEXTS, 1, 1, 3), "`retrieval_scores` must have a score for each text"),
-            ((["Who?"], TEXTS, 1, 1, [1] * 5), "`retrieval_scores` must have a score for each"),
             (("Who?", {"a", "b"}), "`texts` must be a list of strings. Received: {'"),
             (({"Who?"}, TEXTS), "`question` must be a string or a list of strings. Received: {'"),
-            (("Who?", ["a", "b"], 1, 1, {1, 2}), "`retrieval_scores` must be numbers, in lists"),
-            (("Who?", ["a", "b"], 1, 1, [0, -1]), r"scores` must be finite .*\[0, -1\]. Pass"),
-            (("Who?", ["a", "b"], 1, 1, [0.0, 0.0]), r"the best one positive, .* \[0.0, 0.0\]"),
-            (("Who?", ["a", "b"], 1, 1, [np.inf] * 2), "or `search_weight=0`"),
-            (("Who?", ["a", "b"], 1, 1, [1, np.nan]), r"must be finite .* \[1, nan\]"),
-            ((["Who?"] * 2, ["a"], 1, 1, [[1], [-1]]), r"one positive, .* Received: \[-1\]"),
-            (("Who?", TEXTS, 1, 1, None, np.nan), "`search_weight` must be a finite number"),
         ],
     )
     def test_bad_input(self, arguments, message: str, cross) -> None:
