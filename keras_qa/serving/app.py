@@ -76,8 +76,8 @@ def create_app(
         >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=50, seed=0)
         >>> qa = keras_qa.QuestionAnswerer(seed=0).fit(stories, epochs=1, verbose=0)
         >>> app = create_app(qa, name="stories", max_batch=16)
-        >>> [route.path for route in app.routes][:4]
-        ['/', '/models/{id:path}', '/v2', '/v2/health/live']
+        >>> [route.path for route in app.routes][:3]
+        ['/', '/models/{id:path}', '/health']
     """
     if token is not None and not re.fullmatch(r"[!-~]+", token):
         raise ValueError("`token` must be at least one ASCII character, and no spaces.")

@@ -20,7 +20,6 @@ from starlette.routing import Route
 
 import keras_qa
 from keras_qa.example import Answer
-from keras_qa.serving import tensors
 from keras_qa.serving.guard import Metrics, read_body
 from keras_qa.serving.limits import Limits
 from keras_qa.serving.model_queue import Call, ModelQueue, UnavailableError, predict_in_slices
@@ -84,12 +83,6 @@ class Service:
         self.routes = [
             Route("/", self.answer, methods=["POST"]),
             Route("/models/{id:path}", self.answer, methods=["POST"]),
-            Route("/v2", self.server_metadata),
-            Route("/v2/health/live", self.live),
-            Route("/v2/health/ready", self.ready),
-            Route("/v2/models/{id:path}/infer", self.infer, methods=["POST"]),
-            Route("/v2/models/{id:path}/ready", self.model_ready),
-            Route("/v2/models/{id:path}", self.model_metadata),
             Route("/health", self.health),
             Route("/info", self.info),
             Route("/metrics", self.show_metrics),
@@ -123,19 +116,6 @@ class Service:
         ranked = await self._answer(request, pairs, top_k, parameters)
         results = [[_to_json(answer, ("start", "end"), 0) for answer in row] for row in ranked]
         return Json(_nest(results, top_k, inputs))
-
-    async def infer(self, request: Request[Any]) -> Response:
-        """Answers questions in tensors of the Open Inference Protocol, JSON or binary."""
-        self._check_id(request)
-        length = request.headers.get("inference-header-content-length")
-        body = await read_body(request, self.limits)
-        inference = tensors.decode(body, length, self.requests["infer"], self.limits)
-        ranked = await self._answer(request, inference.pairs, 1, inference.options)
-        body, size = tensors.encode(inference, [answers[0] for answers in ranked], self.name)
-        if size is None:
-            return Response(body, media_type="application/json")
-        headers = {"Inference-Header-Content-Length": str(size)}
-        return Response(body, headers=headers, media_type="application/octet-stream")
 
     async def ask(self, request: Request[Any]) -> Response:
         """Answers questions from the documents of the index."""
@@ -188,29 +168,6 @@ class Service:
         if body.get("return_text", False):
             ranked = [{**entry, "text": texts[entry["index"]]} for entry in ranked]
         return Json(ranked)
-
-    async def server_metadata(self, request: Request[Any]) -> Response:
-        """Describes the server in the Open Inference Protocol."""
-        about = {"name": "keras-qa", "version": keras_qa.__version__}
-        return Json({**about, "extensions": ["binary_tensor_data"]})
-
-    async def model_metadata(self, request: Request[Any]) -> Response:
-        """Describes the inputs and outputs of the model in the Open Inference Protocol."""
-        self._check_id(request)
-        return Json(tensors.describe_model(self.name))
-
-    async def live(self, request: Request[Any]) -> Response:
-        """Returns whether the server is live."""
-        return Json({"live": True})
-
-    async def ready(self, request: Request[Any]) -> Response:
-        """Returns whether the server is ready."""
-        return Json({"ready": True})
-
-    async def model_ready(self, request: Request[Any]) -> Response:
-        """Returns whether the model is ready."""
-        self._check_id(request)
-        return Json({"name": self.name, "ready": True})
 
     async def health(self, request: Request[Any]) -> Response:
         """Returns whether the server is ready. Needs no token."""

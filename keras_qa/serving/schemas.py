@@ -13,10 +13,6 @@ from keras_qa.serving.limits import Limits
 # A part of JSON Schema: `type` or `anyOf`, `properties`, `required`, `items`, `enum`, and limits.
 Schema = dict[str, Any]
 
-# The pattern of texts and questions. Models take empty ones, but a client that sends one has made a
-# mistake, and the answer would look certain.
-NOT_BLANK = r"\S"
-
 # Parameters of Hugging Face's inference schema, and the options of `QuestionAnswerer.answer`.
 OPTIONS = {
     "doc_stride": "stride",
@@ -54,15 +50,13 @@ def _string(most: int) -> Schema:
 
 
 def _words(most: int) -> Schema:
-    return {**_string(most), "minLength": 1, "pattern": NOT_BLANK}
+    # Models take a blank text, but a client that sends one has made a mistake, and the answer would
+    # look certain.
+    return {**_string(most), "minLength": 1, "pattern": r"\S"}
 
 
 def _integer(least: int, most: int = MAX_INT) -> Schema:
     return {"type": "integer", "minimum": least, "maximum": most}
-
-
-def _one_of(*values: str) -> Schema:
-    return {"type": "string", "enum": list(values)}
 
 
 def _or_list(item: Schema, most: int | None = None) -> Schema:
@@ -130,37 +124,10 @@ def make_requests(limits: Limits, least_length: int = 1) -> dict[str, Schema]:
         {"query": question, "texts": _list(_string(limits.max_text), limits.max_texts)},
         {
             **dict.fromkeys(("raw_scores", "return_text", "truncate"), _FLAG),
-            "truncation_direction": _one_of("right", "Right"),
+            "truncation_direction": {"type": "string", "enum": ["right", "Right"]},
         },
     )
-    return {"answer": answer, "infer": _infer(options), "ask": ask, "rerank": rerank}
-
-
-def _infer(options: dict[str, Schema]) -> Schema:
-    """Returns the schema of a request of the Open Inference Protocol."""
-    sizes = {"binary_data_size": _integer(0), "binary_data": _FLAG}
-    parameters = {"parameters": to_object("TensorParameters", {}, sizes)}
-    tensor = to_object(
-        "InputTensor",
-        {
-            "name": _one_of("question", "context"),
-            "datatype": _one_of("BYTES"),
-            "shape": _list(_integer(0), 2),
-        },
-        {"data": {"type": "array", "items": {}}, **parameters},
-    )
-    output = to_object("Output", {"name": _one_of("answer", "score", "start", "end")}, parameters)
-    # Clients of the protocol send `priority` and `timeout`, which have no effect.
-    others = {"binary_data_output": _FLAG, "priority": _integer(0), "timeout": _integer(0)}
-    return to_object(
-        "InferRequest",
-        {"inputs": _list(tensor, most=2, least=2)},
-        {
-            "id": _string(1_000),
-            "outputs": _list(output, most=4),
-            "parameters": to_object("InferParameters", {}, {**options, **others}),
-        },
-    )
+    return {"answer": answer, "ask": ask, "rerank": rerank}
 
 
 def parse(body: bytes, schema: Schema) -> dict[str, Any]:
@@ -171,7 +138,7 @@ def parse(body: bytes, schema: Schema) -> dict[str, Any]:
     """
     try:
         value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
-        checked = check(value, schema, "")
+        checked = _check(value, schema, "")
         # An escape may be half of a surrogate pair, which no tokenizer can read.
         if b"\\u" in body:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
@@ -189,10 +156,8 @@ def _refuse_constant(name: str) -> None:
     raise ValueError(f"The body must be JSON, which has no {name}.")
 
 
-def check(value: Any, schema: Schema, name: str) -> Any:
+def _check(value: Any, schema: Schema, name: str) -> Any:
     """Returns a value that matches a schema. Raises a `ValueError` about its first error."""
-    if not schema:
-        return value
     if isinstance(value, float) and value.is_integer():
         # JSON has one kind of numbers.
         value = int(value)
@@ -215,9 +180,9 @@ def check(value: Any, schema: Schema, name: str) -> Any:
     if value not in schema.get("enum", [value]):
         _fail(name, f"one of {', '.join(schema['enum'])}", value)
     if isinstance(value, list):
-        items = schema.get("items", {})
-        return [check(item, items, f"{name}[{index}]") for index, item in enumerate(value)]
-    if isinstance(value, dict) and "properties" in schema:
+        items = schema["items"]
+        return [_check(item, items, f"{name}[{index}]") for index, item in enumerate(value)]
+    if isinstance(value, dict):
         return _check_object(value, schema, name)
     return value
 
@@ -234,7 +199,7 @@ def _check_object(value: dict[str, Any], schema: Schema, name: str) -> dict[str,
             known = ", ".join(f"`{inside}{known}`" for known in properties)
             raise ValueError(f"There is no `{inside}{key:.40}`. The keys are {known}.")
         if item is not None or key in schema["required"]:
-            checked[key] = check(item, properties[key], f"{inside}{key}")
+            checked[key] = _check(item, properties[key], f"{inside}{key}")
     return checked
 
 

@@ -9,7 +9,6 @@ import pytest
 from servers import error_of, send, serve
 
 GOOD = {"inputs": {"question": "What colour is the car?", "context": "the car is blue."}}
-INFER = "/v2/models/small/reader/infer"
 
 
 @pytest.fixture(autouse=True)
@@ -83,8 +82,7 @@ def test_wrong_bodies(url, body, message: str) -> None:
         ("/docs/../../app.py", "GET", 404),
         ("/models/%00", "POST", 404),
         ("/models/../small/reader", "POST", 404),
-        ("/v2/models/other/infer", "POST", 404),
-        ("/v2/models/other", "GET", 404),
+        ("/models/other", "POST", 404),
         ("/ask", "POST", 404),
         ("/rerank", "POST", 404),
         ("/documents", "GET", 404),
@@ -95,7 +93,7 @@ def test_wrong_paths_and_methods(url, path: str, method: str, status: int) -> No
     assert error_of(url + path, body, method).startswith(f"{status} ")
 
 
-@pytest.mark.parametrize("route", ["", "/models/small/reader", INFER])
+@pytest.mark.parametrize("route", ["", "/models/small/reader"])
 def test_bodies_that_are_too_large(url, route: str) -> None:
     # More than a socket holds: the server must read it, or the client does not see the error.
     found = error_of(url + route, b"a" * 5_000_000)
@@ -199,7 +197,7 @@ def test_a_token_is_needed_except_for_health_and_pages(qa) -> None:
         for path in ("/health", "/", "/docs", "/openapi.json"):
             assert send(url + path)[0] == 200
         missing = "401 The token is missing or wrong. Send it as a Bearer token."
-        for path, body in (("/", GOOD), ("/info", None), ("/metrics", None), ("/v2", None)):
+        for path, body in (("/", GOOD), ("/info", None), ("/metrics", None)):
             assert error_of(url + path, body) == missing
             for value in ("Bearer wrong", "top-secret", "Basic top-secret", "Bearer é"):
                 assert error_of(url + path, body, Authorization=value) == missing

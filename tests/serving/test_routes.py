@@ -1,12 +1,9 @@
 """The routes, asked by the clients of their protocols."""
 
 import contextlib
-import json
 import sqlite3
 
-import numpy as np
 import pytest
-import tritonclient.http
 from huggingface_hub import InferenceClient
 from servers import error_of, send, serve
 from small_checkpoints import cross_encoder
@@ -65,83 +62,6 @@ def test_lists_and_texts_without_an_answer(qa, url) -> None:
     body = {"inputs": pairs, "parameters": {"top_k": 2}}
     ranked = qa.answer(texts, questions, top_k=2)
     assert send(url, body)[1] == [[expected(one) for one in row] for row in ranked]
-
-
-@pytest.mark.parametrize("binary", [False, True])
-def test_the_client_of_triton(qa, url, binary: bool) -> None:
-    client = tritonclient.http.InferenceServerClient(url.removeprefix("http://"))
-    assert client.is_server_live()
-    assert client.is_server_ready()
-    assert client.is_model_ready("small/reader")
-    assert client.get_server_metadata()["name"] == "keras-qa"
-    about = client.get_model_metadata("small/reader")
-    assert [one["name"] for one in about["inputs"]] == ["question", "context"]
-    texts, questions = [TEXT, "the box is rød 🙂."], [QUESTION, "What colour is the box?"]
-    inputs = []
-    for name, values in (("question", questions), ("context", texts)):
-        tensor = tritonclient.http.InferInput(name, [2, 1], "BYTES")
-        array = np.array([[one.encode()] for one in values], object)
-        inputs.append(tensor.set_data_from_numpy(array, binary_data=binary))
-    outputs = [
-        tritonclient.http.InferRequestedOutput(n, binary) for n in ("answer", "score", "end")
-    ]
-    own = qa.answer(texts, questions, max_answer_words=2)
-    for given in (None, outputs):
-        found = client.infer(
-            "small/reader", inputs, outputs=given, parameters={"max_answer_len": 2}, request_id="7"
-        )
-        assert found.get_response()["id"] == "7"
-        answers = [
-            one.decode() if isinstance(one, bytes) else one
-            for one in found.as_numpy("answer")[:, 0]
-        ]
-        assert answers == [one.text for one in own]
-        np.testing.assert_allclose(
-            found.as_numpy("score")[:, 0], [one.score for one in own], atol=1e-6
-        )
-        assert found.as_numpy("end")[:, 0].tolist() == [one.end or 0 for one in own]
-        assert (found.as_numpy("start") is None) == (given is not None)
-    client.close()
-
-
-def tensor(name: str, data: object = ("a",), **others: object) -> dict:
-    return {"name": name, "datatype": "BYTES", "shape": [1], "data": data, **others}
-
-
-def binary(size: int) -> list[dict]:
-    context = {**tensor("context"), "parameters": {"binary_data_size": size}}
-    del context["data"]
-    return [tensor("question"), context]
-
-
-NOTHING = {"name": "context", "datatype": "BYTES", "shape": [1]}
-
-
-@pytest.mark.parametrize(
-    ("inputs", "rest", "length", "message"),
-    [
-        ([tensor("question")] * 2, b"", None, "`inputs` must have `question` and `context`. Rec"),
-        ([tensor("question"), tensor("context", datatype="FP32")], b"", None, "be one of BYTES"),
-        ([tensor("question"), tensor("context", [5])], b"", None, "`inputs[1].data` must be a str"),
-        ([tensor("question"), tensor("context", ["a", "b"])], b"", None, "Received: 2 elements, s"),
-        ([tensor("question"), tensor("context", [" "])], b"", None, "`inputs[1].data` must be mor"),
-        ([tensor("question"), NOTHING], b"", None, "must have either `data` or `binary_data_size`"),
-        ([tensor("question"), tensor("context", shape=[10**9])], b"", None, "Received: 1 elements"),
-        ([tensor("question"), tensor("context")], b"more", 0, "The body has 4 bytes after its te"),
-        ([tensor("question"), tensor("context")], b"", 99, "must be a number of bytes, at most th"),
-        (binary(6), b"\x02\0\0\0a", 0, "BYTES of UTF-8"),
-        (binary(5), b"\x01\0\0\0\xff", 0, "BYTES of UTF-8"),
-        (binary(3), b"\x01\0\0", 0, "BYTES of UTF-8"),
-    ],
-)  # fmt: skip
-def test_wrong_tensors(url, inputs, rest: bytes, length: int | None, message: str) -> None:
-    header = json.dumps({"inputs": inputs}).encode()
-    headers = {}
-    if length is not None:
-        headers["Inference-Header-Content-Length"] = str(len(header) + length)
-    found = error_of(f"{url}/v2/models/small/reader/infer", header + rest, **headers)
-    assert found.startswith("400 ")
-    assert message in found
 
 
 def test_documents(qa, tmp_path) -> None:
