@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -44,11 +44,6 @@ def jit_compile(model: keras.Model, losses_and_metrics: Sequence[Any]) -> bool:
     return False
 
 
-def map_steps(model: keras.Model, function: Callable[[int], Any], steps: range) -> Iterator[Any]:
-    """Calls a function for each step of a prediction, and yields the results in order."""
-    return map(function, steps)
-
-
 def seed(number: int) -> None:
     """Seeds random numbers that do not come from Keras' seed generators: PyTorch has some."""
 
@@ -63,5 +58,4 @@ else:
     keep_weights = getattr(_backend, "keep_weights", keep_weights)
     as_dataset = getattr(_backend, "as_dataset", as_dataset)
     jit_compile = getattr(_backend, "jit_compile", jit_compile)
-    map_steps = getattr(_backend, "map_steps", map_steps)
     seed = getattr(_backend, "seed", seed)

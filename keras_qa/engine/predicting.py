@@ -68,13 +68,10 @@ def predict(
     verbose = 1 if verbose == "auto" else verbose
     progress = keras.utils.Progbar(steps, verbose=verbose) if verbose else None
 
-    def call(step: int) -> list[np.ndarray]:
-        rows, arrays = batches[step]
-        return run(len(rows), arrays)
-
     by_batch = []
-    for outputs in execution.map_steps(model, call, range(steps)):
-        by_batch.append(outputs)
+    for step in range(steps):
+        rows, arrays = batches[step]
+        by_batch.append(run(len(rows), arrays))
         if progress is not None:
             progress.update(len(by_batch))
     back = np.argsort(batches.order)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
@@ -15,7 +14,6 @@ import tensorflow as tf
 from keras_qa.engine.graph import (
     all_layers,
     functions_of,
-    has_large_products,
     is_from_keras,
     model_inputs,
 )
@@ -53,21 +51,6 @@ def _draws_random_numbers(layer: Any) -> bool:
         attributes[name] for name in ("rate", "dropout", "recurrent_dropout") if name in attributes
     ]
     return any(rates) or not rates
-
-
-def map_steps(model: keras.Model, function: Callable[[int], Any], steps: range) -> Iterator[Any]:
-    """Calls a function for each step of a prediction, two at a time, and yields results in order.
-
-    A compiled loop over time keeps one core busy: on two cores, predicting 1,000 full texts by the
-    classic model takes 0.83 of the time. Large products use all cores by themselves, so their steps
-    run one at a time, as do all steps if the caller has chosen a device for its own thread.
-    """
-    if len(steps) == 1 or has_large_products(model):
-        yield from map(function, steps)
-        return
-    with ThreadPoolExecutor(2) as pool:
-        is_same = tf.zeros(()).device == pool.submit(lambda: tf.zeros(()).device).result()
-        yield from (pool.map if is_same else map)(function, steps)
 
 
 class BatchPredictor:
