@@ -11,8 +11,6 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-import numpy as np
-
 from keras_qa.cli.output import say
 from keras_qa.cli.parsing import Option, Options, add_options
 from keras_qa.data import babi, tables
@@ -21,8 +19,6 @@ from keras_qa.example import Example
 
 # Values of `--data` that are not files.
 STORIES = ("babi", "simulated")
-# The largest weight of a file.
-MAX_WEIGHT = 1_000
 
 _TEXT_SOURCES = "Give a file, - to read standard input, or the text itself in quotes"
 
@@ -39,8 +35,7 @@ def _task(value: str) -> int | str:
 DATA = Option(
     "DATA",
     "one or more files: .csv, .tsv, .jsonl, .parquet or SQuAD's .json; or babi; or simulated "
-    f"(stories like bAbI's, tasks {', '.join(map(str, SIMULATED_TASKS))}). For train, FILE:2 "
-    "repeats all questions of a file, and FILE:0.5 draws a random half",
+    f"(stories like bAbI's, tasks {', '.join(map(str, SIMULATED_TASKS))})",
     nargs="+",
     action="extend",
     required=True,
@@ -81,7 +76,7 @@ def tasks(options: argparse.Namespace) -> list[int]:
     return list(SIMULATED_TASKS if options.data == ["simulated"] else range(1, 21))
 
 
-def examples(options: argparse.Namespace, split: str, seed: int | None = None) -> list[Example]:
+def examples(options: argparse.Namespace, split: str) -> list[Example]:
     """Returns the examples of `--data`; `split` is the part of bAbI or of the simulation."""
     if options.data == ["babi"]:
         parts = [babi.load(task, split, options.path, options.variant) for task in tasks(options)]
@@ -90,54 +85,18 @@ def examples(options: argparse.Namespace, split: str, seed: int | None = None) -
         count = options.examples if split != "valid" else max(200, options.examples // 10)
         parts = [babi.simulate(task, count, first) for task in tasks(options)]
     else:
-        return from_files(options.data, options, seed)
+        return from_files(options.data, options)
     return [example for part in parts for example in part]
 
 
-def from_files(
-    values: Sequence[str], options: argparse.Namespace, seed: int | None = None
-) -> list[Example]:
-    """Returns the examples of files, in order; with a seed also those of `FILE:WEIGHT`."""
-    random = np.random.default_rng(seed)
-    loaded: list[Example] = []
-    for value in values:
-        path, weight = _split_weight(value)
-        if path in STORIES:
+def from_files(values: Sequence[str], options: argparse.Namespace) -> list[Example]:
+    """Returns the examples of files, in order."""
+    for path in STORIES:
+        if path in values:
             raise ValueError(
-                f"`{path}` must be the only value of `--data`, without a weight. Received: "
-                f"{' '.join(values):.100}."
+                f"`{path}` must be the only value of `--data`. Received: {' '.join(values):.100}."
             )
-        if path != value and seed is None:
-            raise ValueError(
-                f"Only `--data` of `train` takes weights. Received: {value:.100}. Leave it out: "
-                f"{path:.100}."
-            )
-        loaded += repeat(from_file(path, options), weight, random)
-    return loaded
-
-
-def repeat(rows: list[Example], weight: float, random: np.random.Generator) -> list[Example]:
-    """Repeats examples by a weight: 2 means all of them twice, 0.5 a random half, 1.5 both once."""
-    whole, share = divmod(weight, 1)
-    drawn = random.permutation(len(rows))[: round(share * len(rows))]
-    return rows * int(whole) + [rows[index] for index in sorted(drawn)]
-
-
-def _split_weight(value: str) -> tuple[str, float]:
-    """Splits `FILE:WEIGHT`. Without a weight, or if a file has the whole name, it is 1."""
-    path, _, number = value.rpartition(":")
-    try:
-        weight = float(number)
-    except ValueError:
-        return value, 1.0
-    if not path or os.path.exists(os.path.expanduser(value)):
-        return value, 1.0
-    if not 0 < weight <= MAX_WEIGHT:
-        raise ValueError(
-            f"The weight of a file must be above 0 and at most {MAX_WEIGHT:,}. Received: "
-            f"{value:.100}."
-        )
-    return path, weight
+    return [example for path in values for example in from_file(path, options)]
 
 
 def from_file(path: str, options: argparse.Namespace) -> list[Example]:
@@ -176,7 +135,7 @@ def training_parts(
         train, valid = parts.train, parts.valid
         about.update(task=options.task, variant=options.variant, simulated=parts.simulated)
     else:
-        train, valid = examples(options, "train", options.seed), []
+        train, valid = examples(options, "train"), []
         if options.data == ["simulated"]:
             valid = examples(options, "valid")
             about.update(task=options.task, simulated=len(train) + len(valid))

@@ -26,7 +26,7 @@ examples:
   keras-qa train --data simulated --task 2 --examples 10000 --out qa.keras
   keras-qa train --data train.json --validation-data dev.json --model span_reader \\
       --vectors glove.6B.50d.txt --out reader.keras
-  keras-qa train --data small.json:2 large.json:0.5 --validation-data dev.json \\
+  keras-qa train --data small.json large.json --validation-data dev.json \\
       --model span_reader --out reader.keras
   keras-qa train --data boolq/train.jsonl --validation-data boolq/valid.jsonl \
       --model span_reader --backbone minilm --answer-types span yes no --out reader.keras

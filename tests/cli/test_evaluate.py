@@ -24,7 +24,7 @@ def folder(tmp_path_factory):
     both = squad_file(folder / "both.json", EXAMPLES + WITHOUT, "made")
     # Its ids are those of the first questions of the other file.
     answered = squad_file(folder / "answered.json", EXAMPLES)
-    arguments = ["--data", both, f"{answered}:0.5", f"--validation-data={both}"]
+    arguments = ["--data", both, answered, f"--validation-data={both}"]
     arguments += [f"--out={folder / 'reader.keras'}"]
     arguments += ["--model=span_reader", f"--model-options={SMALL}", "--epochs=2"]
     arguments += ["--max-length=16", "--learning-rate=0.02", f"--results={folder / 'results.json'}"]
@@ -37,8 +37,8 @@ def test_train_uses_recipe_and_window_length(folder) -> None:
     assert loaded.vectorizer_.max_length == 16
     assert loaded.model_.preprocessor.decoder.no_answer
     (run,) = json.loads((folder / "results.json").read_text())
-    assert (run["model"], run["questions"], run["epochs"]) == ("span_reader", 32 + 8, 2)
-    assert run["data"] == f"{folder / 'both.json'}, {folder / 'answered.json'}:0.5"
+    assert (run["model"], run["questions"], run["epochs"]) == ("span_reader", 32 + 16, 2)
+    assert run["data"] == f"{folder / 'both.json'}, {folder / 'answered.json'}"
     assert len(run["history"]["val_accuracy"]) == 2
     scores = loaded.evaluate(EXAMPLES + WITHOUT)
     assert run["validation_error"] == pytest.approx(100 - scores["exact_match"], abs=1e-3)

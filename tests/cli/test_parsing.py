@@ -176,56 +176,15 @@ def parts(tmp_path, monkeypatch):
 A, B = ([f"{name}{number}" for number in range(10)] for name in ("a", "b"))
 
 
-def test_files_are_repeated_by_their_weights(parts) -> None:
+def test_examples_of_several_files(parts) -> None:
     # The ids of both files are the same.
-    train, valid, name = parts("--data a.csv:2 b.csv --validation-data b.csv a.csv")
-    assert (train, valid, name) == (A + A + B, B + A, "a.csv:2, b.csv")
-    given = "--data=a.csv:1.5 --data=b.csv:0.5"
-    train, valid, _ = parts(f"{given} --seed=1")
-    assert valid == []
-    assert train[:10] == A
-    # A random half is in the order of the file and has no question twice.
-    halves = train[10:15], train[15:]
-    for half, whole in zip(halves, (A, B), strict=True):
-        assert len(half) == 5
-        assert half == sorted(set(half))
-        assert set(half) < set(whole)
-    assert parts(f"{given} --seed=1")[0] == train
-    assert parts(f"{given} --seed=2")[0] != train
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (
-            "--data a.csv babi",
-            "`babi` must be the only value of `--data`, without a weight. Receiv",
-        ),
-        ("--data simulated:2", "`simulated` must be the only value .* Received: simulated:2."),
-        ("--data a.csv:0", "The weight of a file must be above 0 and at most 1,000. Received"),
-        ("--data a.csv:-1", "The weight of a file must be above 0"),
-        ("--data a.csv:nan", "The weight of a file must be above 0"),
-        ("--data a.csv:1e400", "The weight of a file must be above 0"),
-        ("--data a.csv:two", "`path` must end in .* Received: path='a.csv:two'"),
-        ("--data a.csv --validation-data b.csv:2", "^Only `--data` of `train` takes weights. Re"),
-        # A file of this name exists.
-        ("--data whole.csv:2", "`path` must end in .* Received: path='whole.csv:2'"),
-    ],
-)
-def test_wrong_weights_raise(parts, tmp_path, arguments: str, message: str) -> None:
-    (tmp_path / "whole.csv:2").touch()
-    with pytest.raises(ValueError, match=message):
-        parts(arguments)
-
-
-def test_evaluate_takes_no_weights(parts) -> None:
-    def questions(*values: str) -> list[str]:
-        options = parser().parse_args(["evaluate", "qa.keras", "--data", *values])
-        return [one.question for one in data.examples(options, options.split)]
-
-    assert questions("b.csv", "a.csv") == B + A
-    with pytest.raises(ValueError, match="^Only `--data` of `train` takes weights.*: a.csv:2"):
-        questions("b.csv", "a.csv:2")
+    train, valid, name = parts("--data a.csv b.csv --validation-data b.csv a.csv")
+    assert (train, valid, name) == (A + B, B + A, "a.csv, b.csv")
+    options = parser().parse_args(["evaluate", "qa.keras", "--data", "b.csv", "a.csv"])
+    assert [one.question for one in data.examples(options, options.split)] == B + A
+    for arguments in ("--data a.csv babi", "--data a.csv --validation-data b.csv babi"):
+        with pytest.raises(ValueError, match="`babi` must be the only value of `--data`. Receiv"):
+            parts(arguments)
 
 
 def test_only_two_files_print() -> None:
