@@ -81,7 +81,7 @@ def _report(answerer: keras_qa.QuestionAnswerer, examples: list[keras_qa.Example
     with tempfile.TemporaryDirectory() as folder:
         page, shot = pathlib.Path(folder, "report.html"), pathlib.Path(folder, "report.png")
         found.save(page, title="Two supporting facts")
-        options = ("--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1000,1880")
+        options = ("--headless", "--no-sandbox", "--hide-scrollbars", "--window-size=1000,930")
         command = [browser, *options, f"--screenshot={shot}", page.as_uri()]
         subprocess.run(command, check=True, capture_output=True)
         picture = Image.open(shot).convert("RGB").quantize(64)

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from keras_qa.data.babi import FAILED_TASK_ERROR
 from keras_qa.data.files import replace_atomically
-from keras_qa.report.diagram import calibration_diagram
 from keras_qa.report.errors import errors_section
 from keras_qa.report.findings import NO_ANSWER, Bin, Group, JudgedAnswer, Point, coverage_steps
 
@@ -227,25 +226,19 @@ def _risk(points: Sequence[Point]) -> str:
 def _calibration(bins: Sequence[Bin]) -> str:
     text = (
         "<p>If scores are calibrated, eight of ten answers with a score near 0.8 are right, and "
-        "bars and dots reach the dashed line. Below the line, answers are right less often than "
-        "their scores say.</p>\n"
+        "both bars of a row have the same length. If the second one is shorter, answers are right "
+        "less often than their scores say.</p>\n"
     )
     rows = [
         [
             _name(f"{part.low:.1f} to {part.high:.1f}"),
             _cell(f"{part.answers:,}"),
-            _cell(f"{part.score:.3f}"),
-            _cell(f"{part.accuracy:.3f}"),
+            _share(100 * part.score),
+            _share(100 * part.accuracy),
         ]
         for part in bins
     ]
-    table = _table("calibration", ["score", "answers", "mean score", "share right"], rows)
-    caption = (
-        "Above: the share of right answers in each tenth of the scores, with a dot at the mean "
-        "score. Below: the number of answers."
-    )
-    figure = f"<figure>\n{calibration_diagram(bins)}\n<figcaption>{caption}</figcaption>\n</figure>"
-    return f'{text}<div class="beside">\n{figure}\n{table}\n</div>'
+    return text + _table("calibration", ["score", "answers", "mean score", "share right"], rows)
 
 
 def _named(group: Group) -> Group:
