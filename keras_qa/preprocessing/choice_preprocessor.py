@@ -13,7 +13,7 @@ import numpy.typing as npt
 from keras_qa import metrics
 from keras_qa._arguments import check_number, entry
 from keras_qa._numbers import MASKED
-from keras_qa.example import Answer, Example, Support
+from keras_qa.example import Answer, Example
 from keras_qa.preprocessing.calibration import FOLDS, expected_calibration_error, fit_temperature
 from keras_qa.preprocessing.decoder import SpanDecoder
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor, stack_rows
@@ -29,15 +29,13 @@ from keras_qa.preprocessing.span_preprocessor import WINDOWS, change_windows
 from keras_qa.preprocessing.window_words import WindowOutputs
 from keras_qa.text import SubwordTokenizer, Windower, WordTokenizer
 from keras_qa.text.gold_spans import describe
-from keras_qa.text.sentence_splitting import sentence_spans
 
 
 class ChoicePreprocessor(Preprocessor):
     """Answers with one of the choices of an example, for models of `models.multiple_choice`.
 
     The scores are a softmax over the choices. A long text is read in windows. Of each choice the
-    highest probability of a window counts, normalized. `Answer.support` has the sentences in that
-    window which share words with the question and the choice, weighted by their part of the words.
+    highest probability of a window counts, normalized.
     """
 
     name = "choices"
@@ -89,13 +87,9 @@ class ChoicePreprocessor(Preprocessor):
         ranked: RankedAnswers = []
         read = self._read(model, examples, batch_size, verbose)
         for item, rows in zip(examples, read, strict=True):
-            scores = _softmax(rows[:, 0] / self.temperature)
-            sentences = sentence_spans(item.text)
-            ranked.append([])
-            for number in np.argsort(-scores, kind="stable")[:count]:
-                choice = item.choices[number]
-                support = _support(item, choice, sentences, rows[number, 1:])
-                ranked[-1].append(Answer(choice, float(scores[number]), support=support))
+            scores = _softmax(rows / self.temperature)
+            best = np.argsort(-scores, kind="stable")[:count]
+            ranked.append([Answer(item.choices[n], float(scores[n])) for n in best])
         return ranked
 
     def evaluate(
@@ -115,7 +109,7 @@ class ChoicePreprocessor(Preprocessor):
         self, model: Model, examples: list[Example], batch_size: int, options: Options | None = None
     ) -> dict[str, float]:
         gold = gold_choices(examples)
-        read = [rows[:, 0] for rows in self._read(model, examples, batch_size, 0)]
+        read = self._read(model, examples, batch_size, 0)
         # Each choice is a text of one word, after the position for no answer.
         start = np.array([*itertools.zip_longest(*read, fillvalue=MASKED)]).T
         start = np.insert(start, 0, MASKED, axis=1)
@@ -145,7 +139,7 @@ class ChoicePreprocessor(Preprocessor):
     def _read(
         self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
     ) -> list[np.ndarray]:
-        """Returns `(choices, 3)`: their logits, and where their best windows start and end."""
+        """Returns the logits of the choices of each example."""
         check_choices(examples)
         # Equal choices have equal logits, and the order of the choices does not matter.
         choices = [sorted({*item.choices}) for item in examples]
@@ -162,15 +156,12 @@ class ChoicePreprocessor(Preprocessor):
             raise ValueError("The logits hold NaN or infinity. Check the model's weights.")
         edges = np.cumsum([len(choices[number]) for number, *_ in windows])
         # The highest logarithm of the probabilities that the windows give to each choice.
-        best: list[dict[str, tuple[float, int, int]]] = [{} for _ in examples]
-        for (number, *ends), part in zip(windows, np.split(logits, edges[:-1]), strict=True):
-            part = part - np.logaddexp.reduce(part)
-            for choice, logit in zip(choices[number], part, strict=True):
-                if choice not in best[number] or logit > best[number][choice][0]:
-                    best[number][choice] = (logit, *ends)
+        best = [np.full(len(texts), -np.inf) for texts in choices]
+        for (number, *_), part in zip(windows, np.split(logits, edges[:-1]), strict=True):
+            best[number] = np.maximum(best[number], part - np.logaddexp.reduce(part))
         return [
-            np.array([rows[choice] for choice in item.choices])
-            for item, rows in zip(examples, best, strict=True)
+            rows[[*map(texts.index, item.choices)]]
+            for item, texts, rows in zip(examples, choices, best, strict=True)
         ]
 
     def _windows(self, examples: list[Example]) -> list[tuple[int, int, int]]:
@@ -247,17 +238,3 @@ def _softmax(logits: np.ndarray) -> npt.NDArray[np.float64]:
 
 def _words(text: str) -> set[str]:
     return {*re.findall(r"\w+", text.casefold())}
-
-
-def _support(
-    item: Example, choice: str, sentences: list[tuple[int, int]], window: np.ndarray
-) -> tuple[Support, ...]:
-    """The sentences of a window that share words with a question and a choice, the best first."""
-    words, text = _words(f"{item.question} {choice}"), item.plain_text
-    support = []
-    for number, (start, end) in enumerate(sentences):
-        shared = words & _words(text[start:end]) if start < window[1] and end > window[0] else ()
-        if shared:
-            weight = len(shared) / len(words)
-            support.append(Support(text[start:end], weight, start, end, number))
-    return tuple(sorted(support, key=lambda sentence: -sentence.weight))

@@ -93,21 +93,18 @@ def test_lists_in_lists_out(chooser) -> None:
     assert [answer.text for answer in shared] == ["green", "red"]
     each = chooser.answer(texts, asked, choices=[["red", "blue"], ["red"]], top_k=2)
     assert [len(row) for row in each] == [2, 1]
-    assert each[1][0] == Answer("red", 1.0, support=each[1][0].support)
+    assert each[1][0] == Answer("red", 1.0)
     assert chooser.answer(EXAMPLES[:2]) == [chooser.answer(item) for item in EXAMPLES[:2]]
     replaced = chooser.answer(EXAMPLES[:2], choices=["x", "y"])
     assert {answer.text for answer in replaced} <= {"x", "y"}
     assert chooser.answer([], []) == []
 
 
-def test_the_window_of_a_long_text_that_decides_gives_the_support(chooser) -> None:
+def test_a_window_of_a_long_text_decides(chooser) -> None:
     before = "it rains today. " * 25_000
     text, windows = f"{before}{BOX} it rains.", {"max_length": 64, "stride": 8}
     long = chooser.answer(text, ASKED, choices=COLOURS, **windows)
     assert long.text == "green"
-    best = long.support[0]
-    assert (best.text, best.start, best.position) == (BOX, len(before), 25_000)
-    assert 0 < best.weight <= 1
     # Training reads the window with the words of the question.
     data = [dataclasses.replace(EXAMPLES[0], text=f"{before[:400]}{EXAMPLES[0].text}")]
     feed, labels = chooser.model_.preprocessor.make_training_data(chooser.model_, data)
@@ -242,7 +239,7 @@ def test_a_choice_is_right_only_if_it_is_the_same(chooser) -> None:
     found = chooser.answer(minus)
     expected = 100.0 * (found.text == "-5")
     assert chooser.evaluate([minus])["exact_match"] == expected
-    judged = report.judge([minus], [Answer("5", 0.9, support=found.support)])
+    judged = report.judge([minus], [Answer("5", 0.9)])
     assert judged.exact_match == 0.0
     page = report.evaluate(chooser, EXAMPLES).html()
     assert "100.0" in page
@@ -266,8 +263,7 @@ def test_the_command_line_trains_evaluates_and_answers(tmp_path, capsys) -> None
     asked = ["answer", out, "--text", BOX, "--question", ASKED, "--top-k", "2"]
     assert main([*asked, "--choices", "red", "green"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert sorted(line.split()[-1] for line in lines[::2]) == ["green", "red"]
-    assert lines[1].strip() == BOX
+    assert sorted(line.split()[-1] for line in lines) == ["green", "red"]
     answers = tmp_path / "answers.jsonl"
     files = ["--input", str(data), "--output", str(answers)]
     assert main(["answer", out, *files]) == 0
