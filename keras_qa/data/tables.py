@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_qa._arguments import quote_names, short_repr
-from keras_qa.data import answer_offsets, rows, squad
+from keras_qa.data import rows, squad
 from keras_qa.example import Example
 
 SUFFIXES = (".json", ".csv", ".tsv", ".jsonl", ".parquet")
@@ -67,7 +67,7 @@ def load(
     """
     if _to_file(path).suffix.lower() == ".json":
         return squad.load(path, strict=strict)
-    return answer_offsets.check_answers(records(path, columns), strict)
+    return squad.check_answers(records(path, columns), strict)
 
 
 def records(

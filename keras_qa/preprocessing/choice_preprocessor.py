@@ -28,7 +28,7 @@ from keras_qa.preprocessing.preprocessor import (
 from keras_qa.preprocessing.span_preprocessor import WINDOWS, change_windows
 from keras_qa.preprocessing.window_words import WindowOutputs
 from keras_qa.text import SubwordTokenizer, Windower, WordTokenizer
-from keras_qa.text.gold_spans import describe
+from keras_qa.text.windows import describe
 
 
 class ChoicePreprocessor(Preprocessor):

@@ -11,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa._arguments import check_positive_integers, entry, to_integer, to_optional_integer
-from keras_qa.example import Example
-from keras_qa.text import gold_spans
+from keras_qa.example import Example, answer_problem
 from keras_qa.text.pairs import join_pairs
 from keras_qa.text.pieces import Pieces, cells_of, concat_ranges
 from keras_qa.text.subwords import SubwordTokenizer
@@ -267,7 +266,7 @@ class _Layout:
             short = question_counts > windower.max_length
         if short.any():
             position = int(short.argmax())
-            name = gold_spans.describe(position + first, examples[position])
+            name = describe(position + first, examples[position])
             raise ValueError(
                 f"The question of {name} has {question_counts[position]} pieces, too many for a "
                 f"window of {windower.max_length} positions. Shorten it, or make the windows "
@@ -283,9 +282,7 @@ class _Layout:
         self.begins = begins[self.example] + skipped
         self.counts = np.minimum(counts[self.example] - skipped, room[self.example])
         self.golds = (
-            gold_spans.find_in_texts(examples, text_ids, self.text, list(texts), first)
-            if labels
-            else None
+            find_in_texts(examples, text_ids, self.text, list(texts), first) if labels else None
         )
 
     def windows(self, start: int, stop: int) -> Windows:
@@ -322,7 +319,7 @@ class _Layout:
         word_sizes[cells] = self.text.word_sizes[indices]
         spans = None
         if self.golds is not None:
-            spans = gold_spans.find_in_windows(self.golds[example], begins, counts, shift)
+            spans = find_in_windows(self.golds[example], begins, counts, shift)
         numbers = (example + self.first).astype("int32")
         return Windows(feed, numbers, offsets, words, word_sizes, spans)
 
@@ -348,3 +345,74 @@ def _padded(ids: np.ndarray, begins: np.ndarray, counts: np.ndarray) -> np.ndarr
     rows = np.zeros((len(counts), int(counts.max(initial=1))), "int32")
     rows[cells_of(np.zeros_like(counts), counts)] = ids[concat_ranges(begins, counts)]
     return rows
+
+
+def find_in_texts(
+    examples: Sequence[Example], text_ids: list[int], text: Pieces, texts: list[str], first: int
+) -> np.ndarray:
+    """Finds the first and last piece of each answer.
+
+    `text_ids` has the position in `texts` of each example's text, and `first` is the position of
+    `examples[0]` in the data set. Returns `(examples, answers, 2)` int64: positions in `text.ids`,
+    -1 for missing answers.
+    """
+    most = max((len(item.answers) for item in examples), default=0)
+    golds = np.full((len(examples), max(most, 1), 2), -1, "int64")
+    spans = []
+    for row, item in enumerate(examples):
+        problem = answer_problem(item)
+        if problem is None and item.answers and not item.answer_start:
+            problem = (
+                f"the answer {item.answers[0]!r:.80} has no offset. Give its `answer_start`, or, "
+                "for yes and no, build the reader with `answer_types`"
+            )
+        if problem is not None:
+            raise ValueError(f"{describe(row + first, item, 'The')}: {problem}.")
+        for column, (answer, start) in enumerate(zip(item.answers, item.answer_start, strict=True)):
+            spans.append((row, column, text_ids[row], start, start + len(answer)))
+    if not spans:
+        return golds
+    rows, columns, owners, starts, ends = np.array(spans, "int64").T
+    # Offsets through all texts, so that one search finds the pieces of all answers.
+    base = np.cumsum([0, *map(len, texts)])
+    real = np.flatnonzero(text.words[:, 0] >= 0)
+    owner = np.searchsorted(text.begins, real, side="right") - 1
+    ranges = text.offsets[real] + base[owner][:, None]
+    firsts = np.searchsorted(ranges[:, 1], starts + base[owners], side="right")
+    lasts = np.searchsorted(ranges[:, 0], ends + base[owners], side="left") - 1
+    lost = np.flatnonzero(firsts > lasts)
+    if len(lost):
+        row, column = rows[lost[0]], columns[lost[0]]
+        raise ValueError(
+            f"{describe(row + first, examples[row], 'The')}: the tokenizer drops all of the answer "
+            f"{examples[row].answers[column]!r}. Remove it from `answers`."
+        )
+    golds[rows, columns] = np.stack([real[firsts], real[lasts]], axis=1)
+    return golds
+
+
+def find_in_windows(
+    golds: np.ndarray, begins: np.ndarray, counts: np.ndarray, shift: np.ndarray
+) -> np.ndarray:
+    """Finds the positions of the answers in each window, without repetitions, as `Windows.spans`.
+
+    `golds` are the rows of `find_in_texts`, one per window. `begins`, `counts` and `shift`,
+    `(windows,)` each, are the first piece of each window, the number of its pieces, and the
+    position of the first one in the sequence.
+    """
+    ends = begins + counts
+    inside = (golds[..., 0] >= begins[:, None]) & (golds[..., 1] < ends[:, None])
+    inside &= golds[..., 0] >= 0
+    same = (golds[:, :, None] == golds[:, None]).all(axis=-1)
+    inside &= ~np.tril(same, -1).any(axis=-1)
+    spans = np.where(inside[..., None], golds + (shift - begins)[:, None, None], -1)
+    order = np.argsort(~inside, axis=1, kind="stable")
+    spans = np.take_along_axis(spans, order[..., None], axis=1)
+    spans[~inside.any(axis=1), 0] = 0
+    return spans.astype("int32")
+
+
+def describe(position: int, item: Example, article: str = "the") -> str:
+    """The description of an example in an error message."""
+    id = f" (id {item.id!r})" if item.id is not None else ""
+    return f"{article} example at position {position}{id}"
