@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from keras_qa.engine.graph import Graph, all_layers, is_from_keras
-from keras_qa.layers.kernels.direct_calls import Layer, call_directly, is_direct, takes
+from keras_qa.layers.kernels.torch import Layer, call_directly, is_direct, takes
 
 
 def has_accelerator() -> bool:

@@ -10,8 +10,8 @@ from keras import ops
 
 from keras_qa.layers.base_layer import BaseLayer
 from keras_qa.layers.keras_layers import Dense
+from keras_qa.layers.kernels.masking import mask_of, masked_softmax, zero_masked
 from keras_qa.layers.kernels.tensor_types import Masks, Shape, Tensor
-from keras_qa.layers.masked_operations import mask_of, masked_softmax, zero_masked
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")

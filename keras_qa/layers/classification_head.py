@@ -10,8 +10,8 @@ from keras import ops
 from keras_qa._arguments import check_choice, to_integer, to_optional_integer
 from keras_qa.layers.base_layer import BaseLayer, LayerOptions
 from keras_qa.layers.keras_layers import Dropout
+from keras_qa.layers.kernels.masking import max_over_time, mean_over_time
 from keras_qa.layers.kernels.tensor_types import Shape, Tensor
-from keras_qa.layers.masked_operations import max_over_time, mean_over_time
 from keras_qa.layers.transformer_block import get_activation, make_dense, make_norm
 from keras_qa.layers.transformer_encoder import TransformerEncoder
 from keras_qa.preprocessing.preprocessor import TASKS

@@ -10,8 +10,8 @@ from keras import ops
 from keras_qa._arguments import check_choice, to_integer
 from keras_qa.layers.base_layer import BaseLayer, LayerOptions, UnnamedOptions
 from keras_qa.layers.keras_layers import Dropout, Embedding
+from keras_qa.layers.kernels.masking import max_over_time, mean_over_time
 from keras_qa.layers.kernels.tensor_types import Shape, Tensor
-from keras_qa.layers.masked_operations import max_over_time, mean_over_time
 from keras_qa.layers.recurrent import GRU, LSTM
 
 CELLS: dict[str, type[LSTM] | type[GRU]] = {"lstm": LSTM, "gru": GRU}

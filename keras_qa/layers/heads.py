@@ -11,8 +11,8 @@ from keras import ops
 from keras_qa._arguments import to_integer, to_optional_integer
 from keras_qa.layers.base_layer import BaseLayer, LayerOptions, UnnamedOptions
 from keras_qa.layers.keras_layers import Dense, Dropout
+from keras_qa.layers.kernels.masking import mask_of
 from keras_qa.layers.kernels.tensor_types import Masks, Shape, Tensor
-from keras_qa.layers.masked_operations import mask_of
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")

@@ -8,8 +8,8 @@ import keras
 from keras import ops
 
 from keras_qa.layers import kernels
+from keras_qa.layers.base_layer import ZeroInitialized
 from keras_qa.layers.kernels.tensor_types import Tensor
-from keras_qa.layers.zero_initialized import ZeroInitialized
 
 
 class _Quantizable(ZeroInitialized):

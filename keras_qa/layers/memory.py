@@ -10,8 +10,8 @@ from keras import ops
 
 from keras_qa._arguments import to_integer
 from keras_qa.layers.base_layer import BaseLayer, LayerOptions
+from keras_qa.layers.kernels.masking import mask_of, masked_softmax
 from keras_qa.layers.kernels.tensor_types import Masks, Shape, Tensor
-from keras_qa.layers.masked_operations import mask_of, masked_softmax
 
 LINEAR_SCALE = 0.3
 

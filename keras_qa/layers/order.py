@@ -11,8 +11,8 @@ from keras import ops
 from keras_qa._arguments import to_integer
 from keras_qa.layers.base_layer import BaseLayer, LayerOptions
 from keras_qa.layers.keras_layers import Dense
+from keras_qa.layers.kernels.masking import zero_masked
 from keras_qa.layers.kernels.tensor_types import Shape, Tensor
-from keras_qa.layers.masked_operations import zero_masked
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")

@@ -12,8 +12,8 @@ from keras import ops
 from keras_qa._arguments import is_integer
 from keras_qa.layers import kernels
 from keras_qa.layers.base_layer import LayerOptions
+from keras_qa.layers.kernels.masking import mean_over_time
 from keras_qa.layers.kernels.tensor_types import Shape, Tensor
-from keras_qa.layers.masked_operations import mean_over_time
 
 INPUTS = ("token_ids", "segment_ids", "padding_mask")
 

@@ -12,9 +12,9 @@ import keras
 from keras import ops
 
 from keras_qa.layers import kernels
+from keras_qa.layers.base_layer import zero_initialized
+from keras_qa.layers.kernels.masking import zero_masked
 from keras_qa.layers.kernels.tensor_types import Shape, Tensor
-from keras_qa.layers.masked_operations import zero_masked
-from keras_qa.layers.zero_initialized import zero_initialized
 
 # One state for a GRU, two for an LSTM.
 States = Sequence[Tensor]

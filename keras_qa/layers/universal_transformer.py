@@ -12,8 +12,8 @@ from keras_qa._arguments import to_integer
 from keras_qa.layers import kernels
 from keras_qa.layers.base_layer import BaseLayer, LayerOptions
 from keras_qa.layers.keras_layers import Dense, Dropout, LayerNormalization
+from keras_qa.layers.kernels.masking import mask_of, zero_masked
 from keras_qa.layers.kernels.tensor_types import Masks, Shape, Tensor
-from keras_qa.layers.masked_operations import mask_of, zero_masked
 from keras_qa.layers.order import TemporalEncoding
 from keras_qa.layers.transformer_block import merge_heads, split_heads
 

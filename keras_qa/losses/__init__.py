@@ -5,8 +5,7 @@ from keras_qa import _backend
 _backend.require()
 
 from keras_qa.losses.schedules import WarmupLinearDecay
-from keras_qa.losses.span_losses import SpanLoss
-from keras_qa.losses.span_metrics import SpanExactMatch, SpanF1
+from keras_qa.losses.span_losses import SpanExactMatch, SpanF1, SpanLoss
 
 __all__ = [
     "SpanExactMatch",

@@ -22,8 +22,8 @@ from keras_qa._arguments import parse_object
 from keras_qa.data.files import check_keras_file, replace_atomically
 from keras_qa.engine.qa_model import QAModel
 from keras_qa.layers import TransformerEncoder
+from keras_qa.layers.base_layer import skip_initializers
 from keras_qa.layers.classification_head import transformer_of
-from keras_qa.layers.zero_initialized import skip_initializers
 from keras_qa.models.pretrained.checkpoint import PretrainedCheckpoint
 from keras_qa.models.pretrained.hub import ENCODERS, PREFIX, find_checkpoint
 from keras_qa.models.pretrained.weights import check_model_finite

@@ -12,7 +12,7 @@ import keras
 
 from keras_qa.data.files import check_keras_file
 from keras_qa.engine.qa_model import QAModel
-from keras_qa.layers.zero_initialized import skip_initializers
+from keras_qa.layers.base_layer import skip_initializers
 from keras_qa.models.multiple_choice import multiple_choice
 from keras_qa.models.pretrained.hub import find_checkpoint
 from keras_qa.models.pretrained.weights import check_model_finite

@@ -12,9 +12,8 @@ import numpy as np
 
 from keras_qa._arguments import read_object, to_integer
 from keras_qa.layers import SpanHead, TransformerEncoder
-from keras_qa.layers.base_layer import DType
+from keras_qa.layers.base_layer import DType, skip_initializers
 from keras_qa.layers.classification_head import ClassificationHead
-from keras_qa.layers.zero_initialized import skip_initializers
 from keras_qa.models.pretrained import weights
 from keras_qa.models.pretrained.albert import ALBERT
 from keras_qa.models.pretrained.bert import BERT, ELECTRA, ROBERTA

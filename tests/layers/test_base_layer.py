@@ -8,7 +8,7 @@ import pytest
 
 from keras_qa import layers
 from keras_qa.layers import Dense, Embedding, kernels
-from keras_qa.layers.zero_initialized import skip_initializers
+from keras_qa.layers.base_layer import skip_initializers
 
 MIB = 2**20
 
