@@ -9,17 +9,16 @@ import codecs
 import contextlib
 import html
 import itertools
-import logging
 import os
 import pathlib
 import re
-import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from keras_qa.data.rows import Row, csv_rows, jsonl_rows
 from keras_qa.documents.document import Document
+from keras_qa.documents.pdf import read_pdf
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -89,20 +88,17 @@ def _html(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Docum
 
 
 def _pdf(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
-    with _libraries("pypdf"):
-        import pypdf
-    texts: list[str] = []
-    with _quiet("pypdf"), _translate_errors("PDF"), pypdf.PdfReader(path) as reader:
-        is_locked = reader.is_encrypted and not reader.decrypt("")
-        if not is_locked:
-            texts = [page.extract_text().replace("\0", "") for page in reader.pages]
-    if is_locked:
-        raise ValueError("it is encrypted with a password")
-    if texts and not any(text.strip() for text in texts):
+    with _libraries("pypdfium2"):
+        import pypdfium2
+    try:
+        text, pages = read_pdf(path)
+    except pypdfium2.PdfiumError as error:
+        if error.err_code == pypdfium2.raw.FPDF_ERR_PASSWORD:
+            raise ValueError("it is encrypted with a password") from None
+        raise ValueError(f"it is not a readable PDF file: {error}") from error
+    if pages and not text:
         raise ValueError("its pages contain no text: they may be images")
-    # An empty line between pages.
-    begins = [0, *itertools.accumulate(len(text) + 2 for text in texts[:-1])]
-    yield Document(name, "\n\n".join(texts), tuple(begins[: len(texts)]))
+    yield Document(name, text, pages)
 
 
 def _docx(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
@@ -278,22 +274,6 @@ def _libraries(name: str) -> Iterator[None]:
         raise ImportError(
             f'reading it needs {name}. Install it with `pip install "keras-qa[documents]"`'
         ) from None
-
-
-@contextlib.contextmanager
-def _quiet(name: str) -> Iterator[None]:
-    """Silences the log and the warnings of a library, which may print parts of the file."""
-    logger, silence = logging.getLogger(name), logging.NullHandler()
-    before = logger.propagate
-    logger.addHandler(silence)
-    logger.propagate = False
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.propagate = before
-        logger.removeHandler(silence)
 
 
 @contextlib.contextmanager

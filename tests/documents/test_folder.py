@@ -2,37 +2,18 @@
 
 import io
 import itertools
-import logging
 import os
 import zipfile
 
 import docx
-import pypdf
 import pytest
 from docx.enum.text import WD_BREAK
 from interpreters import python
-from pypdf.generic import DecodedStreamObject, DictionaryObject, NameObject
+from pdf_files import lines, write_pdf
 
 from keras_qa import verify
 from keras_qa.documents import Index, file_formats
 from keras_qa.documents.file_formats import html_to_text, read_documents
-
-
-def pdf(path, *pages: str, password: str = "") -> None:
-    writer = pypdf.PdfWriter()
-    kind = {"/Type": "/Font", "/Subtype": "/Type1", "/BaseFont": "/Helvetica"}
-    font = DictionaryObject({NameObject(key): NameObject(name) for key, name in kind.items()})
-    for text in pages:
-        page = writer.add_blank_page(300, 300)
-        fonts = DictionaryObject({NameObject("/F1"): font})
-        page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): fonts})
-        lines = " T* ".join(f"({line}) Tj" for line in text.split("\n"))
-        stream = DecodedStreamObject()
-        stream.set_data(f"BT /F1 12 Tf 14 TL 20 250 Td {lines} ET".encode("latin-1"))
-        page[NameObject("/Contents")] = writer._add_object(stream)
-    if password:
-        writer.encrypt(password, algorithm="RC4-128")
-    writer.write(path)
 
 
 def read(path, encoding=None) -> list[tuple[str, str]]:
@@ -97,8 +78,8 @@ def test_unreadable_files_are_reported_and_skipped(folder, tmp_path, capsys) -> 
     (folder / "same.jsonl").write_text('{"text": "One.", "id": 1}\n{"text": "Two.", "id": 1}\n')
     (folder / "bad.pdf").write_bytes(b"%PDF-1.4 \x1b[31m")
     (folder / "bad.docx").write_bytes(b"PK")
-    pdf(folder / "locked.pdf", "Secret.", password="x")
-    pdf(folder / "scan.pdf", "", "")
+    write_pdf(folder / "locked.pdf", [lines("Secret.")], is_locked=True)
+    write_pdf(folder / "scan.pdf", [b"", b""])
     (folder / "round").symlink_to(folder)
     (folder / "one.txt").symlink_to(folder / "two.txt")
     (folder / "two.txt").symlink_to(folder / "one.txt")
@@ -110,7 +91,6 @@ def test_unreadable_files_are_reported_and_skipped(folder, tmp_path, capsys) -> 
         changes = index.update(folder, verbose=0)
         # The messages of libraries are not printed.
         assert capsys.readouterr() == ("", "")
-        assert logging.getLogger("pypdf").propagate
         assert sorted(index.names) == ["a.txt", "guide/b.md", "zero.txt", "\udcff.txt"]
         assert index.search("odd")[0].document == "\udcff.txt"
         reasons = changes.unreadable
@@ -232,7 +212,8 @@ def test_html_is_read_in_linear_time(part: str, expected: str) -> None:
 
 
 def test_pdf_pages(tmp_path) -> None:
-    pdf(tmp_path / "a.pdf", "Page one says hello.", "Page two\nhas the warranty.")
+    pages = [lines("Page one says hello."), lines("Page two\nhas the warranty.")]
+    write_pdf(tmp_path / "a.pdf", pages)
     with Index.create(tmp_path / "a.index") as index:
         index.update(tmp_path / "a.pdf")
         text = index.text("a.pdf")
@@ -383,9 +364,9 @@ with Index.create({str(tmp_path / "a.index")!r}) as index:
     for entry in index.update({str(tmp_path)!r}).unreadable.items():
         print(*entry)
 """
-    done = python(code, hidden=("pypdf", "docx"))
+    done = python(code, hidden=("pypdfium2", "docx"))
     extra = '`pip install "keras-qa[documents]"`'
     assert done.stdout.splitlines() == [
         f"a.docx reading it needs python-docx. Install it with {extra}",
-        f"a.pdf reading it needs pypdf. Install it with {extra}",
+        f"a.pdf reading it needs pypdfium2. Install it with {extra}",
     ], done.stderr
