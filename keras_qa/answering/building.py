@@ -17,17 +17,15 @@ from keras_qa.layers.classification_head import transformer_of
 from keras_qa.losses import SpanLoss
 from keras_qa.models import QAModel
 from keras_qa.models.reader import SpanReader, enable_lora
-from keras_qa.preprocessing import (
+from keras_qa.preprocessing import SpanPreprocessor, WordPreprocessor, register
+from keras_qa.preprocessing.ask_calibration import AskOptions
+from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
+from keras_qa.preprocessing.preprocessor import (
     FACTORIES,
     PREPROCESSORS,
     Preprocessor,
-    SpanPreprocessor,
-    WordPreprocessor,
     find_preprocessor,
-    register,
 )
-from keras_qa.preprocessing.ask_calibration import AskOptions
-from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
 from keras_qa.text import WordVectors
 
 

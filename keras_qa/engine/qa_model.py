@@ -9,7 +9,6 @@ from typing import Any, ClassVar, cast
 import keras
 import numpy as np
 
-from keras_qa import preprocessing
 from keras_qa._arguments import is_number, to_integer, to_optional_integer
 from keras_qa.engine import execution
 from keras_qa.engine.arrays import DataSource, Feed, Labels, Weights, form_of, is_source, to_arrays
@@ -44,7 +43,7 @@ from keras_qa.layers import TransformerEncoder
 from keras_qa.layers.classification_head import task_of, transformer_of
 from keras_qa.layers.kernels.masking import ending_early
 from keras_qa.layers.pretrained import PretrainedEncoder
-from keras_qa.preprocessing.preprocessor import Preprocessor, Verbose
+from keras_qa.preprocessing.preprocessor import Preprocessor, Verbose, deserialize, serialize
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -402,7 +401,7 @@ class QAModel(CompiledModel):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         if self.preprocessor is not None:
-            config["preprocessor"] = preprocessing.serialize(self.preprocessor)
+            config["preprocessor"] = serialize(self.preprocessor)
         return config
 
     @classmethod
@@ -411,7 +410,7 @@ class QAModel(CompiledModel):
     ) -> QAModel:
         config = dict(config)
         saved = config.pop("preprocessor", None)
-        preprocessor = None if saved is None else preprocessing.deserialize(saved)
+        preprocessor = None if saved is None else deserialize(saved)
         model = super().from_config(config, custom_objects=custom_objects)
         model.preprocessor = preprocessor
         return model

@@ -17,7 +17,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa import preprocessing
 from keras_qa._arguments import parse_object
 from keras_qa.data.files import check_keras_file, replace_atomically
 from keras_qa.engine.qa_model import QAModel
@@ -29,8 +28,7 @@ from keras_qa.models.pretrained.hub import ENCODERS, PREFIX, find_checkpoint
 from keras_qa.models.pretrained.weights import check_model_finite
 from keras_qa.models.reader import enable_lora, span_reader
 from keras_qa.models.text_classifier import text_classifier
-from keras_qa.preprocessing import Preprocessor
-from keras_qa.preprocessing.preprocessor import SEQUENCE
+from keras_qa.preprocessing.preprocessor import SEQUENCE, Preprocessor, deserialize, serialize
 from keras_qa.preprocessing.span_preprocessor import check_windows
 from keras_qa.text import SubwordTokenizer
 
@@ -72,7 +70,7 @@ def save(model: QAModel, path: pathlib.Path) -> None:
         "fingerprint": _fingerprint(model),
         "lora_rank": encoder.lora_rank,
         "dtype": encoder.dtype_policy.name,
-        "preprocessor": preprocessing.serialize(preprocessor),
+        "preprocessor": serialize(preprocessor),
     }
     # NumPy has no bfloat16.
     values = [
@@ -220,7 +218,7 @@ def _check(config: Mapping[str, Any]) -> Preprocessor:
             f"its `dtype` must be one of {', '.join(_DTYPES)}. Received: dtype={dtype!r:.60}."
         )
     try:
-        preprocessor = preprocessing.deserialize(config["preprocessor"])
+        preprocessor = deserialize(config["preprocessor"])
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"its `preprocessor` cannot be read: {_reason(error, 150)}") from None
     tokenizer = preprocessor.vectorizer.tokenizer

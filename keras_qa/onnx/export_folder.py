@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import keras_qa
-from keras_qa import preprocessing
 from keras_qa._arguments import check_flag, check_number, must_be, short_repr, to_integer
 from keras_qa.data.files import replace_atomically
 from keras_qa.example import Example, to_examples
@@ -22,8 +21,7 @@ from keras_qa.onnx import runtime
 from keras_qa.onnx.onnx_graph import Proto, write_graph
 from keras_qa.onnx.onnx_model import build_model
 from keras_qa.onnx.quantization import MAX_SIZE, QuantizedScores, measure, quantize
-from keras_qa.preprocessing import Preprocessor
-from keras_qa.preprocessing.preprocessor import TASKS
+from keras_qa.preprocessing.preprocessor import TASKS, Preprocessor, serialize
 from keras_qa.text import SubwordTokenizer
 
 
@@ -187,7 +185,7 @@ def _describe(model: QAModel, preprocessor: Preprocessor, task: str) -> dict[str
 
 def _config(preprocessor: Preprocessor) -> dict[str, Any]:
     # Without the JSON of the tokenizer, which has a file of its own.
-    return runtime.with_tokenizer(preprocessing.serialize(preprocessor), None)
+    return runtime.with_tokenizer(serialize(preprocessor), None)
 
 
 def _write_settings(folder: pathlib.Path, settings: Mapping[str, Any]) -> None:

@@ -15,7 +15,6 @@ from typing import Any, NamedTuple, NoReturn, Self
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa import preprocessing
 from keras_qa._arguments import check_choice, entry, parse_object, to_optional_integer
 from keras_qa._numbers import MASKED, rows_in_cache
 from keras_qa.preprocessing.preprocessor import (
@@ -25,6 +24,7 @@ from keras_qa.preprocessing.preprocessor import (
     TOKENS,
     Outputs,
     Preprocessor,
+    deserialize,
 )
 
 # The version of the layout. A later version of keras-qa may write a later one.
@@ -140,7 +140,7 @@ class ExportedModel:
         tokenizer = self._checked(TOKENIZER).decode("utf-8")
         config = with_tokenizer(entry(graphs, graph, dict), tokenizer)
         try:
-            self.preprocessor: Preprocessor = preprocessing.deserialize(config)
+            self.preprocessor: Preprocessor = deserialize(config)
         except TypeError as error:
             raise self._error(f"its `{SETTINGS}` cannot be read ({error!r:.80})") from None
         kinds, self._outputs = TASKS[self.task]

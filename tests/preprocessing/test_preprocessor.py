@@ -15,6 +15,7 @@ from keras_qa.preprocessing import SpanDecoder, SpanPreprocessor, WordPreprocess
 from keras_qa.preprocessing.ask_calibration import AskCalibration
 from keras_qa.preprocessing.calibration import fit_temperature
 from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
+from keras_qa.preprocessing.preprocessor import deserialize, serialize
 from keras_qa.preprocessing.span_calibration import gold_mentions
 from keras_qa.preprocessing.window_words import WindowOutputs
 from keras_qa.text import SubwordTokenizer, Vectorizer, Windower, WordTokenizer
@@ -241,17 +242,17 @@ def test_a_temperature_that_does_not_help_other_texts_is_left_out() -> None:
     ],
 )
 def test_round_trip_through_the_config(preprocessor: preprocessing.Preprocessor) -> None:
-    config = preprocessing.serialize(preprocessor)
-    again = preprocessing.deserialize(config)
+    config = serialize(preprocessor)
+    again = deserialize(config)
     assert type(again) is type(preprocessor)
-    assert preprocessing.serialize(again) == config
+    assert serialize(again) == config
 
 
 def test_an_unknown_preprocessor_raises() -> None:
     with pytest.raises(
         ValueError, match=r" 'sets', but .*'words', 'spans', 'tokens', 'pairs', 'choices'\."
     ):
-        preprocessing.deserialize({"name": "sets"})
+        deserialize({"name": "sets"})
 
 
 def test_what_was_calibrated_for_an_index_is_kept_until_the_next_training() -> None:

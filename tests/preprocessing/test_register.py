@@ -11,7 +11,8 @@ from keras_qa import Answer, Example, QuestionAnswerer, report
 from keras_qa.documents import Index
 from keras_qa.models import answer_classifier
 from keras_qa.onnx import export
-from keras_qa.preprocessing import FACTORIES, PREPROCESSORS, Preprocessor, register
+from keras_qa.preprocessing import Preprocessor, register
+from keras_qa.preprocessing.preprocessor import FACTORIES, PREPROCESSORS
 from keras_qa.text import Vectorizer
 
 EXAMPLES = [
