@@ -115,8 +115,8 @@ def merge_answers(answers: Sequence[Answer], passages: Sequence[Passage]) -> lis
             continue
         number, within = locate(answer.start)
         passage = passages[number]
-        start = within + passage.start
-        span = (passage.document, start, start + answer.end - answer.start)
+        start, end = passage.span(within, within + answer.end - answer.start)
+        span = (passage.document, start, end)
         key = normalize_answer(answer.text) or answer.text
         # The same mention in two overlapping passages, or with an article or a punctuation mark.
         same = next((item for item in mentions.get(key, ()) if item.overlaps(*span)), None)

@@ -154,9 +154,10 @@ def _print(answer: Answer, index: Index) -> None:
         return
     # Read only the part of the document that can be printed.
     first = max(answer.start - SENTENCE_REACH, 0)
-    part = index.text(answer.document, first, answer.end + SENTENCE_REACH)
-    within = dataclasses.replace(answer, start=answer.start - first, end=answer.end - first)
-    print_answers([within], part)
+    part = index.visible_text(answer.document, first, answer.end + SENTENCE_REACH)
+    start = part.to_visible(answer.start - first)
+    end = part.to_visible(answer.end - first, is_end=True)
+    print_answers([dataclasses.replace(answer, start=start, end=end)], part.text)
     places = [
         f"{source.document}:{source.line}"
         if source.page is None

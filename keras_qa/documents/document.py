@@ -9,6 +9,7 @@ import numbers
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
+from keras_qa.documents.visible_text import Edit, Heading, VisibleText, check_spans
 from keras_qa.example import enumerate_records
 
 
@@ -20,9 +21,14 @@ class Document:
         name: Its name, such as the path of its file.
         text: Its text. Offsets of passages and answers refer to it.
         pages: Offset of the start of each page in the text. Empty if there are no pages.
+        edits: `(start, end, replacement)` of each part of the text that a reader sees otherwise,
+            such as markup, in order. Passages have the text after these edits.
+        headings: `(start, end, level)` of each heading in the text, in order. Level 0 is the title.
+            `None` to find headings in the visible text: lines that begin with `#`, or underlined.
 
     Raises:
         TypeError: If the name or the text is not a string.
+        ValueError: If edits or headings overlap, or are not in order or not within the text.
 
     Examples:
         >>> from keras_qa.documents import Document
@@ -33,9 +39,13 @@ class Document:
     name: str
     text: str
     pages: tuple[int, ...] = ()
+    edits: Sequence[Edit] = dataclasses.field(default=(), repr=False)
+    headings: Sequence[Heading] | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         _check_strings(self, "document", "name", "text")
+        check_spans("edits", self.text, self.edits)
+        check_spans("headings", self.text, self.headings or ())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +54,7 @@ class Passage:
 
     Args:
         document: Name of its document.
-        text: Text of the passage, `document_text[start:end]`.
+        text: Text of the passage: `document_text[start:end]`, without markup if the index knows it.
         score: Relevance for the question; higher is better. BM25 for an index without vectors,
             between 0 and 1 with vectors, see `Index.search`. Scores of different questions cannot
             be compared.
@@ -54,6 +64,8 @@ class Passage:
         line: Line of the document's text in which it starts, from 1.
         page: Page on which it starts, from 1; `None` if the document has no pages.
         pages: Offsets of the starts of the document's pages.
+        source: The part of the document's text, and what is read in place of its markup. `None` if
+            it is `text`.
 
     Raises:
         TypeError: If the document's name or the text is not a string, or the score not a number.
@@ -74,6 +86,7 @@ class Passage:
     line: int = 1
     page: int | None = None
     pages: tuple[int, ...] = dataclasses.field(default=(), repr=False)
+    source: VisibleText | None = dataclasses.field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         _check_strings(self, "passage", "document", "text")
@@ -99,7 +112,20 @@ class Passage:
             >>> Passage("a.txt", "Ann left.\\nBob stayed.", 1.0, 100, 121, line=7).locate(110)
             (8, None)
         """
-        return self.line + self.text.count("\n", 0, start - self.start), page_at(self.pages, start)
+        source = self.text if self.source is None else self.source.source
+        return self.line + source.count("\n", 0, start - self.start), page_at(self.pages, start)
+
+    def span(self, start: int, end: int) -> tuple[int, int]:
+        """Returns the offsets in the document's text of a part of the passage, `text[start:end]`.
+
+        Examples:
+            >>> from keras_qa.documents import Passage
+            >>> Passage("a.txt", "Ann left.\\nBob stayed.", 1.0, 100).span(10, 13)
+            (110, 113)
+        """
+        if self.source is not None:
+            start, end = self.source.to_source(start, end)
+        return self.start + start, self.start + end
 
 
 def _check_strings(record: Document | Passage, kind: str, *fields: str) -> None:

@@ -1,13 +1,13 @@
 """Reads the documents of a file: text, Markdown, reStructuredText, HTML, tables, PDF, DOCX.
 
-PDF and DOCX are read by libraries of the extra `documents`.
+Markdown, reStructuredText, PDF and DOCX are read by libraries of the extra `documents`.
 """
 
 from __future__ import annotations
 
+import bisect
 import codecs
 import contextlib
-import html
 import itertools
 import os
 import pathlib
@@ -18,7 +18,11 @@ from typing import Any
 
 from keras_qa.data.rows import Row, csv_rows, jsonl_rows
 from keras_qa.documents.document import Document
+from keras_qa.documents.html_text import read_html
+from keras_qa.documents.markdown import read_markdown
 from keras_qa.documents.pdf import read_pdf
+from keras_qa.documents.restructured_text import read_restructured_text
+from keras_qa.documents.visible_text import Heading, cell_labels
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -29,27 +33,6 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _CHARSET = re.compile(rb"<(?:meta|\?xml)[^>]*?(?:charset|encoding)\s*+=[\s\"']*+([\w.:-]+)", re.I)
-# Comments, declarations and tags of HTML. Each match ends at the latest with the page and never
-# backtracks, so that the time is linear, unlike that of `html.parser` before Python 3.13.6.
-_MARKUP = re.compile(
-    r"<(?:!--(?:-?>|.*?(?:--!?>|\Z))"
-    r"|(?:[!?]|/(?![a-z]))[^>]*+>?"
-    r"|(/?)([a-z][^\s/>]*+)((?:[^>=]++|=\s*+(?:\"[^\"]*+\"?|'[^']*+'?)|=)*+)>?)",
-    re.I | re.S,
-)
-
-# Elements of HTML whose text is not visible, and those that are blocks of text.
-_HIDDEN = {"script", "style", "template", "noscript", "svg", "head", "iframe", "object"}
-_NAMES = (
-    "address article aside blockquote body caption dd details dialog div dl dt fieldset figcaption "
-    "figure footer form header hr html li main nav ol p pre section summary table tbody tfoot "
-    "thead tr ul"
-)
-_BLOCKS = frozenset(_NAMES.split())
-_LEVELS = {f"h{level}": level for level in range(1, 7)}
-# Elements whose content has no markup.
-_RAW = {"script", "style", "title", "textarea", "iframe", "xmp"}
-
 _WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _SIGNS = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 
@@ -81,10 +64,27 @@ def _text(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Docum
     yield Document(name, _decode(path.read_bytes(), encoding))
 
 
+def _markdown(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
+    text = _decode(path.read_bytes(), encoding)
+    with _libraries("markdown-it-py"):
+        edits, headings = read_markdown(text)
+    yield Document(name, text, (), edits, headings)
+
+
+def _restructured(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
+    text = _decode(path.read_bytes(), encoding)
+    with _libraries("docutils"):
+        import docutils.core  # noqa: F401
+    with _translate_errors("reStructuredText"):
+        edits, headings = read_restructured_text(text)
+    yield Document(name, text, (), edits, headings)
+
+
 def _html(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
     raw = path.read_bytes()
     declared = _CHARSET.search(raw[:4096])
-    yield Document(name, html_to_text(_decode(raw, encoding, declared and declared[1].decode())))
+    text, headings = read_html(_decode(raw, encoding, declared and declared[1].decode()))
+    yield Document(name, text, headings=headings)
 
 
 def _pdf(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
@@ -112,19 +112,25 @@ def _docx(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Docum
     with _translate_errors("DOCX"):
         document = docx.Document(str(path))
         styles = {style.style_id: style.name or "" for style in document.styles}
-        parts = []
+        parts: list[str] = []
+        headings, size = [], 0
         for item in document.element.body.iterchildren(f"{_WORD}p", f"{_WORD}tbl"):
             if item.tag == f"{_WORD}tbl":
-                parts.append("\n".join(_table_rows(item)))
+                part = "\n".join(_row_texts(list(_table_rows(item))))
+            else:
+                part = _paragraph_text(item).strip()
+            # At most one empty line.
+            part = re.sub(r"\n\s*\n", "\n\n", part)
+            if not part:
                 continue
-            text = _paragraph_text(item)
+            parts.append(part)
+            size += len(part) + 2
             style = item.find(f"{_WORD}pPr/{_WORD}pStyle")
             kind = "" if style is None else styles.get(style.get(f"{_WORD}val"), "")
-            level = kind.removeprefix("Heading ")
-            title = kind == "Title" or (level != kind and level.isdecimal())
-            sign = "#" * min(int(level) if level.isdecimal() else 1, 6)
-            parts.append(f"{sign} {text}" if title and text.strip() else text)
-    yield Document(name, "\n\n".join(parts))
+            level = "0" if kind == "Title" else kind.removeprefix("Heading ")
+            if level != kind and level.isdecimal():
+                headings.append(Heading(size - len(part) - 2, size - 2, int(level)))
+    yield Document(name, "\n\n".join(parts), headings=headings)
 
 
 # Not `Paragraph.text` and `_Row.cells` of python-docx 1.2: their time is quadratic in the number
@@ -141,22 +147,37 @@ def _paragraph_text(paragraph: Any) -> str:
     return "".join(parts)
 
 
-def _table_rows(table: Any) -> Iterator[str]:
+def _table_rows(table: Any) -> Iterator[dict[int, str]]:
+    """Yields the texts of the cells of each row by their columns."""
     above: dict[int, str] = {}
     for row in table.iterchildren(f"{_WORD}tr"):
         texts: dict[int, str] = {}
         column = 0
         for cell in row.iterchildren(f"{_WORD}tc"):
-            text = "\n".join(map(_paragraph_text, cell.iterchildren(f"{_WORD}p")))
+            text = " ".join(map(_paragraph_text, cell.iterchildren(f"{_WORD}p")))
             merged = cell.find(f"{_WORD}tcPr/{_WORD}vMerge")
             if merged is not None and merged.get(f"{_WORD}val") != "restart":
                 repeated = above.get(column, "")
                 text = repeated if len(repeated) <= _MAX_REPEATED else text
-            texts[column] = text
+            texts[column] = " ".join(text.split())
             span = cell.find(f"{_WORD}tcPr/{_WORD}gridSpan")
             column += 1 if span is None else max(int(span.get(f"{_WORD}val")), 1)
-        yield " | ".join(texts.values())
+        yield texts
         above = texts
+
+
+def _row_texts(rows: list[dict[int, str]]) -> Iterator[str]:
+    """Yields a line for each row. The first row names the columns, if there are more than two."""
+    header = rows.pop(0) if len(rows) > 1 and len(rows[0]) > 2 else {}
+    begins = list(header)
+    for row in rows:
+        # A header may be merged over several columns.
+        columns = [header[begins[bisect.bisect(begins, at) - 1]] if header else "" for at in row]
+        cells = list(row.values())
+        labels = cell_labels(cells, columns)
+        line = "".join(label + cell for label, cell in zip(labels, cells, strict=True))
+        if line:
+            yield line
 
 
 def _csv(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
@@ -207,65 +228,6 @@ def _find_encoding(raw: bytes, encoding: str | None, declared: str | None = None
     raise ValueError(f"it is not UTF-8 at {problem}. Name its encoding with `encoding`")
 
 
-def html_to_text(page: str) -> str:
-    """Extracts the visible text of an HTML page. Headings become lines that begin with `#`."""
-    text = _VisibleText()
-    start = 0
-    while match := _MARKUP.search(page, start):
-        text.add(page[start : match.start()])
-        start = match.end()
-        tag, is_empty = (match[2] or "").lower(), (match[3] or "").endswith("/")
-        if match[1]:
-            text.end(tag)
-        elif tag:
-            text.start(tag)
-            if is_empty:
-                text.end(tag)
-            elif tag in _RAW:
-                end = re.compile(rf"</{tag}(?=[\s/>])|\Z", re.I).search(page, start)
-                assert end is not None
-                text.add(page[start : end.start()])
-                start = end.start()
-    text.add(page[start:])
-    lines = "".join(text.parts).split("\n")
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(line.strip(" ") for line in lines)).strip()
-
-
-class _VisibleText:
-    def __init__(self) -> None:
-        self.parts: list[str] = []
-        self.hidden: list[str] = []
-        self.pre_depth = 0
-
-    def start(self, tag: str) -> None:
-        if tag in _HIDDEN and tag not in self.hidden:
-            self.hidden.append(tag)
-        elif tag == "body":
-            # `</head>` may be missing.
-            self.hidden = []
-        if tag in _LEVELS:
-            self.parts.append(f"\n\n{'#' * _LEVELS[tag]} ")
-        elif tag in _BLOCKS:
-            self.parts.append("\n" if tag in ("li", "tr", "dt", "dd") else "\n\n")
-            self.pre_depth += tag == "pre"
-        elif tag == "br":
-            self.parts.append("\n")
-        elif tag in ("td", "th"):
-            self.parts.append(" ")
-
-    def end(self, tag: str) -> None:
-        if tag in self.hidden:
-            del self.hidden[self.hidden.index(tag) :]
-        elif tag in _LEVELS or tag in _BLOCKS:
-            self.parts.append("\n" if tag in ("li", "tr", "dt", "dd") else "\n\n")
-            self.pre_depth = max(self.pre_depth - (tag == "pre"), 0)
-
-    def add(self, text: str) -> None:
-        if not self.hidden:
-            text = html.unescape(text)
-            self.parts.append(text if self.pre_depth else re.sub(r"\s+", " ", text))
-
-
 @contextlib.contextmanager
 def _libraries(name: str) -> Iterator[None]:
     try:
@@ -289,9 +251,11 @@ def _translate_errors(kind: str) -> Iterator[None]:
 _Read = Callable[[pathlib.Path, str, str | None], Iterator[Document]]
 
 SUFFIXES: dict[str, _Read] = {
-    **dict.fromkeys((".txt", ".text", ".md", ".markdown", ".rst"), _text),
+    **dict.fromkeys((".txt", ".text"), _text),
+    **dict.fromkeys((".md", ".markdown"), _markdown),
     **dict.fromkeys((".html", ".htm", ".xhtml"), _html),
     **dict.fromkeys((".csv", ".tsv"), _csv),
+    ".rst": _restructured,
     ".jsonl": _jsonl,
     ".pdf": _pdf,
     ".docx": _docx,

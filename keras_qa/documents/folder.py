@@ -19,8 +19,6 @@ from keras_qa.documents.writing import Writer
 
 # Show a progress bar for at least so many files.
 _MANY = 100
-# Part of the hash of a file. Change it to read all files again after an update.
-_READING = b"3"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,16 +72,20 @@ def update_index(
     if encoding is not None:
         writer.write_setting("encoding", encoding)
     writer.set_language(_readable_documents(files, encoding))
+    # The index was made by another way of reading: the documents may be the same, the passages not.
+    is_outdated = get_setting(connection, "reading") != storage.READING
     bar = Bar(len(files)) if (len(files) >= _MANY if verbose == "auto" else verbose) else None
     written = removed = kept = 0
     indexed = set()
     for done, (name, path) in enumerate(files.items(), start=1):
         try:
             digest = _digest(path, encoding)
-            if digests.get(name) == digest:
+            if digests.get(name) == digest and not is_outdated:
                 kept += 1
             else:
-                new, deleted = writer.write_file(name, digest, _read(path, name, encoding))
+                new, deleted = writer.write_file(
+                    name, digest, _read(path, name, encoding), is_outdated
+                )
                 written, removed = written + new, removed + deleted
             indexed.add(name)
         except _ReadError as error:
@@ -95,6 +97,8 @@ def update_index(
         removed += deleted if name in digests else 0
     if bar is not None:
         bar.end(len(files))
+    if is_outdated:
+        writer.write_setting("reading", storage.READING)
     return Changes(written, removed, kept, others, dict(sorted(unreadable.items())))
 
 
@@ -162,7 +166,7 @@ def _read(path: str, name: str, encoding: str | None) -> Iterator[Document]:
 def _digest(path: str, encoding: str | None) -> bytes:
     with _read_errors(), open(path, "rb") as file:
         content = hashlib.file_digest(file, "sha256").digest()
-    return hashlib.sha256(content + _READING + (encoding or "").encode()).digest()
+    return hashlib.sha256(content + (encoding or "").encode()).digest()
 
 
 @contextlib.contextmanager

@@ -29,6 +29,7 @@ from keras_qa.documents.vector_search import (
     read_encoder_name,
     unit_vectors,
 )
+from keras_qa.documents.visible_text import VisibleText, visible_part
 from keras_qa.documents.writing import Writer
 from keras_qa.example import to_questions
 
@@ -70,7 +71,7 @@ class Index:
         # The last change by another connection that has been verified, and verified documents.
         self._version: int | None = None
         self._verified: set[int] = set()
-        self._warned = False
+        self._warned = self._warned_of_reading = False
         self._tokenizer: FullTextTokenizer | None = None
         # Threads use the connection one after another.
         self._lock = threading.RLock()
@@ -130,6 +131,7 @@ class Index:
         if not (exist_ok and path.exists()):
             index = cls(path, storage.create_file(path), encoder)
             with index._writing() as writer:
+                writer.write_setting("reading", storage.READING)
                 writer.add_settings(language, encoder)
             return index
         with cls.open(path) as index:
@@ -265,6 +267,7 @@ class Index:
         k = to_integer("k", k)
         questions = to_questions(question)
         with self._locked():
+            self._warn_if_outdated()
             tokenizer, vectors = self._get_tokenizer(), self._encode(questions)
             results: list[list[Passage]] = [[] for _ in questions]
             if tokenizer is not None:
@@ -278,7 +281,7 @@ class Index:
         return results[0] if isinstance(question, str) else results
 
     def text(self, name: str, start: int = 0, end: int | None = None) -> str:
-        """Returns the text of a document, or a part of it.
+        """Returns the text of a document, or a part of it, with its markup.
 
         Args:
             name: Name of the document.
@@ -289,14 +292,36 @@ class Index:
             KeyError: If there is no document of this name.
         """
         with self._reading():
-            key = (storage.encode_text(name),)
-            row = self._connection.execute(
-                "SELECT id FROM documents WHERE name = ?", key
-            ).fetchone()
-            if row is None:
-                raise KeyError(f"The index has no document {name!r}.")
-            storage.verify_document(self._connection, row[0])
-            return storage.read_text(self._connection, row[0], start, end)
+            return storage.read_text(self._connection, self._find(name), start, end)
+
+    def visible_text(self, name: str, start: int = 0, end: int | None = None) -> VisibleText:
+        """Returns what a reader sees of a document, or of a part of it.
+
+        Args:
+            name: Name of the document.
+            start: Offset of the first character in `text(name)`.
+            end: One past the last character. `None` for the end of the text.
+
+        Returns:
+            An object with `text`, the text without markup. `to_source(first, last)` and
+            `to_visible(offset)` convert offsets from this text to the part, and back.
+
+        Raises:
+            KeyError: If there is no document of this name.
+        """
+        with self._reading():
+            number = self._find(name)
+            text = storage.read_text(self._connection, number, start, end)
+            return visible_part(text, storage.read_edits(self._connection, number), start)
+
+    def _find(self, name: str) -> int:
+        """Returns the number of a document, after its checksum is verified."""
+        key = (storage.encode_text(name),)
+        row = self._connection.execute("SELECT id FROM documents WHERE name = ?", key).fetchone()
+        if row is None:
+            raise KeyError(f"The index has no document {name!r}.")
+        storage.verify_document(self._connection, row[0])
+        return int(row[0])
 
     @property
     def names(self) -> list[str]:
@@ -358,6 +383,16 @@ class Index:
             if language is not None:
                 self._tokenizer = FullTextTokenizer(str(language))
         return self._tokenizer
+
+    def _warn_if_outdated(self) -> None:
+        reading = get_setting(self._connection, "reading")
+        if reading != storage.READING and not self._warned_of_reading:
+            self._warned_of_reading = True
+            warnings.warn(
+                f"`{self.path}` was made by a keras-qa that reads files in another way. Read them "
+                "again with `keras-qa index FOLDER`, or `Index.update`.",
+                stacklevel=3,
+            )
 
     def _encode(self, questions: list[str]) -> Floats | None:
         """Returns the vectors of questions, or `None` to search by words only."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from keras_qa.documents.full_text import UNSPACED
+from keras_qa.documents.visible_text import Heading
 from keras_qa.text.sentence_splitting import sentence_spans
 
 # Maximum number of words of a passage, and of words shared with the passage before.
@@ -36,17 +37,23 @@ class Part(NamedTuple):
     heading: str = ""
 
 
-def passages(text: str, length: int = LENGTH, overlap: int = OVERLAP) -> Iterator[Part]:
+def passages(
+    text: str,
+    length: int = LENGTH,
+    overlap: int = OVERLAP,
+    headings: Iterable[Heading] | None = None,
+) -> Iterator[Part]:
     """Splits a text into passages at headings, paragraphs and sentences.
 
-    Headings are lines that begin with `#`, as in Markdown, or underlined lines, as in
-    reStructuredText. A passage contains whole sentences of one section, up to `length` words and
-    a short rest of the section; it shares up to `overlap` words with the passage before. Each
-    letter and digit is in at least one passage.
+    If the headings are not given, they are lines that begin with `#`, as in Markdown, or underlined
+    lines, as in reStructuredText. A passage contains whole sentences of one section, up to
+    `length` words and a short rest of the section; it shares up to `overlap` words with the passage
+    before. Each letter and digit is in at least one passage.
     """
     heading = ""
     begin, body = 0, 0
-    for start, end, below in [*_headings(text), (len(text), len(text), "")]:
+    titles = _find_headings(text) if headings is None else _titles(text, headings)
+    for start, end, below in [*_paths(titles), (len(text), len(text), "")]:
         # Consecutive headings without text between them belong to the section that follows.
         if text[body:start].strip() or (start == len(text) and begin < start):
             yield from _section(text, begin, start, heading, length, overlap)
@@ -56,10 +63,25 @@ def passages(text: str, length: int = LENGTH, overlap: int = OVERLAP) -> Iterato
         heading, body = below, end
 
 
-def _headings(text: str) -> Iterator[tuple[int, int, str]]:
+def _titles(text: str, headings: Iterable[Heading]) -> Iterator[tuple[int, int, int, str]]:
+    for start, end, level in headings:
+        yield start, end, level, text[start:end]
+
+
+def _paths(titles: Iterable[tuple[int, int, int, str]]) -> Iterator[tuple[int, int, str]]:
     """Yields `(start, end, heading)` of each heading, joined with the headings above it."""
-    fences = [match.start() for match in _FENCE.finditer(text)]
     above: list[tuple[int, str]] = []
+    for start, end, level, title in titles:
+        above = [entry for entry in above if entry[0] < level]
+        above.append((level, " ".join(title.split())[:_MAX_HEADING]))
+        # A page often repeats its title as the first heading.
+        path = dict.fromkeys(title for _, title in above if title)
+        yield start, end, " > ".join(path)
+
+
+def _find_headings(text: str) -> Iterator[tuple[int, int, int, str]]:
+    """Yields `(start, end, level, title)` of each heading."""
+    fences = [match.start() for match in _FENCE.finditer(text)]
     marks: dict[str, int] = {}
     at = 0
     for match in _HEADING.finditer(text):
@@ -74,9 +96,7 @@ def _headings(text: str) -> Iterator[tuple[int, int, str]]:
         else:
             # In reStructuredText, the order in which marks first occur defines their levels.
             level, title = marks.setdefault(match["mark"], len(marks) + 1), match["lined"]
-        above = [entry for entry in above if entry[0] < level]
-        above.append((level, title.strip()[:_MAX_HEADING]))
-        yield start, match.end(), " > ".join(title for _, title in above)
+        yield start, match.end(), level, title
 
 
 def _title_start(match: re.Match[str]) -> int | None:

@@ -11,6 +11,7 @@ from keras_qa.documents.document import Passage, page_at
 from keras_qa.documents.full_text import FullTextTokenizer
 from keras_qa.documents.storage import get_setting
 from keras_qa.documents.vector_search import Floats, Scored, VectorSearch
+from keras_qa.documents.visible_text import Edit, visible_part
 
 # Maximum number of passages to rank, which takes 1.3 µs for each. Words in more passages do not
 # select passages, they only add to the scores.
@@ -147,6 +148,7 @@ def read_passages(
 ) -> list[Passage]:
     """Reads passages. Texts of documents that are not in `verified` are verified, and added."""
     passages = []
+    edits: dict[int, list[Edit]] = {}
     for id, score in ranked:
         row = connection.execute(
             "SELECT documents.name, documents.id, passages.start, passages.stop, passages.line, "
@@ -160,11 +162,15 @@ def read_passages(
         if number not in verified:
             storage.verify_document(connection, number)
             verified.add(number)
+        if number not in edits:
+            edits[number] = storage.read_edits(connection, number)
+        text = storage.read_text(connection, number, start, stop)
+        source = visible_part(text, edits[number], start)
         pages = struct.unpack(f"<{len(raw) // 8}Q", raw) if raw else ()
         passages.append(
             Passage(
                 storage.decode_text(name),
-                storage.read_text(connection, number, start, stop),
+                source.text,
                 score,
                 start,
                 stop,
@@ -172,6 +178,7 @@ def read_passages(
                 line,
                 page_at(pages, start),
                 pages,
+                source if edits[number] else None,
             )
         )
     return passages

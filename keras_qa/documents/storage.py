@@ -15,10 +15,13 @@ import zlib
 from collections.abc import Iterator
 
 from keras_qa.data.sqlite import connect, sqlite3, transaction
+from keras_qa.documents.visible_text import Edit, decode_edits
 
 # "kqai": identifies an index among other SQLite files.
 APPLICATION = 0x6B716169
 VERSION = 1
+# How files are read and split. Increase it if either changes: the next update reads all files.
+READING = 1
 
 # Characters of a text in one row. Reading a passage reads only the rows that it is in.
 BLOCK = 2**14
@@ -43,7 +46,9 @@ CREATE TABLE settings (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 -- A file may contain several documents. `hash` is NULL while the file is being indexed.
 CREATE TABLE files (id INTEGER PRIMARY KEY, name BLOB UNIQUE NOT NULL, hash BLOB);
 CREATE TABLE documents (
-    id INTEGER PRIMARY KEY, name BLOB UNIQUE NOT NULL, file INTEGER, hash BLOB NOT NULL, pages BLOB
+    id INTEGER PRIMARY KEY, name BLOB UNIQUE NOT NULL, file INTEGER, hash BLOB NOT NULL, pages BLOB,
+    -- Edits and headings, see `visible_text.encode_markup`.
+    markup BLOB
 );
 CREATE INDEX documents_of_files ON documents (file);
 CREATE TABLE texts (
@@ -203,15 +208,24 @@ def read_text(
     return text[start - begin : None if end is None else end - begin]
 
 
+def read_edits(connection: sqlite3.Connection, number: int) -> list[Edit]:
+    """Reads the edits of a document. Damaged ones raise `sqlite3.DatabaseError`."""
+    (raw,) = connection.execute("SELECT markup FROM documents WHERE id = ?", (number,)).fetchone()
+    try:
+        return decode_edits(raw)
+    except (TypeError, ValueError, IndexError):
+        raise sqlite3.DatabaseError("the edits of a document are not readable") from None
+
+
 def write_checksum(connection: sqlite3.Connection) -> None:
     """Stores the checksum of everything that a search reads, at the end of a change."""
     connection.execute("DELETE FROM checksums")
     connection.execute("INSERT INTO checksums VALUES (?)", (_checksum(connection),))
 
 
-def document_digest(text: bytes, pages: bytes | None) -> bytes:
-    """Returns the checksum of a document: of its text and its pages as they are stored."""
-    return hashlib.sha256(text + b"\0" + (pages or b"")).digest()
+def document_digest(text: bytes, pages: bytes | None, markup: bytes | None) -> bytes:
+    """Returns the checksum of a document: of its text, pages and markup as they are stored."""
+    return hashlib.sha256(text + b"\0" + (pages or b"") + b"\0" + (markup or b"")).digest()
 
 
 def verify_checksum(connection: sqlite3.Connection) -> None:
@@ -228,16 +242,17 @@ def verify_checksum(connection: sqlite3.Connection) -> None:
 def verify_document(connection: sqlite3.Connection, number: int) -> None:
     """Raises `sqlite3.DatabaseError` if the text of a document is damaged."""
     row = connection.execute(
-        "SELECT name, hash, pages FROM documents WHERE id = ?", (number,)
+        "SELECT name, hash, pages, markup FROM documents WHERE id = ?", (number,)
     ).fetchone()
     if row is None:
         raise sqlite3.DatabaseError("a document is missing")
-    name, digest, pages = row
+    name, digest, *others = row
     blocks = connection.execute(
         "SELECT text FROM texts WHERE document = ? ORDER BY block", (number,)
     )
     text = b"".join(_to_bytes(raw) for (raw,) in blocks)
-    if document_digest(text, None if pages is None else _to_bytes(pages)) != digest:
+    pages, markup = (None if value is None else _to_bytes(value) for value in others)
+    if document_digest(text, pages, markup) != digest:
         shown = _to_bytes(name).decode(errors="replace")
         raise sqlite3.DatabaseError(f"the checksum of {shown!r:.100} does not match its text")
 

@@ -20,6 +20,7 @@ from keras_qa.documents.vector_search import (
     read_encoder_name,
     unit_vectors,
 )
+from keras_qa.documents.visible_text import Heading, VisibleText, encode_markup, visible_part
 
 # Passages in a transaction. A transaction contains at least one document.
 BATCH = 2_000
@@ -91,11 +92,12 @@ class Writer:
         return sum(self._write(document) for document in itertools.chain(first, documents))
 
     def write_file(
-        self, name: str, digest: bytes, documents: Iterator[Document]
+        self, name: str, digest: bytes, documents: Iterator[Document], rewrites: bool = False
     ) -> tuple[int, int]:
         """Writes the documents of a file, and removes those that it no longer contains.
 
-        Returns how many documents are new or have changed, and how many were removed.
+        `rewrites` writes unchanged documents again, too. Returns how many documents are new or have
+        changed, and how many were removed.
         """
         self.begin()
         key = (storage.encode_text(name),)
@@ -107,7 +109,7 @@ class Writer:
         written = 0
         names: set[bytes] = set()
         for document in documents:
-            written += self._write(document, file)
+            written += self._write(document, file, rewrites)
             names.add(storage.encode_text(document.name))
         rows = self._run("SELECT id, name FROM documents WHERE file = ?", (file,))
         removed = self._remove([number for number, name in rows.fetchall() if name not in names])
@@ -163,26 +165,29 @@ class Writer:
             for document in {row[1] for row in rows}:
                 storage.verify_document(self._connection, document)
             for last, document, start, stop, heading in rows:
-                text = storage.read_text(self._connection, document, start, stop)
+                source = storage.read_text(self._connection, document, start, stop)
+                edits = storage.read_edits(self._connection, document)
+                text = visible_part(source, edits, start).text
                 self._unencoded[last] = _with_heading(storage.decode_text(heading), text)
             self._commit()
 
-    def _write(self, document: Document, file: int | None = None) -> bool:
+    def _write(self, document: Document, file: int | None = None, rewrites: bool = False) -> bool:
         """Writes a document of a file, and returns whether it is new or has changed."""
         self.begin()
         name, text = storage.encode_text(document.name), storage.encode_text(document.text)
         pages = struct.pack(f"<{len(document.pages)}Q", *document.pages) or None
-        digest = storage.document_digest(text, pages)
+        markup = encode_markup(document.edits, document.headings)
+        digest = storage.document_digest(text, pages, markup)
         row = self._run("SELECT id, hash, file FROM documents WHERE name = ?", (name,)).fetchone()
-        if row is not None and row[1] == digest:
+        if row is not None and row[1] == digest and not rewrites:
             if row[2] != file:
                 self._run("UPDATE documents SET file = ? WHERE id = ?", (file, row[0]))
             return False
         if row is not None:
             self._delete(row[0])
         number = self._run(
-            "INSERT INTO documents (name, file, hash, pages) VALUES (?, ?, ?, ?)",
-            (name, file, digest, pages),
+            "INSERT INTO documents (name, file, hash, pages, markup) VALUES (?, ?, ?, ?, ?)",
+            (name, file, digest, pages, markup),
         ).lastrowid
         self._many(
             "INSERT INTO texts VALUES (?, ?, ?)",
@@ -191,16 +196,22 @@ class Writer:
                 for at, start in enumerate(range(0, len(document.text), storage.BLOCK))
             ),
         )
+        visible = VisibleText(document.text, document.edits)
+        headings = document.headings and [
+            Heading(*item).seen_in(visible) for item in document.headings
+        ]
         line, at = 1, 0
-        for part in passages(document.text):
-            line, at = line + document.text.count("\n", at, part.start), part.start
+        for part in passages(visible.text, headings=headings):
+            start, stop = visible.to_source(part.start, part.end)
+            line, at = line + document.text.count("\n", at, start), start
             passage = self._run(
                 "INSERT INTO passages (document, start, stop, line, heading) "
                 "VALUES (?, ?, ?, ?, ?)",
-                (number, part.start, part.end, line, storage.encode_text(part.heading)),
+                (number, start, stop, line, storage.encode_text(part.heading)),
             ).lastrowid
             assert passage is not None
-            body = _with_heading(part.heading, document.text[part.start : part.end])
+            seen = visible_part(document.text[start:stop], document.edits, start).text
+            body = _with_heading(part.heading, seen)
             self._run(
                 "INSERT INTO words (rowid, text) VALUES (?, ?)", (passage, split_unspaced(body))
             )
@@ -222,11 +233,13 @@ class Writer:
         # A contentless FTS5 table needs the text to delete its words: verify it first.
         storage.verify_document(self._connection, number)
         text = storage.read_text(self._connection, number)
+        edits = storage.read_edits(self._connection, number)
         rows = self._run(
             "SELECT id, start, stop, heading FROM passages WHERE document = ?", (number,)
         ).fetchall()
         for id, start, stop, heading in rows:
-            body = _with_heading(storage.decode_text(heading), text[start:stop])
+            part = visible_part(text[start:stop], edits, start).text
+            body = _with_heading(storage.decode_text(heading), part)
             self._run(
                 "INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)",
                 (id, split_unspaced(body)),

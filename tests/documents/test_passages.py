@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_qa.documents.passages import Part, passages
+from keras_qa.documents.visible_text import Heading
 
 
 def cut(text: str, **sizes: int) -> list[tuple[str, str]]:
@@ -25,6 +26,15 @@ def test_passages_are_whole_sentences_that_overlap() -> None:
     assert cut(short, length=12, overlap=4)[-1][0].endswith("w24 w25.")
     assert len(cut(short, length=12, overlap=4)) == 3
     assert [part for part, _ in cut(text, length=12, overlap=0)] == [text[:40], text[41:]]
+
+
+def test_given_headings_replace_those_of_the_text() -> None:
+    text = "Title\n\nTitle\n\n# code\n\nEnd\n\nLast."
+    parts = passages(text, headings=[Heading(0, 5, 0), Heading(7, 12, 1), Heading(22, 25, 2)])
+    assert [(text[part.start : part.end], part.heading) for part in parts] == [
+        ("Title\n\nTitle\n\n# code", "Title"),
+        ("End\n\nLast.", "Title > End"),
+    ]
 
 
 def test_headings_are_kept_with_their_passages() -> None:
