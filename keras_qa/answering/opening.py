@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import os
 import pathlib
+import zipfile
 from typing import Any, NamedTuple
 
-from keras_qa.onnx.runtime import ExportedModel, is_exported
+from keras_qa.onnx.runtime import ONNX, SETTINGS, ExportedModel
 
 # What a path or a name may refer to: a folder of `onnx.export`, a published checkpoint, a file of
 # `save_adapter`, another `.keras` file, or a preset that is an encoder of texts.
 EXPORTED, PUBLISHED, ADAPTER = "exported", "published", "adapter"
 FILE, EMBEDDER = "file", "embedder"
+
+# Files of a folder from which Keras would load a model, also if the folder has a graph.
+_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
 
 # On Windows, a path that begins so may name another machine.
 _ELSEWHERE = ("//", "\\\\")
@@ -38,16 +42,16 @@ def find(path: str | os.PathLike[str]) -> tuple[str, str]:
     What exists comes before presets of the same name.
     """
     name = os.fspath(path)
-    if is_exported(name):
+    if _is_exported(name):
         return EXPORTED, name
     # Not at the top: they need Keras.
-    from keras_qa.models.adapters import is_adapter
     from keras_qa.models.presets import EMBEDDERS, FOLDER, PRESETS
-    from keras_qa.models.pretrained.hub import names_checkpoint
+    from keras_qa.models.pretrained.hub import ENCODERS, PREFIX
 
-    if names_checkpoint(name):
+    exists = os.path.exists(name)
+    if os.path.isdir(name) or name.startswith(PREFIX) or (name in ENCODERS and not exists):
         return PUBLISHED, name
-    if not os.path.exists(name):
+    if not exists:
         if name in EMBEDDERS:
             return EMBEDDER, EMBEDDERS[name]
         if name not in PRESETS:
@@ -57,7 +61,27 @@ def find(path: str | os.PathLike[str]) -> tuple[str, str]:
                 f"{', '.join(PRESETS)}."
             )
         name = str(FOLDER / f"{name}.keras")
-    return ADAPTER if is_adapter(name) else FILE, name
+    return ADAPTER if _is_adapter(name) else FILE, name
+
+
+def _is_exported(name: str) -> bool:
+    """Whether a name is a folder that `export` wrote, or a graph in it."""
+    path = pathlib.Path(os.path.expanduser(name))
+    # Not methods of `path`, which raise an error for a name that is too long.
+    if path.suffix == ".onnx":
+        return os.path.isfile(path)
+    has_graph = os.path.isdir(path / ONNX) and not any((path / name).exists() for name in _WEIGHTS)
+    return os.path.isfile(path / SETTINGS) or has_graph
+
+
+def _is_adapter(name: str) -> bool:
+    from keras_qa.models.adapters import WEIGHTS
+
+    try:
+        with zipfile.ZipFile(name) as archive:
+            return WEIGHTS in archive.namelist()
+    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
+        return False
 
 
 def open_model(
@@ -91,12 +115,12 @@ def open_model(
 
 def needs_backend(*names: str | None) -> bool:
     """Whether one of these models needs Keras: exported folders do not, `None` is no model."""
-    return not all(is_exported(name) for name in names if name is not None)
+    return not all(_is_exported(name) for name in names if name is not None)
 
 
 def is_exported_here(name: str) -> bool:
     """Whether a name that comes from a file is the full path of an exported folder here."""
-    return not name.startswith(_ELSEWHERE) and os.path.isabs(name) and is_exported(name)
+    return not name.startswith(_ELSEWHERE) and os.path.isabs(name) and _is_exported(name)
 
 
 def is_local(name: str) -> bool:

@@ -8,11 +8,12 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Self, TypeAlias, TypedDict
+from typing import Any, Self, TypeAlias, TypedDict, cast
 
 import keras
 
 from keras_qa.layers import kernels
+from keras_qa.layers.kernels.tensor_types import Shape
 
 # A policy, its name, or `None` for Keras' global policy.
 DType: TypeAlias = str | keras.DTypePolicy | None
@@ -182,3 +183,9 @@ def _apply_changes(layer: keras.layers.Layer, state: dict[str, Any]) -> None:
             layer.quantization_config = keras.saving.deserialize_keras_object(value)
         else:
             setattr(layer, name, value)
+
+
+def shape_list(input_shape: Shape | Sequence[Shape]) -> list[Shape]:
+    """A list of shapes from one shape or from several, as tuples or as lists (JSON)."""
+    several = isinstance(input_shape[0], (list, tuple))
+    return cast(list[Shape], list(input_shape) if several else [input_shape])

@@ -12,10 +12,10 @@ from keras import ops
 
 from keras_qa._arguments import check_choice
 from keras_qa._numbers import MASKED
-from keras_qa.layers.base_layer import BaseLayer, LayerOptions
+from keras_qa.layers.base_layer import BaseLayer, LayerOptions, shape_list
 from keras_qa.layers.keras_layers import Dense, Dropout
 from keras_qa.layers.kernels.masking import mask_of
-from keras_qa.layers.kernels.tensor_types import Shape, Tensor, shape_list
+from keras_qa.layers.kernels.tensor_types import Shape, Tensor
 from keras_qa.preprocessing.decoder import check_answer_types
 
 

@@ -10,11 +10,11 @@ from keras import ops
 
 from keras_qa._arguments import check_choice, to_integer
 from keras_qa.layers import kernels
-from keras_qa.layers.base_layer import BaseLayer, LayerOptions
+from keras_qa.layers.base_layer import BaseLayer, LayerOptions, shape_list
 from keras_qa.layers.encoders import CELLS
 from keras_qa.layers.keras_layers import Dropout, Embedding
 from keras_qa.layers.kernels.masking import mask_of, zero_masked
-from keras_qa.layers.kernels.tensor_types import Masks, Shape, Tensor, shape_list
+from keras_qa.layers.kernels.tensor_types import Masks, Shape, Tensor
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")

@@ -112,15 +112,6 @@ def _rebuilds(
     return _structure(model) == _structure(other)
 
 
-def is_adapter(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is an adapter."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return WEIGHTS in archive.namelist()
-    except (OSError, ValueError, NotImplementedError, zipfile.BadZipFile):
-        return False
-
-
 def load(path: pathlib.Path, backbone: str | os.PathLike[str] | None = None) -> QAModel:
     """Loads an adapter, and merges its LoRA matrices into the kernels of its encoder.
 

@@ -35,9 +35,6 @@ TOKENIZER_CONFIG = "tokenizer_config.json"
 ONNX = "onnx"
 GRAPH, QUANTIZED = f"{ONNX}/model.onnx", f"{ONNX}/model_quantized.onnx"
 
-# Files of the same folder from which Keras would load a model.
-_WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
-
 # Maximum bytes of a JSON file, and of a protobuf message.
 _MAX_JSON, _MAX_GRAPH = 2**26, 2**31
 # What precedes the name of a file with weights in a protobuf message.
@@ -72,16 +69,6 @@ INPUT_NAMES = {
     "segment_ids": "token_type_ids",
     "padding_mask": "attention_mask",
 }
-
-
-def is_exported(path: str | os.PathLike[str]) -> bool:
-    """Whether a path is a folder that `export` wrote, or a graph in it."""
-    path = pathlib.Path(os.path.expanduser(path))
-    # Not methods of `path`, which raise an error for a name that is too long.
-    if path.suffix == ".onnx":
-        return os.path.isfile(path)
-    has_graph = os.path.isdir(path / ONNX) and not any((path / name).exists() for name in _WEIGHTS)
-    return os.path.isfile(path / SETTINGS) or has_graph
 
 
 class ExportedModel:

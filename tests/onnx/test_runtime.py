@@ -19,8 +19,9 @@ from small_examples import squad_file
 import keras_qa
 from keras_qa import Example
 from keras_qa.answering import Reranker
+from keras_qa.answering.opening import needs_backend
 from keras_qa.cli import main
-from keras_qa.onnx.runtime import ExportedModel, checksum, is_exported
+from keras_qa.onnx.runtime import ExportedModel, checksum
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden" / "exported"
 READER = GOLDEN / "reader"
@@ -325,12 +326,13 @@ def test_words_need_a_class_each(tmp_path) -> None:
 
 
 def test_paths_that_are_no_exported_folder(folder, tmp_path) -> None:
-    assert not is_exported(tmp_path)
-    assert not is_exported(tmp_path / "reader.keras")
+    assert not needs_backend(str(folder))
+    assert needs_backend(str(tmp_path))
+    assert needs_backend(str(tmp_path / "reader.keras"))
     (folder / "model.safetensors").touch()
     (folder / "keras_qa.json").unlink()
     # Then it is a checkpoint that also has a graph.
-    assert not is_exported(folder)
+    assert needs_backend(str(folder))
     shutil.copy(READER / "keras_qa.json", folder)
     (folder / "onnx" / "other.onnx").touch()
     with pytest.raises(ValueError, match=r"has no graph `onnx/other.onnx`, only onnx/model.onnx"):

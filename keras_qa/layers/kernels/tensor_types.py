@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol, cast
+from typing import Any, Protocol
 
 # The size of each axis, `None` if unknown before the data.
 Shape = tuple[int | None, ...]
@@ -61,9 +61,3 @@ class Tensor(Protocol):
 
 # The mask of each input: `(batch, time)` boolean, or `None` if no step is masked.
 Masks = Sequence[Tensor | None] | None
-
-
-def shape_list(input_shape: Shape | Sequence[Shape]) -> list[Shape]:
-    """A list of shapes from one shape or from several, as tuples or as lists (JSON)."""
-    several = isinstance(input_shape[0], (list, tuple))
-    return cast(list[Shape], list(input_shape) if several else [input_shape])

@@ -15,12 +15,6 @@ PREFIX = "hf://"
 ENCODERS = {"minilm": pathlib.Path(__file__).parents[1] / "ready" / "minilm"}
 
 
-def names_checkpoint(name: str) -> bool:
-    """Whether a name is for `find_checkpoint`. A path that exists comes before an encoder."""
-    is_encoder = name in ENCODERS and not os.path.exists(name)
-    return is_encoder or name.startswith(PREFIX) or os.path.isdir(name)
-
-
 def find_checkpoint(name: str) -> PretrainedCheckpoint | None:
     """Opens a checkpoint: a folder, `hf://owner/name` or a key of `ENCODERS`.
 
