@@ -5,16 +5,22 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Iterable
 
-FONTS = ("Helvetica", "Helvetica-Bold")
+FONTS = (
+    "/BaseFont /Helvetica /Encoding /WinAnsiEncoding",
+    "/BaseFont /Helvetica-Bold /Encoding /WinAnsiEncoding",
+    "/BaseFont /Helvetica /ToUnicode 6 0 R",
+)
+# Of the third font: Chinese letters, a ligature, and a letter and a digit of formulas.
+MEANINGS = {"a": "水", "b": "火", "c": "。", "x": "\ufb03", "y": "\U0001d465", "z": "\U0001d7d7"}
 # A text with its position, font size, font and angle as a matrix.
 UPRIGHT = (1, 0, 0, 1)
 
 
-def at(x, y, text, size=10, bold=False, matrix=UPRIGHT) -> bytes:
+def at(x, y, text, size=10, font=0, matrix=UPRIGHT) -> bytes:
     """Returns the instructions that draw a text."""
     turned = " ".join(map(str, matrix))
     text = text.replace("\\", "\\\\").replace("(", "\\(").replace(")", "\\)")
-    return f"BT /F{int(bold)} {size} Tf {turned} {x} {y} Tm ({text}) Tj ET\n".encode("latin-1")
+    return f"BT /F{font} {size} Tf {turned} {x} {y} Tm ({text}) Tj ET\n".encode("latin-1")
 
 
 def lines(text: str, x=50, y=700, leading=12, **options) -> bytes:
@@ -23,19 +29,25 @@ def lines(text: str, x=50, y=700, leading=12, **options) -> bytes:
     return b"".join(at(x, y - number * leading, line, **options) for number, line in pairs)
 
 
+def stream(content: bytes) -> bytes:
+    return b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content)
+
+
 def write_pdf(
     path: pathlib.Path, pages: Iterable[bytes], entries: str = "", is_locked: bool = False
 ) -> None:
     """Writes pages of instructions, with further entries of each page."""
     objects = [b"", b""]
-    objects += [
-        f"<< /Type /Font /Subtype /Type1 /BaseFont /{name} /Encoding /WinAnsiEncoding >>".encode()
-        for name in FONTS
-    ]
+    objects += [f"<< /Type /Font /Subtype /Type1 {entry} >>".encode() for entry in FONTS]
+    pairs = (
+        f"<{ord(letter):02x}> <{meaning.encode('utf-16-be').hex()}>"
+        for letter, meaning in MEANINGS.items()
+    )
+    objects.append(stream(f"{len(MEANINGS)} beginbfchar {' '.join(pairs)} endbfchar".encode()))
     fonts = " ".join(f"/F{number} {number + 3} 0 R" for number in range(len(FONTS)))
     numbers = []
     for content in pages:
-        objects.append(b"<< /Length %d >>\nstream\n%s\nendstream" % (len(content), content))
+        objects.append(stream(content))
         numbers.append(len(objects) + 1)
         objects.append(
             f"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 595 842] /Contents {len(objects)} 0 R "

@@ -12,6 +12,7 @@ import itertools
 import math
 import re
 import statistics
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,14 +22,19 @@ if TYPE_CHECKING:
 
 # Gaps between characters, in font sizes: a wider one is a space, or separates cells or columns.
 # The first is for spaces that PDFium found too.
-_LIKELY_SPACE, _SPACE, _CELL = 0.1, 0.17, 1.2
+_LIKELY_SPACE, _SPACE, _CELL = 0.08, 0.17, 1.2
+# Maximum space between letters of a word.
+_MAX_SPACING = 0.3
+_MAX_COLUMNS = 5
 _BOLD = re.compile(rb"bold|black|heavy|demi|medi\b|CMBX|CMSSBX|SFBX", re.I)
 _LEADERS = re.compile(r"\s*(?:[.·…_]\s?){4,}\s*")
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
+_COMPATIBLE = (*range(0xFB00, 0xFB07), *range(0x1D400, 0x1D800))
 _CHARACTERS = {
     # What PDFium has for hyphens at the end of a line.
     **dict.fromkeys((0x02, 0xFFFE), "-"),
-    **dict(enumerate(("ff", "fi", "fl", "ffi", "ffl", "st", "st"), start=0xFB00)),
+    # Ligatures, and letters of formulas.
+    **{code: unicodedata.normalize("NFKC", chr(code)) for code in _COMPATIBLE},
     # Bullets of TeX, Wingdings and Symbol.
     **dict.fromkeys((0x88, 0xF0A7, 0xF0B7), "•"),
 }
@@ -96,8 +102,14 @@ def _read_characters(raw: Any, textpage: Any) -> Iterator[_Character]:
     height: tuple[float, float] | None = None
     size = angle = cosine = sine = 0.0
     space = _SPACE
+    surrogate = 0xD800
     for index in range(raw.FPDFText_CountChars(textpage)):
         code = raw.FPDFText_GetUnicode(textpage, index)
+        if 0xD800 <= code < 0xDC00:
+            surrogate = code
+            continue
+        if 0xDC00 <= code < 0xE000:
+            code += 0x10000 - 0xDC00 + (surrogate - 0xD800) * 0x400
         text = _CHARACTERS.get(code) or chr(code)
         if text.isspace():
             is_generated = raw.FPDFText_IsGenerated(textpage, index) == 1
@@ -132,6 +144,7 @@ def _read_pieces(raw: Any, textpage: Any, page: int) -> Iterator[Line]:
     """Yields lines, and parts of lines with wide gaps between them, in the order of the file."""
     characters: list[_Character] = []
     texts: list[str] = []
+    gaps: list[float] = []
     baseline = size = 0.0
     for character in _read_characters(raw, textpage):
         largest = max(size, character.size)
@@ -141,13 +154,13 @@ def _read_pieces(raw: Any, textpage: Any, page: int) -> Iterator[Line]:
             gap = max(character.left - before.right, before.left - character.right)
             if (
                 character.angle != before.angle
-                or abs(character.baseline - baseline) > 0.5 * largest
+                or abs(character.baseline - baseline) > 0.6 * largest
                 or gap > _CELL * largest
             ):
-                yield _make_piece(raw, textpage, characters, "".join(texts), baseline, page)
-                characters, texts, size = [], [], 0.0
-            elif gap > character.space * character.size:
-                texts.append(" ")
+                yield _make_piece(raw, textpage, characters, texts, gaps, baseline, page)
+                characters, texts, gaps, size = [], [], [], 0.0
+            else:
+                gaps.append(gap / character.size)
         if character.size > 1.15 * size:
             if characters and baseline - character.baseline > 0.2 * character.size:
                 # The raised number of a footnote before its text.
@@ -157,19 +170,37 @@ def _read_pieces(raw: Any, textpage: Any, page: int) -> Iterator[Line]:
         texts.append(character.text.translate(_SUPERSCRIPTS) if is_raised else character.text)
         characters.append(character)
     if characters:
-        yield _make_piece(raw, textpage, characters, "".join(texts), baseline, page)
+        yield _make_piece(raw, textpage, characters, texts, gaps, baseline, page)
 
 
 def _make_piece(
-    raw: Any, textpage: Any, characters: list[_Character], text: str, baseline: float, page: int
+    raw: Any,
+    textpage: Any,
+    characters: list[_Character],
+    texts: list[str],
+    gaps: list[float],
+    baseline: float,
+    page: int,
 ) -> Line:
+    pairs = itertools.pairwise(characters)
+    inner = [
+        gap
+        for gap, (before, after) in zip(gaps, pairs, strict=True)
+        if before.text.isalpha() and after.text.isalpha()
+    ]
+    # Letters may be spaced, as in listings of TeX.
+    spacing = statistics.median(inner) if len(inner) >= 8 else 0.0
+    spacing = spacing if 0 < spacing < _MAX_SPACING else 0.0
+    for index, gap in enumerate(gaps, start=1):
+        if gap > characters[index].space + spacing:
+            texts[index] = " " + texts[index]
     name, flags = ctypes.create_string_buffer(128), ctypes.c_int()
     fonts = []
     for character in characters[:: len(characters) // 8 + 1]:
         raw.FPDFText_GetFontInfo(textpage, character.position, name, len(name), flags)
         fonts.append(_BOLD.search(name.value) is not None)
     return Line(
-        text,
+        "".join(texts),
         min(character.left for character in characters),
         max(character.right for character in characters),
         baseline,
@@ -184,9 +215,11 @@ def _make_piece(
 def _join_row(pieces: list[Line]) -> Line:
     if not any(_RIGHT_TO_LEFT.search(piece.text) for piece in pieces):
         pieces = sorted(pieces, key=lambda piece: piece.left)
+    text = _LEADERS.sub(" … ", " ".join(piece.text for piece in pieces)).strip()
     return dataclasses.replace(
         max(pieces, key=lambda piece: len(piece.text)),
-        text=_LEADERS.sub(" … ", " ".join(piece.text for piece in pieces)).strip(),
+        # A soft hyphen is visible at the end of a line alone.
+        text=text[:-1].replace("\u00ad", "") + text[-1:],
         left=min(piece.left for piece in pieces),
         right=max(piece.right for piece in pieces),
         bold=all(piece.bold for piece in pieces),
@@ -194,7 +227,7 @@ def _join_row(pieces: list[Line]) -> Line:
     )
 
 
-def _order_columns(rows: list[list[Line]]) -> list[list[Line]]:
+def _order_columns(rows: list[list[Line]], depth: int = 0) -> list[list[Line]]:
     """Orders rows that go through two columns of text: the left column first."""
     ordered: list[list[Line]] = []
     start = 0
@@ -202,11 +235,11 @@ def _order_columns(rows: list[list[Line]]) -> list[list[Line]]:
         pieces = sorted(rows[start], key=lambda piece: piece.left)
         splits = [
             _split(rows, start, before.right, after.left)
-            for before, after in itertools.pairwise(pieces[:5])
+            for before, after in itertools.pairwise(pieces[:_MAX_COLUMNS])
         ]
         left, right, stop = max(splits, key=lambda split: split[2], default=([], [], start + 1))
-        if _is_column(left) and _is_column(right):
-            ordered += [*left, *_order_columns(right)]
+        if _is_column(left) and _is_column(right) and depth < _MAX_COLUMNS:
+            ordered += [*left, *_order_columns(right, depth + 1)]
         else:
             ordered += rows[start:stop]
         start = stop
@@ -220,8 +253,8 @@ def _split(
     left: list[list[Line]] = []
     right: list[list[Line]] = []
     baseline = rows[start][0].baseline
-    stop = start
-    for row in rows[start:]:
+    for stop in range(start, len(rows)):
+        row = rows[stop]
         center = low + high
         before = [piece for piece in row if piece.left + piece.right < center]
         after = [piece for piece in row if piece.left + piece.right >= center]
@@ -229,12 +262,11 @@ def _split(
         high = min([high, *(piece.left for piece in after)])
         size = row[0].size
         if high - low < 0.5 * size or not -size < baseline - row[0].baseline < 2.2 * size:
-            break
+            return left, right, max(stop, start + 1)
         baseline = row[0].baseline
         left += [before] if before else []
         right += [after] if after else []
-        stop += 1
-    return left, right, max(stop, start + 1)
+    return left, right, len(rows)
 
 
 def _is_column(rows: list[list[Line]]) -> bool:

@@ -36,7 +36,7 @@ def test_full_lines_are_joined_and_gaps_separate_paragraphs(read) -> None:
     page = lines(TEXT) + lines(TEXT, y=640) + lines(address, y=560)
     assert read(page) == f"{JOINED}\n\n{JOINED}\n\n{address}"
     # A value stays with its label.
-    page = at(50, 700, "Ordered on:", bold=True) + at(50, 682, "3 May 2020") + lines(TEXT, y=600)
+    page = at(50, 700, "Ordered on:", font=1) + at(50, 682, "3 May 2020") + lines(TEXT, y=600)
     assert read(page) == f"Ordered on:\n3 May 2020\n\n{JOINED}"
 
 
@@ -145,22 +145,30 @@ def test_a_paragraph_continues_in_the_next_column_and_on_the_next_page(tmp_path)
 
 
 def test_headings(read) -> None:
-    page = at(50, 780, "Handbook", size=20, bold=True) + at(50, 750, "2.1", bold=True)
-    page += at(90, 750, "Warranty", bold=True) + lines(TEXT, y=720)
+    page = at(50, 780, "Handbook", size=20, font=1) + at(50, 750, "2.1", font=1)
+    page += at(90, 750, "Warranty", font=1) + lines(TEXT, y=720)
     page += (
-        at(50, 650, "Repairs", bold=True)
+        at(50, 650, "Repairs", font=1)
         + lines(TEXT, y=600)
-        + at(50, 500, "NB:", bold=True)
+        + at(50, 500, "NB:", font=1)
         + lines("# a comment\n-----\nnot a title", y=482)
     )
     assert read(page) == (
         f"# Handbook\n\n## 2.1 Warranty\n\n{JOINED}\n\n## Repairs\n\n{JOINED}\n\n"
         "NB:\n    # a comment\n    -----\nnot a title"
     )
+    # A bold line within a sentence, the sign of code, and a large sentence.
+    page = lines(f"{TEXT} See the\n") + at(50, 652, "handbook", font=1)
+    page += lines("# and\n```", y=640)
+    assert read(page) == f"{JOINED} See the\nhandbook\n    # and\n    ```"
+    page = at(50, 750, "This is a draft.", size=12) + lines(TEXT)
+    assert read(page) == f"This is a draft.\n\n{JOINED}"
+    page = at(50, 750, "New:", font=1) + at(80, 750, "a repair within a week") + lines(TEXT)
+    assert read(page) == f"New: a repair within a week\n\n{JOINED}"
     # Bold lines of a form, and a table of contents.
-    form = lines("Name\n\nStreet\n\nTown", bold=True)
+    form = lines("Name\n\nStreet\n\nTown", font=1)
     assert read(form) == "Name\nStreet\nTown"
-    contents = lines("1 Warranty . . . . . . . . . . . . 7\n2 Repairs.............. 12", bold=True)
+    contents = lines("1 Warranty . . . . . . . . . . . . 7\n2 Repairs.............. 12", font=1)
     assert read(contents + lines(TEXT, y=500)) == f"1 Warranty … 7\n2 Repairs … 12\n\n{JOINED}"
 
 
@@ -168,6 +176,10 @@ def test_angles_marks_and_characters(read) -> None:
     quarter = (0, 1, -1, 0)
     page = lines(TEXT) + at(20, 300, "Printed in Bergen", matrix=quarter)
     assert read(page) == f"{JOINED}\n\nPrinted in Bergen"
+    diagonal = (0.7, 0.7, -0.7, 0.7)
+    pages = [lines(part) + at(200, 300, "DRAFT", 60, matrix=diagonal) for part in PART_LINES]
+    assert read(*pages) == "\n\n".join([PARTS[0], "DRAFT", *PARTS[1:]])
+    assert read(page + at(50, 500, "Far", matrix=("9" * 400, 0, 0, 1))) == read(page)
     rows = enumerate(TEXT.split("\n"))
     page = b"".join(at(100 + 12 * number, 50, row, matrix=quarter) for number, row in rows)
     assert read(page, entries="/Rotate 90") == JOINED
@@ -180,6 +192,7 @@ def test_angles_marks_and_characters(read) -> None:
     page = at(50, 700, "In 2020") + at(83.4, 704, "1", size=6) + at(50, 660, "2", size=6)
     assert read(page + at(54, 656, "A note.")) == "In 2020¹\n\n²A note."
     assert read(lines("a\xa0b \x95 c")) == "a b • c"
+    assert read(at(50, 700, "oxce") + at(76, 700, "y z x", font=2)) == "oxce x 9 ffi"
 
 
 def test_pages_without_text_are_refused(tmp_path) -> None:
@@ -202,3 +215,16 @@ def test_several_threads_read_files(tmp_path) -> None:
     for thread in threads:
         thread.join()
     assert results == [expected] * 20
+
+
+def test_spaces(read) -> None:
+    # Letters of a listing have equal distances, and digits are numbers.
+    def spaced(text: str, x: float) -> bytes:
+        return b"".join(at(x + 7.5 * number, 700, letter) for number, letter in enumerate(text))
+
+    assert read(spaced("abandoned", 50) + spaced("banana", 125)) == "abandoned banana"
+    assert read(spaced("1234567890", 50)) == "1 2 3 4 5 6 7 8 9 0"
+    # Chinese has none.
+    text = "\n".join(["ab" * 10 + "a", "ba" * 10 + "b", "ab" * 5 + "c"])
+    letters = {ord("a"): "水", ord("b"): "火", ord("c"): "。"}
+    assert read(lines(text, font=2)) == text.replace("\n", "").translate(letters)
