@@ -52,7 +52,7 @@ def read_html(page: str) -> tuple[str, tuple[Heading, ...]]:
     if reader.title and not any(heading.level == 1 for heading in headings):
         before = len(reader.title) + 2
         text = f"{reader.title}\n\n{text}"
-        headings = [heading.moved(before) for heading in headings]
+        headings = [Heading(start + before, end + before, level) for start, end, level in headings]
         headings.insert(0, Heading(0, len(reader.title), 0))
     return text, tuple(headings)
 
@@ -232,7 +232,7 @@ class HtmlReader:
         texts = [" ".join(" ".join(cell.parts).split()) for cell in cells]
         if not cells:
             return
-        is_header = all(cell.is_header for cell in cells) and any(texts)
+        is_header = all(cell.is_header for cell in cells)
         columns = ["" if is_header else table.columns.get(cell.column, "") for cell in cells]
         labels = cell_labels(texts, columns)
         # The header of a row names the next cell.
@@ -241,7 +241,7 @@ class HtmlReader:
         for cell, label in zip(cells, labels, strict=True):
             start, end, _ = self.edits[cell.edit]
             self.edits[cell.edit] = (start, end, label)
-        if is_header:
+        if is_header and len(cells) > 1:
             table.columns = {
                 cell.column: text for cell, text in zip(cells, texts, strict=True) if text
             }

@@ -5,39 +5,53 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from keras_qa.documents.visible_text import Edit, Heading, cell_labels, tidy, without_overlap
+from keras_qa.documents.visible_text import (
+    Edit,
+    Heading,
+    Lines,
+    cell_labels,
+    tidy,
+    without_overlap,
+)
 
 if TYPE_CHECKING:
     from docutils import nodes
 
 _DIRECTIVE = re.compile(
-    r"^(?P<indent>[ ]*)\.\. (?P<substitution>\|[^|\n]+\| +)?(?P<name>[\w:.+-]+)::[ ]*(?P<rest>.*)$",
+    r"^(?P<indent>[ ]*)\.\. (?P<substitution>\|[^|\n]+\| +)?(?P<name>[\w:.+-]+)::[ ]*"
+    r"(?P<argument>[^\n]*)$",
     re.M,
 )
-_OPTION = re.compile(r"[ ]+:[\w-]+:(?:[ ].*)?$")
-_TABLES = {"table", "list-table", "csv-table"}
-# Directives whose content is no text for readers, and those whose content has no markup.
+_OPTIONS = re.compile(r"(?:\n[ ]+:[\w-]+:(?:[ ][^\n]*)?(?=\n|\Z))*")
+_TABLES = ("table", "list-table", "csv-table")
+# Directives whose content is no text for readers, those whose content has no markup, and those
+# whose argument is no text.
 _HIDDEN = re.compile(
     r"contents|(?:py:)?(?:current)?module|default-role|highlight|image|include|index|meta|raw|role|"
     r"sectnum|tabularcolumns|toctree|todo"
 )
-# Directives whose argument is no text, and what is read in place of the name of others.
-_HIDDEN_ARGUMENTS = {"figure", "only", "ifconfig", "class", "container", "tabs", "toggle"}
-_READ_AS = {
+_CODE = re.compile(r"code|math|literal|source|prompt|doctest|testcode|productionlist|graphviz")
+_BARE = re.compile(r"figure|only|ifconfig|class|container|tabs|toggle")
+# What is read in place of the name of a directive with an argument.
+_NAMES = {
     "versionadded": "Added in version ",
     "versionchanged": "Changed in version ",
     "deprecated": "Deprecated since version ",
     "seealso": "See also: ",
 }
-_CODE = re.compile(r"code|math|literal|source|prompt|doctest|testcode|productionlist|graphviz")
 # Code comes first.
 _ROLE = re.compile(
-    r"``.*?``|(?P<role>:[\w:+.-]+:)`(?:[^`]*?(?P<target>\s*<[^`>]*>)`)?|(?P<escape>\\\s?)", re.S
+    r"``.*?``|(?P<role>:[\w:+.-]+:)`(?:[^`]*?(?P<target>\s*<[^`>]*>)`)?|(?P<escape>\\\s?)(?:(?<=\\)\S)?",
+    re.S,
 )
 _BORDER = re.compile(r"^[ ]*(?:\+[-=+]+\+|=+(?:[ ]+=+)+)[ ]*$", re.M)
-_LINED = re.compile(r"\n[ ]*([^\w\s])\1{2,}[ \t]*$", re.M)
+_UNDERLINE = re.compile(r"\n[ ]*([^\w\s])\1{2,}[ \t]*$", re.M)
+_OVERLINE = re.compile(r"^[ ]*([^\w\s])\1{2,}[ \t]*\n[ ]*\Z", re.M)
+_EMPTY_LINE = re.compile(r"\n[ ]*(?:\n|\Z)")
 _LITERAL = re.compile(r"^[ ]*::[ ]*$", re.M)
-_OVERLINE = re.compile(r"(?:^|\n)[ ]*([^\w\s])\1{2,}[ \t]*\n[ ]*\Z")
+# Maximum distance from a block to the next, and from an overline to its title.
+_REACH = 2**16
+_TITLE = 500
 
 
 def read_restructured_text(text: str) -> tuple[tuple[Edit, ...], tuple[Heading, ...]]:
@@ -51,186 +65,158 @@ class _Reader:
     """Collects the edits of a text. What is not known as markup stays visible."""
 
     def __init__(self, text: str) -> None:
-        self.edits: list[Edit] = []
-        self.headings: list[Heading] = []
         self.text = text
+        self.edits: list[Edit] = [(*match.span(), "") for match in _LITERAL.finditer(text)]
+        self.headings: list[Heading] = []
         # Directives and roles that docutils may not know are blanked: offsets stay the same.
-        self.blanked = _ROLE.sub(_blank_role, self._blank_directives(text))
+        self.blanked = _ROLE.sub(_blank_role, self._blank_directives())
         self.position = 0
 
     def read(self) -> None:
         from docutils import nodes
 
-        self.edits += [(*match.span(), "") for match in _LITERAL.finditer(self.text)]
-
-        skipped: set[int] = set()
+        done: set[int] = set()
         for node in _parse(self.blanked).findall():
-            if id(node.parent) in skipped or isinstance(node, nodes.system_message):
-                skipped.add(id(node))
+            is_text = isinstance(node, nodes.TextElement) and not isinstance(node, nodes.Inline)
+            if id(node.parent) in done or isinstance(node, nodes.system_message):
+                done.add(id(node))
             elif isinstance(node, nodes.table):
                 self._read_table(node)
-                skipped.add(id(node))
-            elif isinstance(node, nodes.TextElement) and not isinstance(node, nodes.Inline):
+                done.add(id(node))
+            elif isinstance(node, (nodes.comment, nodes.substitution_definition, nodes.target)):
+                lines = self._find(node.rawsource) if node.rawsource else None
+                if lines is not None:
+                    start = self.text.rfind("\n", 0, lines.starts[0]) + 1
+                    self.edits.append((start, self.position, ""))
+                done.add(id(node))
+            elif is_text:
                 self._read_block(node)
-                skipped.add(id(node))
-            elif isinstance(node, nodes.target) and node.rawsource:
-                self._hide(node.rawsource)
+                done.add(id(node))
+
+    def _find(self, content: str) -> Lines | None:
+        """Returns where the lines of the next block are, and moves behind them."""
+        starts, position = [], self.position
+        for line in content.split("\n"):
+            part = line.strip()
+            start = self.blanked.find(part, position, position + len(part) + _REACH)
+            if start < 0:
+                return None
+            starts.append(start)
+            position = start + len(part)
+        self.position = position
+        return Lines(content, starts)
 
     def _read_block(self, node: nodes.TextElement) -> None:
         from docutils import nodes
 
-        if isinstance(node, nodes.label):
-            spans = self._find(node.astext())
-            if spans is not None:
-                self.edits.append((self.text.rfind("\n", 0, spans[0][1]) + 1, spans[0][1] - 1, ""))
-            return
-        if isinstance(node, (nodes.comment, nodes.substitution_definition)):
-            self._hide(node.rawsource)
-            return
         content = node.rawsource or node.astext()
-        spans = self._find(content)
-        if spans is None or isinstance(node, nodes.FixedTextElement):
+        lines = self._find(content)
+        if lines is None or isinstance(node, nodes.FixedTextElement):
             return
-        start, end = spans[0][1], self.position
-        if isinstance(node, nodes.title):
-            level, parent = 0, node.parent
-            while parent is not None:
-                level += isinstance(parent, nodes.section)
-                parent = parent.parent
-            self.headings.append(Heading(start, end, max(level, 1)))
-            for match in (_LINED.match(self.text, end), _OVERLINE.search(self.text[:start][-500:])):
-                if match is not None:
-                    first = match.start() if match.pos else start - len(match[0])
-                    self.edits.append((first, first + len(match[0]), "\n\n"))
-        self._read_inline(node, content, spans)
-        if content.endswith("::"):
-            self.edits.append((end - 2 + (content[-3:-2].strip() != ""), end, ""))
-
-    def _read_inline(
-        self, node: nodes.TextElement, content: str, spans: list[tuple[int, int]]
-    ) -> None:
-        from docutils import nodes
-
-        def locate(offset: int) -> int:
-            begin, start = next(span for span in reversed(spans) if span[0] <= max(offset, 0))
-            return start + offset - begin
-
+        start, end = lines.starts[0], self.position
+        if isinstance(node, nodes.label):
+            # Of a footnote.
+            self.edits.append((self.text.rfind("\n", 0, start) + 1, start - 1, ""))
+        elif isinstance(node, nodes.title):
+            self._read_title(node, start, end)
         position = 0
         for child in node.children:
             raw = child.rawsource if isinstance(child, nodes.Inline) else ""
-            at = content.find(raw, position) if raw else -1
-            if at < 0:
+            first = content.find(raw, position) if raw else -1
+            if first < 0 or isinstance(child, (nodes.problematic, nodes.image)):
                 continue
-            position = at + len(raw)
-            if isinstance(child, (nodes.problematic, nodes.image)):
-                continue
+            position = first + len(raw)
             seen = "" if isinstance(child, nodes.footnote_reference) else child.astext()
             within = raw.find(seen)
             if within >= 0:
-                first, last = at + within, at + within + len(seen)
-                self.edits.append((locate(at), locate(first) if seen else locate(position), ""))
-                if seen:
-                    self.edits.append((locate(last), locate(position), ""))
-        for match in _ROLE.finditer(self.text, spans[0][1], self.position):
-            for group in ("role", "target", "escape"):
-                if match[group]:
-                    self.edits.append((*match.span(group), ""))
+                spans = (first, first + within), (first + within + len(seen), position)
+                self.edits += [(lines.locate(low), lines.locate(high), "") for low, high in spans]
+        for match in _ROLE.finditer(self.text, start, end):
+            groups = (match.span(group) for group in ("role", "target", "escape"))
+            self.edits += [(*span, "") for span in groups if span[0] >= 0]
+        if content.endswith("::"):
+            self.edits.append((end - 2 + (content[-3:-2].strip() != ""), end, ""))
 
-    def _find(self, content: str) -> list[tuple[int, int]] | None:
-        """Returns the offsets in a block and in the text of each line, and moves behind them."""
-        spans, offset, position = [], 0, self.position
-        for line in content.split("\n"):
-            part = line.strip()
-            start = self.blanked.find(part, position)
-            if start < 0:
-                return None
-            spans.append((offset + len(line) - len(line.lstrip()), start))
-            position = start + len(part)
-            offset += len(line) + 1
-        self.position = position
-        return spans
+    def _read_title(self, node: nodes.title, start: int, end: int) -> None:
+        from docutils import nodes
 
-    def _hide(self, content: str) -> None:
-        spans = self._find(content)
-        if spans is not None:
-            start = self.text.rfind("\n", 0, spans[0][1]) + 1
-            self.edits.append((start, self.position, ""))
+        level, parent = 0, node.parent
+        while parent is not None:
+            level, parent = level + isinstance(parent, nodes.section), parent.parent
+        self.headings.append(Heading(start, end, max(level, 1)))
+        if match := _UNDERLINE.match(self.text, end):
+            self.edits.append((*match.span(), "\n\n"))
+        before = max(start - _TITLE, 0)
+        if match := _OVERLINE.search(self.text[before:start]):
+            self.edits.append((before + match.start(), start, "\n\n"))
 
     def _read_table(self, table: nodes.table) -> None:
         from docutils import nodes
 
         start, end = self._table_span()
-        header = {id(row) for head in table.findall(nodes.thead) for row in head.findall(nodes.row)}
+        header = {id(row) for head in table.findall(nodes.thead) for row in head.children}
         columns: list[str] = []
-        begins, lines = [start], [""]
-        position = start
+        begins, texts = [start], [""]
         for row in table.findall(nodes.row):
             cells = [" ".join(entry.astext().split()) for entry in row.findall(nodes.entry)]
             if id(row) in header:
                 columns = cells
                 continue
             word = next((cell.split()[0] for cell in cells if cell), "")
-            position = max(self.blanked.find(word, position, end), position)
-            begins.append(max(self.text.rfind("\n", 0, position) + 1, begins[-1]))
-            position += len(word)
+            start = max(self.blanked.find(word, start, end), start)
+            begins.append(max(self.text.rfind("\n", 0, start) + 1, begins[-1]))
+            start += len(word)
             labels = cell_labels(cells, columns)
-            lines.append(
-                "".join(label + cell for label, cell in zip(labels, cells, strict=True)) + "\n"
-            )
-        if len(lines) == 1:
-            return
-        for first, last, line in zip(begins, [*begins[1:], end], lines, strict=True):
-            self.edits.append((first, last, line))
-        self.position = end
+            parts = (label + cell for label, cell in zip(labels, cells, strict=True))
+            texts.append("".join(parts) + "\n")
+        if len(texts) > 1:
+            self.edits += zip(begins, [*begins[1:], end], texts, strict=True)
+            self.position = end
 
     def _table_span(self) -> tuple[int, int]:
         """Returns the span of the next table."""
         border = _BORDER.search(self.blanked, self.position)
-        directive = _DIRECTIVE.search(self.blanked, self.position)
-        if directive and not (border and border.start() < directive.start()):
-            return directive.start(), _block_end(self.blanked, directive)
+        for match in _DIRECTIVE.finditer(self.blanked, self.position):
+            if border is not None and border.start() < match.start():
+                break
+            if match["name"] in _TABLES:
+                return match.start(), _block_end(self.blanked, match)
         if border is None:
             return self.position, self.position
         end = border.end()
-        while match := _BORDER.search(self.blanked, end):
-            if re.search(r"\n[ ]*\n", self.blanked[end : match.start()]) and "+" in border[0]:
+        # An empty line ends a table, but one of `=` only below a border.
+        while (line := _BORDER.search(self.blanked, end)) is not None:
+            if "+" in border[0] and re.search(r"\n[ ]*\n", self.blanked[end : line.start()]):
                 break
-            end = match.end()
-            following = self.blanked[end : end + 200].split("\n")[1:2]
-            if not following or not following[0].strip():
+            end = line.end()
+            if _EMPTY_LINE.match(self.blanked, end):
                 break
         return border.start(), end
 
-    def _blank_directives(self, text: str) -> str:
+    def _blank_directives(self) -> str:
         parts: list[str] = []
         position = 0
-        for match in _DIRECTIVE.finditer(text):
-            if match.start() < position or match["name"] in _TABLES:
+        for match in _DIRECTIVE.finditer(self.text):
+            name, start, end = match["name"], *match.span()
+            if start < position or name in _TABLES:
                 continue
-            end = match.end()
-            lines = text[end : _block_end(text, match)].split("\n")[1:]
-            for line in lines:
-                if not _OPTION.match(line):
-                    break
-                end += 1 + len(line)
-            is_hidden = _HIDDEN.fullmatch(match["name"]) or match["substitution"]
-            if is_hidden:
-                end = _block_end(text, match)
-            is_code = _CODE.search(match["name"]) is not None
-            has_argument = not (is_hidden or is_code or match["name"] in _HIDDEN_ARGUMENTS)
-            shown = match.start("rest") if has_argument else match.end()
-            seen = _READ_AS.get(match["name"], "\n") if match["rest"].strip() else "\n"
-            self.edits += [(match.start(), shown, seen), (match.end(), end, "")]
-            blank = re.sub(r"[^\n]", " ", text[match.start() : end])
-            # Docutils reads others as a literal block, or as a directive that it knows.
-            mark = match["indent"] + ("" if is_hidden else "::" if is_code else ".. tip::")
-            rest = match["rest"] if has_argument else ""
-            before = shown - match.start()
-            if len(mark) <= before:
-                blank = mark + blank[len(mark) : before] + rest + blank[before + len(rest) :]
-            parts += text[position : match.start()], blank
-            position = end
-        return "".join([*parts, text[position:]])
+            is_code = _CODE.search(name) is not None
+            options = _OPTIONS.match(self.text, end)
+            assert options is not None
+            last, mark = options.end(), "::" if is_code else ".. tip::"
+            if _HIDDEN.fullmatch(name) or match["substitution"]:
+                last, mark, argument = _block_end(self.text, match), "", ""
+            else:
+                argument = "" if is_code or _BARE.fullmatch(name) else match["argument"]
+            shown = end - len(argument)
+            self.edits.append((start, shown, _NAMES.get(name, "\n") if argument else "\n"))
+            self.edits.append((end, last, ""))
+            # Docutils reads a literal block, or a directive that it knows.
+            mark = f"{match['indent']}{mark}"[: shown - start].ljust(shown - start) + argument
+            blank = re.sub(r"[^\n]", " ", self.text[end:last])
+            parts += self.text[position:start], mark, blank
+            position = last
+        return "".join([*parts, self.text[position:]])
 
 
 def _blank_role(match: re.Match[str]) -> str:
@@ -240,17 +226,10 @@ def _blank_role(match: re.Match[str]) -> str:
 
 def _block_end(text: str, directive: re.Match[str]) -> int:
     """Returns the end of the lines that are indented below a directive."""
-    indent = len(directive["indent"])
-    end = position = directive.end()
-    while position < len(text):
-        stop = text.find("\n", position + 1)
-        stop = len(text) if stop < 0 else stop
-        line = text[position + 1 : stop]
-        if line.strip():
-            if len(line) - len(line.lstrip()) <= indent:
-                break
-            end = stop
-        position = stop
+    indented = re.compile(rf"(?:\n[ \t]*)*\n[ ]{{{len(directive['indent']) + 1}}}[^\n]*")
+    end = directive.end()
+    while match := indented.match(text, end):
+        end = match.end()
     return end
 
 

@@ -24,10 +24,6 @@ class Heading(NamedTuple):
     end: int
     level: int
 
-    def moved(self, distance: int) -> Heading:
-        """Returns the heading with other offsets."""
-        return Heading(self.start + distance, self.end + distance, self.level)
-
     def seen_in(self, visible: VisibleText) -> Heading:
         """Returns the heading with the offsets of its visible text."""
         first, last = visible.to_visible(self.start), visible.to_visible(self.end, is_end=True)
@@ -189,6 +185,22 @@ def _single_spaces(line: str) -> str:
     before = " " if line[:1].isspace() else ""
     after = " " if line[-1:].isspace() and words else ""
     return before + words + after
+
+
+class Lines:
+    """Where the lines of a block of text stand in a source, which may have marks before them."""
+
+    def __init__(self, content: str, starts: Iterable[int]) -> None:
+        self.starts = [*starts]
+        self.offsets, offset = [], 0
+        for line in content.split("\n"):
+            self.offsets.append(offset + len(line) - len(line.lstrip()))
+            offset += len(line) + 1
+
+    def locate(self, offset: int) -> int:
+        """Returns the offset in the source of a character of the block."""
+        line = max(bisect.bisect_right(self.offsets, offset) - 1, 0)
+        return self.starts[line] + max(offset - self.offsets[line], 0)
 
 
 def cell_labels(cells: Sequence[str], columns: Sequence[str] = ()) -> list[str]:

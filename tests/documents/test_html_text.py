@@ -63,6 +63,7 @@ def test_headings_and_the_title() -> None:
         ("<tr><th>A</th><td>1</td></tr><tr><th>B</th><td>2</td></tr>", "A: 1\nB: 2"),
         ("<tr><td>1</td><td>2</td><td>3</td></tr>", "1; 2; 3"),
         ("<tr><th>A<th>B</th></tr>", "A: B"),
+        ("<tr><th>A<th>B<tr><th colspan=2>C<tr><td>1<td>2", "C\nA: 1; B: 2"),
         (
             "<tr><th>A<th colspan=2>B<th>C<tr><td rowspan='2'>1<td>2<td>3<td>4<tr><td>5<td>6<td>7",
             "A: 1; B: 2; 3; C: 4\nB: 5; 6; C: 7",

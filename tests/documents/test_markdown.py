@@ -27,8 +27,8 @@ def headings(text: str) -> list[tuple[int, str]]:
         (r"1 \* 2 \_ &lt;p&gt; &copy; &nosuch;", "1 * 2 _ <p> © &nosuch;"),
         ("[a *b*](http://x.y/z 'a') [c][r] [r] [d]\n\n[r]: http://u.v", "a b c r [d]"),
         (
-            "See [us](https://a.b.c/) or [me](mailto:d@e.f).",
-            "See us (https://a.b.c/) or me (d@e.f).",
+            "See [us](https://a.b.c/) or [me](mailto:d@e.f?g=h).",
+            "See us or me (d@e.f).",
         ),
         ("[a.b](https://a.b) [d@e.f](mailto:d@e.f)", "a.b d@e.f"),
         ("![a *b*](c.png) <https://d.e/f> [![g](h.png)](i)", "a b https://d.e/f g"),
