@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import re
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,8 +19,10 @@ from keras_qa.answering.opening import open_model
 from keras_qa.answering.unsupported_spans import find_unsupported_spans
 from keras_qa.example import Answer
 from keras_qa.preprocessing.preprocessor import TOKENS
+from keras_qa.text.sentence_splitting import sentence_spans
 
 if TYPE_CHECKING:
+    from keras_qa.answering.claim_features import Evidence
     from keras_qa.documents import Document, Index
     from keras_qa.models import QAModel
 
@@ -28,47 +31,64 @@ Documents: TypeAlias = (
 )
 Reader: TypeAlias = "QuestionAnswerer | QAModel | str | os.PathLike[str]"
 
+# A sentence that begins with one of these continues the sentence before.
+_PRONOUN = re.compile(r"(it|they|he|she|this|that|these|those|its|their|his|her)\b", re.IGNORECASE)
+
 
 @dataclasses.dataclass(frozen=True)
 class Verdict:
-    """A sentence or span of an answer, and whether the documents support it.
+    """A sentence or span of an answer, and what the documents say about it.
 
     `start` and `end` are character offsets in the answer, `document_start` and `document_end` those
-    of the support in the document's text. What is unknown is `None`.
+    of the evidence in the document's text. Without evidence they are `None`, as are `document`,
+    `line`, `end_line`, `page` and `instead`.
 
     Args:
         text: The sentence.
-        supported: Whether a document supports it.
-        document: The name of this document.
-        score: 1.0 if a document contains it verbatim, and otherwise the score of the reader's
-            answer. Of a classifier of tokens, the probability that the span is unsupported.
-        line: The line of the document's text in which the support starts, from 1.
+        outcome: `"supported"`, `"contradicted"` or `"not found"`.
+        score: Probability that the documents support the sentence, or the score of the reader's
+            answer to the question. Of a classifier of tokens, the probability that the span is
+            unsupported.
+        document: The name of the document with the evidence.
+        line: The line of the document's text in which the evidence starts, from 1.
+        end_line: The line in which it ends.
+        page: The page on which it starts, from 1, if the document has pages.
+        instead: What the source says in place of a number or a name of a contradicted sentence.
     """
 
     text: str
     start: int
     end: int
-    supported: bool = False
+    outcome: str = "not found"
+    score: float = 0.0
     document: str | None = None
     document_start: int | None = None
     document_end: int | None = None
-    score: float = 0.0
     line: int | None = None
+    end_line: int | None = None
+    page: int | None = None
+    instead: str | None = None
+
+    @property
+    def supported(self) -> bool:
+        """Whether the documents support the sentence."""
+        return self.outcome == "supported"
 
 
 def verify(
     answer: str,
     documents: Documents,
     question: str | None = None,
-    reader: Reader | None = None,
+    reader: Reader | None = DEFAULT_READER,
     threshold: float = 0.5,
 ) -> list[Verdict]:
     """Checks which sentences of an answer the documents support.
 
-    A sentence is supported if a document contains it, or if at most 1,000 characters of a document
-    contain each of its quotations and numbers, in whole words and whole numbers. Case, white space,
-    the kind of quotation marks and thousands separators do not matter. With a question, a sentence
-    is also supported if it contains the reader's answer to the question from these documents.
+    The documents are searched for each sentence. Its numbers, names, quotations and identifiers
+    are compared with those of the passage that is most likely about it, and the reader is asked for
+    each number and name. A logistic regression turns this into the probability of support. A
+    sentence that a document contains in the same words is supported. With a question, a sentence is
+    also supported if it contains the reader's answer to the question from these documents.
 
     A classifier of tokens in the input format of LettuceDetect finds unsupported spans instead.
 
@@ -78,12 +98,13 @@ def verify(
             `Index.add` takes; a `documents.Index`, which saves time if many answers have the same
             documents; or the path of a folder or a file, as in `Index.update`, or of an index.
         question: The question that the answer is about.
-        reader: A `QuestionAnswerer` that marks spans, or what `keras_qa.load` takes; only with a
-            question, and `None` for the preset `"minilm-squad"`. Or a
-            `models.text_classifier` of tokens with the labels 0 for supported and 1 for
-            unsupported, or its folder or `hf://owner/name`.
-        threshold: The lowest score of the reader's answer, from 0 to 1, or of an unsupported span.
-            To fit it on validation data, use `reader.calibrate(index, examples).threshold(0.9)`.
+        reader: A `QuestionAnswerer` that marks spans, or what `keras_qa.load` takes: a name is
+            loaded in each call. Or a `models.text_classifier` of tokens with the labels 0 for
+            supported and 1 for unsupported, or its folder or `hf://owner/name`. `None` to compare
+            only words and numbers, which needs no backend.
+        threshold: The lowest probability of support, from 0 to 1, and the lowest score of the
+            reader's answer to the question. Of a classifier of tokens, the lowest score of an
+            unsupported span.
 
     Returns:
         A `Verdict` for each sentence, or for each unsupported span, in order.
@@ -101,32 +122,34 @@ def verify(
         >>> import keras_qa
         >>> text = "The warranty is two years. The lamp costs 1,200 euros."
         >>> answer = "The lamp is sold for 1200 euros. The warranty is ten years."
-        >>> verdicts = keras_qa.verify(answer, [text])
-        >>> [(item.supported, item.document, item.document_start) for item in verdicts]
-        [(True, '0', 42), (False, None, None)]
+        >>> verdicts = keras_qa.verify(answer, [text], reader=None)
+        >>> [(item.outcome, item.document, item.line, item.instead) for item in verdicts]
+        [('supported', '0', 1, None), ('contradicted', '0', 1, 'two years')]
     """
     for name, value in (("answer", answer), ("question", "" if question is None else question)):
         if not isinstance(value, str):
             raise TypeError(must_be(name, "a string", value))
     check_fraction("threshold", threshold)
-    # Load the reader first: reading documents takes longer.
-    is_read = question is not None or reader is not None
-    loaded = _load_reader(reader, question) if is_read else None
+    if question is not None and reader is None:
+        raise ValueError("A `question` needs a reader. Pass `reader`, or leave `question` out.")
+    # Load the models first: reading documents takes longer.
+    model = None if reader is None else _load_reader(reader)
+    qa = model if isinstance(model, QuestionAnswerer) else None
     with _open_documents(documents) as index:
         if not len(index):
             raise ValueError("`documents` must hold at least one document that can be read.")
-        if loaded is not None and not isinstance(loaded, QuestionAnswerer):
-            texts = [index.text(name) for name in index.names]
-            spans = find_unsupported_spans(loaded, answer, texts, question)
+        if model is not None and not isinstance(model, QuestionAnswerer):
+            texts = [index.visible_text(name).text for name in index.names]
+            spans = find_unsupported_spans(model, answer, texts, question)
             return [
                 Verdict(answer[start:end], start, end, score=score)
                 for start, end, score in spans
                 if score >= threshold
             ]
         read = None
-        if loaded is not None and question is not None:
-            read = loaded.ask(index, question, min_score=threshold, verbose=0)
-        return _check_sentences(answer, index, read)
+        if qa is not None and question is not None:
+            read = qa.ask(index, question, min_score=threshold, verbose=0)
+        return _check_sentences(answer, index, qa, threshold, question, read)
 
 
 @contextlib.contextmanager
@@ -177,49 +200,85 @@ def _with_different_names(documents: Iterable[Document]) -> Iterator[Document]:
         yield document
 
 
-def _check_sentences(answer: str, index: Index, read: Answer | None) -> list[Verdict]:
-    """Returns the verdicts on the sentences of an answer, by documents and what a reader found."""
-    from keras_qa.documents.verbatim import FoldedText, find_claims, fold
+def _check_sentences(
+    answer: str,
+    index: Index,
+    reader: QuestionAnswerer | None,
+    threshold: float,
+    question: str | None,
+    read: Answer | None,
+) -> list[Verdict]:
+    """Returns verdicts on the sentences of an answer that have a word."""
+    from keras_qa.answering.claim_checker import check_claims
+    from keras_qa.documents.facts import contains
 
-    claims = find_claims(answer)
-    # Equal claims once.
-    missing = {claim[2:]: claim for claim in claims}
-    sources: dict[tuple[object, ...], tuple[Any, ...]] = {}
-    for name in index.names:
-        text = FoldedText(index.text(name))
-        for key, claim in list(missing.items()):
-            span = text.locate(claim)
-            if span is not None:
-                line = text.text.count("\n", 0, span[0]) + 1
-                sources[key] = (True, name, *span, 1.0, line)
-                del missing[key]
-    if read is not None and read.start is not None:
-        part = fold(read.text)
-        source = (True, read.document, read.start, read.end, read.score, read.line)
-        for key, claim in missing.items():
-            if any(FoldedText(claim.sentence).find(part)):
-                sources[key] = source
-    return [
-        Verdict(answer[claim.start : claim.end], *claim[:2], *sources.get(claim[2:], ()))
-        for claim in claims
+    spans = [span for span in sentence_spans(answer) if re.search(r"\w", answer[slice(*span)])]
+    claims = [answer[start:end] for start, end in spans]
+    # A pronoun refers to the sentence before, or to the question.
+    before = [question or "", *claims]
+    queries = [
+        f"{context} {claim}" if _PRONOUN.match(claim) else claim
+        for context, claim in zip(before, claims, strict=False)
     ]
+    evidences = check_claims(claims, queries, index, reader)
+    verdicts = []
+    for (start, end), claim, evidence in zip(spans, claims, evidences, strict=True):
+        verdict = Verdict(claim, start, end)
+        if evidence is not None:
+            verdict = _judge(verdict, evidence, threshold)
+        if (
+            read is not None
+            and read.start is not None
+            and verdict.outcome != "contradicted"
+            and verdict.score < read.score
+            and contains(claim, read.text)
+        ):
+            names = ("score", "document", "line", "page")
+            place = {name: getattr(read, name) for name in names}
+            place |= {"document_start": read.start, "document_end": read.end}
+            verdict = Verdict(claim, start, end, "supported", **place, end_line=read.line)
+        verdicts.append(verdict)
+    return verdicts
 
 
-def _load_reader(reader: Reader | None, question: str | None) -> QuestionAnswerer | QAModel:
-    loaded: Any = DEFAULT_READER if reader is None else reader
+def _judge(verdict: Verdict, evidence: Evidence, threshold: float) -> Verdict:
+    """Adds the outcome, and the place of the evidence if it decided."""
+    outcome = "supported" if evidence.score >= threshold else "contradicted"
+    if outcome == "contradicted" and evidence.instead is None:
+        return dataclasses.replace(verdict, score=evidence.score)
+    passage = evidence.passage
+    start, end = passage.span(evidence.start, evidence.end)
+    line, page = passage.locate(start)
+    return dataclasses.replace(
+        verdict,
+        outcome=outcome,
+        score=evidence.score,
+        document=passage.document,
+        document_start=start,
+        document_end=end,
+        line=line,
+        end_line=passage.locate(end)[0],
+        page=page,
+        instead=None if outcome == "supported" else evidence.instead,
+    )
+
+
+def _load_reader(reader: Reader) -> QuestionAnswerer | QAModel:
+    loaded: Any = reader
     if isinstance(loaded, (str, os.PathLike)):
         opened = open_model(loaded, compile=False)
         if _classifies_tokens(opened.model):
             return opened.model
         loaded = QuestionAnswerer._from_opened(opened, os.fspath(loaded))
-    if not isinstance(loaded, QuestionAnswerer):
-        if _classifies_tokens(loaded):
-            return loaded
-        expected = "a `QuestionAnswerer`, a classifier of tokens, or the name of one"
-        raise TypeError(must_be("reader", expected, reader))
-    if question is None:
-        raise ValueError("A `reader` that marks spans needs a question. Pass `question`.")
-    return loaded
+    if isinstance(loaded, QuestionAnswerer):
+        model, preprocessor = loaded._fitted()
+        # Raise if it answers otherwise than with spans.
+        preprocessor.for_documents(model, {})
+        return loaded
+    if _classifies_tokens(loaded):
+        return loaded
+    expected = "a `QuestionAnswerer`, a classifier of tokens, the name of one, or None"
+    raise TypeError(must_be("reader", expected, reader))
 
 
 def _classifies_tokens(model: Any) -> bool:

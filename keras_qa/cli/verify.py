@@ -5,12 +5,16 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+from typing import TYPE_CHECKING
 
 from keras_qa.answering import opening
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli import data
 from keras_qa.cli.output import print_marked, say, say_warnings
 from keras_qa.cli.parsing import Option, Options, add_options
+
+if TYPE_CHECKING:
+    from keras_qa.answering.verification import Verdict
 
 HELP = "mark what the documents do not support in an answer"
 USAGE = "%(prog)s ANSWER --documents FOLDER|FILE [options]"
@@ -21,6 +25,7 @@ examples:
   cat answer.txt | keras-qa verify - --documents handbook.index --json
 The exit code is 0 if nothing is unsupported, 1 if something is, and 2 after an error.
 """
+WORDS_ONLY = "Compared only words and numbers, without a reader."
 
 OPTIONS: Options = {
     "documents": Option(
@@ -28,16 +33,16 @@ OPTIONS: Options = {
         "a folder of documents, one document, or an index, as `keras-qa index` makes it",
         required=True,
     ),
-    "question": Option(
-        "QUESTION", "also accept sentences that contain the answer of a reader to it"
-    ),
+    "question": Option("QUESTION", "also accept sentences that contain the reader's answer to it"),
     "reader": Option(
         "READER",
-        f"the reader for the question, as in `ask` (default: {DEFAULT_READER}); or a model that "
-        "classifies tokens, such as hf://KRLabsOrg/lettucedect-base-modernbert-en-v1",
+        "the reader of facts, as in `ask` (default: %(default)s); or a model that classifies "
+        "tokens, such as hf://KRLabsOrg/lettucedect-base-modernbert-en-v1; or none, to compare "
+        "only words and numbers",
+        default=DEFAULT_READER,
     ),
     "threshold": Option(
-        "P", "lowest score of an answer or unsupported span (default: %(default)s)", float, 0.5
+        "P", "lowest score of a sentence or unsupported span (default: %(default)s)", float, 0.5
     ),
 }
 
@@ -52,9 +57,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def needs_backend(options: argparse.Namespace) -> bool:
-    """Whether a model of the options needs a backend. A question needs the default reader."""
-    default = None if options.question is None else DEFAULT_READER
-    return opening.needs_backend(options.reader or default)
+    """Whether the reader needs a backend."""
+    return opening.needs_backend(_reader(options))
+
+
+def _reader(options: argparse.Namespace) -> str | None:
+    return None if options.reader == "none" else options.reader
 
 
 def run(options: argparse.Namespace) -> int:
@@ -62,17 +70,30 @@ def run(options: argparse.Namespace) -> int:
     from keras_qa.answering.verification import verify
 
     answer = data.read_text(options.answer)
+    reader = _reader(options)
     with say_warnings():
-        verdicts = verify(
-            answer, options.documents, options.question, options.reader, options.threshold
-        )
+        verdicts = verify(answer, options.documents, options.question, reader, options.threshold)
     unsupported = [(verdict.start, verdict.end) for verdict in verdicts if not verdict.supported]
     if options.json:
-        say(json.dumps([dataclasses.asdict(verdict) for verdict in verdicts], indent=2))
-    else:
-        print_marked(answer, unsupported)
-        say(f"\nUnsupported: {len(unsupported)}.")
-        for verdict in verdicts:
-            if verdict.supported:
-                say(f"  {verdict.document}:{verdict.line}  {verdict.text}")
+        rows = [
+            {**dataclasses.asdict(verdict), "supported": verdict.supported} for verdict in verdicts
+        ]
+        say(json.dumps(rows, indent=2))
+        return 1 if unsupported else 0
+    if reader is None:
+        say(WORDS_ONLY)
+    print_marked(answer, unsupported)
+    say(f"\nUnsupported: {len(unsupported)}.")
+    for verdict in verdicts:
+        if verdict.document is not None:
+            say(f"  {verdict.outcome}  {_place(verdict)}  {verdict.text}")
+        if verdict.instead is not None:
+            say(f"      the source says: {' '.join(verdict.instead.split())}")
     return 1 if unsupported else 0
+
+
+def _place(verdict: Verdict) -> str:
+    """Returns the document, the lines and the page of the evidence."""
+    last = "" if verdict.end_line == verdict.line else f"-{verdict.end_line}"
+    page = "" if verdict.page is None else f" (page {verdict.page})"
+    return f"{verdict.document}:{verdict.line}{last}{page}"

@@ -1,164 +1,129 @@
-"""`verify` without a question: sentences that documents contain. It needs no backend."""
+"""`verify` without models: words and numbers are compared. It needs no backend."""
 
+import dataclasses
 import pathlib
 import re
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from interpreters import BACKENDS, python
 
 import keras_qa
-from keras_qa.answering import Verdict
 from keras_qa.documents import Document, Index
-from keras_qa.documents.verbatim import FoldedText, find_claims, fold
 from keras_qa.text.sentence_splitting import sentence_spans
 
 LAMP = 'The “Aurora” lamp costs\n 1,200 euros. It grew by 12.5 % in 1990.\nIt’s made in "Old Town".'
 
 
-def is_supported(answer: str, *texts: str) -> bool:
-    (verdict,) = keras_qa.verify(answer, texts)
-    return verdict.supported
+def outcome(answer: str, *texts: str) -> str:
+    (verdict,) = keras_qa.verify(answer, texts, reader=None)
+    assert verdict.supported == (verdict.outcome == "supported")
+    return verdict.outcome
 
 
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [
         # A whole sentence, in another case, with other white space and quotation marks.
-        ("it grew BY 12.5\t%  in 1990.", True),
-        ("The »aurora« lamp costs 1,200 euros.", True),
-        ("It's made in “old town”.", True),
-        ("It grew by 12.5 % in 1990", True),
-        ("It shrank.", False),
-        ("t grew by 12.5 % in 1990.", True),  # By its numbers.
-        ("t’s made in", False),
-        ("made in", True),
-        # Quotations.
-        ("Buy “Aurora”!", True),
-        ("Buy «aurora lamp»!", False),
-        ("They say: “made in Old Town,” indeed.", False),
-        ("They say: „lamp costs 1,200.“", True),
-        ('It comes from "Old Town," where “—” lives.', True),
-        ("It’s Ann’s «old town» and “aurora”.", True),
-        ("It’s Ann’s «new town» and “aurora”.", False),
-        # Numbers.
-        ("The price is 1200.", True),
-        ("The price is 1'200.", True),
-        ("The price is 1.200.", False),
-        ("The price is 200.", False),
-        ("The price is 1200.5.", False),
-        ("The price is -1200.", False),
-        ("From 1990 on, 12.5% more.", True),
-        ("From 1990 on, 12.5 more.", False),
-        ("From 1990 on, 5 % more.", False),
-        ("From the 1990s on.", False),
-        ("From 1990 to 1991.", False),
-        ("An 1990x lamp.", False),
+        ("it grew BY 12.5\t%  in 1990.", "supported"),
+        ("The »aurora« lamp costs 1,200 euros.", "supported"),
+        ("It's made in “old town”.", "supported"),
+        ("It grew by 12.5 % in 1990", "supported"),
+        # Numbers and names in other words.
+        ("The price of the lamp is 1200 euros.", "supported"),
+        ("It increased by 12.5 percent in 1990.", "supported"),
+        ("The price of the lamp is 1300 euros.", "contradicted"),
+        ("It grew by 15 % in 1990.", "contradicted"),
+        ("It grew by 12.5 % in 1991.", "not found"),
+        ("The lamp costs 1,200 euros in New Town.", "not found"),
+        ("They say: “made in New Town”.", "not found"),
+        ("Set --lamp for the lamp.", "not found"),
+        ("Zebras.", "not found"),
     ],
 )
-def test_what_stands_in_a_document(answer: str, expected: bool) -> None:
-    assert is_supported(answer, LAMP) is expected
+def test_words_numbers_and_names(answer: str, expected: str) -> None:
+    assert outcome(answer, LAMP) == expected
 
 
-@pytest.mark.parametrize(
-    ("text", "numbers"),
-    [
-        ("1,000 1’000.5 1,234,567 12,34 0,500 1,0000", "1000 1000.5 1234567 12,34 0500 1,0000"),
-        ("-5 to \N{MINUS SIGN}6, 2010-2015, F-16", "-5 -6 2010 2015 16"),
-        ("5 % 5% 5 per cent", "5% 5% 5"),
-        ("H2O, 5km, 12.05.2010, 10:30", "h2o 5km 12.05.2010 10 30"),
-        ("In 1990. 10 000 000", "1990 10 000 000"),
-        ("他在1990年，๕๐ บาท", "1990 ๕๐"),
-        ("one, two, Ann", ""),
-    ],
-)
-def test_numbers(text: str, numbers: str) -> None:
-    assert list(FoldedText(text).numbers) == list(dict.fromkeys(numbers.split()))
+def test_the_source_says_something_else() -> None:
+    text = "Leave.\n\nTell us.\nYou have five working days for it.\nBob left."
+    answer = "You have ten days for it. It has nine lives."
+    first, second = keras_qa.verify(answer, [{"name": "a", "text": text}], reader=None)
+    assert dataclasses.asdict(first) == {
+        **{"text": "You have ten days for it.", "start": 0, "end": 25, "outcome": "contradicted"},
+        **{"score": pytest.approx(0.1, abs=0.1), "document": "a", "page": None},
+        **{"document_start": 17, "document_end": 51, "line": 4, "end_line": 4},
+        "instead": "five working",
+    }
+    assert (second.outcome, second.document, second.line, second.instead) == (
+        "not found",
+        *[None] * 3,
+    )
+    # Evidence of several lines.
+    found = keras_qa.verify("Bob\u00a0left.", ["Ann\nleft.  Bob\n left."], reader=None)
+    assert [(one.line, one.end_line, one.score) for one in found] == [(2, 3, 1.0)]
 
 
-def test_a_quotation_may_reach_over_sentences() -> None:
-    claims = find_claims('She said “I left. I came back.” Then "he left.\nHe" came.')
-    quoted = [{"i left"}, {"i came back"}, set(), set()]
-    assert [claim.quotations for claim in claims] == quoted
+def test_the_threshold_is_the_lowest_probability() -> None:
+    answer = "The price of the lamp is 1200 euros."
+    (verdict,) = keras_qa.verify(answer, [LAMP], reader=None)
+    assert 0.5 <= verdict.score < 1
+    for threshold, expected in ((verdict.score, True), (verdict.score + 1e-6, False)):
+        (found,) = keras_qa.verify(answer, [LAMP], reader=None, threshold=threshold)
+        assert (found.supported, found.score) == (expected, verdict.score)
+
+
+def test_evidence_is_the_passage_that_the_claim_is_about() -> None:
+    texts = ["The lamp has a warranty of two years.", "The desk has a warranty of ten years."]
+    for thing, years, number in (("lamp", "two", "0"), ("desk", "ten", "1")):
+        (verdict,) = keras_qa.verify(
+            f"The warranty of a {thing} is {years} years.", texts, reader=None
+        )
+        assert (verdict.outcome, verdict.document) == ("supported", number)
+    (verdict,) = keras_qa.verify("The warranty of a lamp is ten years.", texts, reader=None)
+    assert (verdict.outcome, verdict.document, verdict.instead) == (
+        "contradicted",
+        "0",
+        "two years",
+    )
+
+
+def test_a_pronoun_stands_for_the_sentence_before() -> None:
+    texts = ["The lamp was made in 1990.", "The desk was made in 1995."]
+    answer = "There is a desk. It was made in 1995. There is a lamp. It was made in 1995."
+    found = keras_qa.verify(answer, texts, reader=None)
+    assert [one.outcome for one in found[1::2]] == ["supported", "not found"]
 
 
 def test_scripts_without_spaces() -> None:
-    assert is_supported("“北京大学”在哪里？", "他在北京大学学习。")
-    assert not is_supported("“北京大学”在哪里？", "他在大学学习。")
-    assert is_supported("Straße und ΟΔΟΣ İ ẞ.", "STRAßE UND οδος İ ß.")
+    assert outcome("“北京大学”在哪里？", "他在北京大学学习。") == "supported"
+    assert outcome("“北京大学”在哪里？", "他在大学学习。") == "not found"
+    assert outcome("Straße und ΟΔΟΣ İ ẞ.", "STRAßE UND οδος İ ß.") == "supported"
 
 
-def test_every_letter_keeps_its_length() -> None:
-    letters = "".join(map(chr, range(0x110000)))
-    assert len(fold(letters)) == len(letters)
-
-
-def test_each_part_is_in_one_document_and_the_shortest_place_is_named() -> None:
-    texts = ["1990 was far. “Ann” is 7.", 'In 7 days. In 1990 "Ann" left. In 7 days.', "Ann."]
-    (verdict,) = keras_qa.verify("“Ann” came in 1990 with 7.", texts)
-    assert verdict == Verdict("“Ann” came in 1990 with 7.", 0, 26, True, "0", 0, 24, 1.0, 1)
-    found = keras_qa.verify("“Ann” came in 1990. Ann. 8 of 7.", texts)
-    places = [(one.document, one.document_start, one.document_end) for one in found]
-    assert places == [("0", 0, 18), ("2", 0, 4), (None, None, None)]
-    (verdict,) = keras_qa.verify("“Ann” came in 1990.", texts[1:])
-    assert texts[1][verdict.document_start : verdict.document_end] == '1990 "Ann'
-
-
-@pytest.mark.parametrize(("gap", "is_near"), [(991, True), (992, False)])
-def test_the_parts_of_a_support_are_near_each_other(gap: int, is_near: bool) -> None:
-    text = f"Anna.\nIn 1990{'.' * gap}\n1991."
-    (verdict,) = keras_qa.verify("From 1990 to 1991.", [text])
-    source = ("0", 9, len(text) - 1, 2) if is_near else (None,) * 4
-    found = (verdict.document, verdict.document_start, verdict.document_end, verdict.line)
-    assert (verdict.supported, *found) == (is_near, *source)
-    # A whole sentence may have any length.
-    long = "word " * 1_000 + "in 1990 and 1991."
-    assert is_supported(long, text, long)
-
-
-def test_white_space_of_any_length_and_kind() -> None:
-    text = "\n\n Ann \t left.\r\n\nBob\u00a0\u2003 left  12. "
-    found = keras_qa.verify("Ann left. Bob left 12. It’s “left” by 12.", [text])
-    parts = [text[one.document_start : one.document_end] for one in found]
-    assert parts == ["Ann \t left.", "Bob\u00a0\u2003 left  12.", "left  12"]
-    assert [one.line for one in found] == [3, 5, 5]
-
-
-def test_repeated_words_take_linear_time() -> None:
-    # A search with back-tracking would take minutes here.
-    text, words = FoldedText("word  " * 100_000), "word " * 50_000
-    (claim,) = find_claims(words + "y")
-    assert text.locate(claim) is None
-    (claim,) = find_claims(words)
-    assert text.locate(claim) == (0, 6 * 50_000 - 2)
-    # Each quotation is looked for in its own sentence, and equal sentences once.
-    quotations = find_claims("“a”. " * 10_000)
-    assert [{*claim.quotations} for claim in quotations] == [{"a"}] * 10_000
-    numbers = " ".join(map(str, range(10_000)))
-    (claim,) = find_claims(f"{numbers}?")
-    assert FoldedText(numbers * 3).locate(claim) is None
-    assert [one.line for one in keras_qa.verify("is 12 now. " * 5_000, ["12 " * 50_000])] == (
-        [1] * 5_000
-    )
+def test_a_long_text_takes_linear_time() -> None:
+    # Quadratic time would take minutes here.
+    found = keras_qa.verify("is 12 now. " * 200, ["12 " * 50_000 + "word  " * 50_000], reader=None)
+    assert len(found) == 200
 
 
 @pytest.mark.parametrize("answer", ["", " ...\n„—“"])
 def test_answers_without_sentences(answer: str) -> None:
-    assert keras_qa.verify(answer, ["A text."]) == []
+    assert keras_qa.verify(answer, ["A text."], reader=None) == []
 
 
 @pytest.fixture
 def folder(tmp_path) -> pathlib.Path:
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "a.txt").write_text("Ann left.")
-    (tmp_path / "docs" / "b.md").write_text("# Bob\n\nBob left.")
+    (tmp_path / "docs" / "b.md").write_text("# Bob\n\nBob slept.")
     return tmp_path / "docs"
 
 
 def test_kinds_of_documents(folder, tmp_path) -> None:
     def names(documents: object) -> list[str | None]:
-        found = keras_qa.verify("Ann left. Bob left.", documents)
+        found = keras_qa.verify("Ann left. Bob slept.", documents, reader=None)
         return [verdict.document for verdict in found]
 
     with Index.create(tmp_path / "a.index") as index:
@@ -168,7 +133,7 @@ def test_kinds_of_documents(folder, tmp_path) -> None:
     for path in (folder, str(folder), tmp_path / "a.index"):
         assert names(path) == ["a.txt", "b.md"]
     assert names(folder / "a.txt") == ["a.txt", None]
-    mixed = ["Bob left.", {"name": "ann", "text": "Ann left."}, Document("c", "")]
+    mixed = ["Bob slept.", {"name": "ann", "text": "Ann left."}, Document("c", "")]
     assert names(mixed) == names(tuple(mixed)) == ["ann", "0"]
     # Nothing is left beside the documents.
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.index", "docs"]
@@ -179,13 +144,17 @@ def test_unreadable_files_warn(folder) -> None:
     with pytest.warns(
         UserWarning, match=r"^Left out c\.txt: it is not UTF-8 at byte 0\."
     ) as caught:
-        assert keras_qa.verify("Ann left.", folder)[0].supported
+        assert keras_qa.verify("Ann left.", folder, reader=None)[0].supported
     assert [pathlib.Path(one.filename).name for one in caught] == ["test_verification.py"]
+
+
+NAMES = ("answer", "documents", "question", "reader", "threshold")
 
 
 @pytest.mark.parametrize(
     ("arguments", "kind", "message"),
     [
+        (("a", ["a"], "b"), ValueError, "A `question` needs a reader. Pass `reader`, or leave `qu"),
         ((5, ["a"]), TypeError, "`answer` must be a string. Received: answer=5."),
         ((None, ["a"]), TypeError, "`answer` must be a string. Received: answer=None."),
         (("a", ["a"], 5), TypeError, "`question` must be a string. Received: question=5."),
@@ -205,21 +174,22 @@ def test_unreadable_files_warn(folder) -> None:
         ),
         (("a", []), ValueError, "`documents` must hold at least one document that can be read."),
         (("a", "none"), FileNotFoundError, "must be a folder or a file. There is no 'none'."),
-        (("a", ["a"], "b", None, 2), ValueError, "`threshold` must be between 0 and 1. Received:"),
+        (("a", ["a"], None, None, 2), ValueError, "`threshold` must be between 0 and 1. Received:"),
     ],
 )
 def test_errors_are_one_line(arguments: tuple, kind: type, message: str, monkeypatch) -> None:
     monkeypatch.chdir(pathlib.Path(__file__).parent)
     with pytest.raises(kind, match=re.escape(message)) as error:
-        keras_qa.verify(*arguments)
+        keras_qa.verify(**dict(zip(NAMES, arguments, strict=False)) | {"reader": None})
     assert len(str(error.value)) < 300
 
 
-def test_no_backend_is_needed(tmp_path) -> None:
+def test_no_backend_is_needed_without_models(tmp_path) -> None:
     code = """
 import sys, keras_qa
-print(keras_qa.verify("It costs 5.", ["5 euros"])[0].supported, "keras" in sys.modules)
-keras_qa.verify("It costs 5.", ["5 euros"], "What?")
+verdicts = keras_qa.verify("It costs 5 euros.", ["5 euros"], reader=None)
+print(verdicts[0].supported, "keras" in sys.modules)
+keras_qa.verify("It costs 5.", ["5 euros"])
 """
     done = python(code, hidden=BACKENDS, KERAS_HOME=str(tmp_path))
     assert done.stdout == "True False\n"
@@ -241,28 +211,11 @@ def texts(draw) -> str:
     return draw(SPACES).join(sentences)
 
 
-@settings(deadline=None, max_examples=100)
-@given(texts(), st.sampled_from([str.upper, str.lower, str]), st.data())
-def test_sentences_of_a_document_are_supported_at_their_place(text, change, data) -> None:
-    start, end = data.draw(st.sampled_from(sentence_spans(text)))
-    sentence = text[start:end]
-    (claim,) = find_claims(sentence)
-    found = FoldedText(text).locate(claim)
-    assert found[0] <= start
-    assert " ".join(text[slice(*found)].split()).lower() == " ".join(sentence.split()).lower()
-    # `str.upper` would make SS of ß.
-    assume(len(change(sentence)) == len(sentence))
-    assert all(FoldedText(text).locate(claim) for claim in find_claims(change(sentence)))
-
-
-@settings(deadline=None, max_examples=100)
+@settings(deadline=None, max_examples=50)
 @given(texts(), st.data())
-def test_another_digit_is_unsupported(text, data) -> None:
+def test_sentences_of_a_document_are_supported_at_their_place(text, data) -> None:
     start, end = data.draw(st.sampled_from(sentence_spans(text)))
-    sentence = text[start:end]
-    digits = [place for place, letter in enumerate(sentence) if letter.isdigit()]
-    assume(digits)
-    place = data.draw(st.sampled_from(digits))
-    # No number of the text has a 6 or an 8.
-    changed = sentence[:place] + data.draw(st.sampled_from("68")) + sentence[place + 1 :]
-    assert [FoldedText(text).locate(claim) for claim in find_claims(changed)] == [None]
+    for verdict in keras_qa.verify(text[start:end], [text], reader=None):
+        assert (verdict.outcome, verdict.score, verdict.document) == ("supported", 1.0, "0")
+        found = text[verdict.document_start : verdict.document_end]
+        assert text[start:end].startswith(found.split()[0])

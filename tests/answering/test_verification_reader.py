@@ -1,6 +1,5 @@
 """`verify` with a question, whose answer a reader finds in the documents, and its threshold."""
 
-import dataclasses
 import re
 
 import pytest
@@ -10,14 +9,12 @@ import keras_qa
 from keras_qa import QuestionAnswerer
 from keras_qa.answering import Verdict
 from keras_qa.documents import Index
-from keras_qa.preprocessing import SpanPreprocessor
 
 # The reader was trained without such texts.
 pytestmark = pytest.mark.filterwarnings("ignore:This reader was not trained on texts without an")
 
 TEXT, QUESTION = "the door is red.", "What colour is the door?"
-ANSWER = "It’s RED. The red door. It is reddish. the door is red."
-SENTENCES = ((0, 9), (10, 23), (24, 38), (39, 55))
+ANSWER = "They say RED. They say reddish. the door is red."
 
 
 @pytest.fixture(scope="module")
@@ -27,76 +24,58 @@ def index(tmp_path_factory):
         yield made
 
 
-@pytest.fixture(scope="module")
-def score(reader, index) -> float:
-    answer = reader.ask(index, QUESTION, no_answer=False)
-    assert (answer.text, answer.document, answer.start) == ("red", "a", 12)
-    assert 0.5 < answer.score < 1
-    return answer.score
-
-
-def check(found: list[Verdict], is_accepted: bool, score: float) -> None:
-    unsupported = (False, None, None, None, 0.0, None)
-    read = (True, "a", 12, 15, score, 1) if is_accepted else unsupported
-    expected = [read, read, unsupported, (True, "a", 0, 16, 1.0, 1)]
-    assert found == [
-        Verdict(ANSWER[start:end], start, end, *one)
-        for (start, end), one in zip(SENTENCES, expected, strict=True)
-    ]
-
-
-def test_sentences_with_the_answer_of_the_reader(reader, index, score) -> None:
+def test_sentences_with_the_answer_of_the_reader(reader, index) -> None:
     before = reader.model_.get_weights()
-    check(keras_qa.verify(ANSWER, index, QUESTION, reader), True, score)
-    check(keras_qa.verify(ANSWER, index, QUESTION, reader, threshold=score), True, score)
-    check(keras_qa.verify(ANSWER, index, QUESTION, reader, threshold=score + 1e-6), False, score)
+    score = reader.ask(index, QUESTION, no_answer=False).score
+    assert 0.5 < score < 1
+    for threshold, is_accepted in ((0.5, True), (score, True), (score + 1e-6, False)):
+        found = keras_qa.verify(ANSWER, index, QUESTION, reader, threshold)
+        read = Verdict(ANSWER[:13], 0, 13, "supported", score, "a", 12, 15, 1, 1)
+        assert (found[0] == read) is is_accepted
+        assert found[0].supported is is_accepted
+        assert [one.outcome for one in found[1:]] == ["not found", "supported"]
+        assert (found[2].score, found[2].document_start, found[2].document_end) == (1.0, 0, 15)
     assert same_weights(reader.model_, before)
     # Without a document about the question there is nothing to read.
     (verdict,) = keras_qa.verify("It is red.", ["A blue car."], "Zebra?", reader)
     assert verdict == Verdict("It is red.", 0, 10)
 
 
-def test_documents_without_an_index_are_read_in_the_same_way(reader, tmp_path, score) -> None:
+def test_documents_without_an_index_are_read_in_the_same_way(reader, index, tmp_path) -> None:
+    expected = keras_qa.verify(ANSWER, index, QUESTION, reader)
     texts = [{"name": "a", "text": TEXT}, {"name": "b", "text": "A blue car."}]
-    check(keras_qa.verify(ANSWER, texts, QUESTION, reader), True, score)
+    assert keras_qa.verify(ANSWER, texts, QUESTION, reader) == expected
     for text in texts:
         (tmp_path / text["name"]).with_suffix(".txt").write_text(text["text"])
     found = keras_qa.verify(ANSWER, tmp_path, QUESTION, reader)
-    assert [one.document for one in found] == ["a.txt", "a.txt", None, "a.txt"]
+    assert [one.document for one in found] == ["a.txt", None, "a.txt"]
 
 
-@pytest.mark.parametrize(
-    ("no_answer_threshold", "threshold", "is_accepted"),
-    [(1.0, 0.5, True), (0.0, 0.5, False), (1.0, 1.0, False)],
+HANDBOOK = (
+    "Staff may carry 240 hours of annual leave into the next year. Requests are answered by the "
+    "People Team within five working days.\n\nThe lamp in the hall was made by Ann in Berlin in "
+    "1990, and it is cleaned each week."
 )
-def test_a_reader_of_texts_without_an_answer(
-    reader, index, monkeypatch, no_answer_threshold, threshold, is_accepted
-) -> None:
-    own = reader.model_.preprocessor
-    decoder = dataclasses.replace(
-        own.decoder, no_answer=True, no_answer_threshold=no_answer_threshold
+
+
+def test_the_default_reader_reads_each_fact() -> None:
+    answer = (
+        "At most 240 hours of annual leave are carried over to the next year. "
+        "The People Team answers requests within ten working days. "
+        "Ann made the lamp in 1990. The lamp was made in 1995. Ann made it in Paris. "
+        "Visitors get free coffee on Fridays."
     )
-    changed = SpanPreprocessor(own.vectorizer, decoder)
-    monkeypatch.setattr(reader.model_, "preprocessor", changed)
-    score = reader.ask(index, QUESTION).score
-    found = keras_qa.verify(ANSWER, index, QUESTION, reader, threshold)
-    check(found, is_accepted, score)
-
-
-def test_a_threshold_fitted_on_validation_data(reader, index, score, monkeypatch) -> None:
-    own = reader.model_.preprocessor
-    changed = SpanPreprocessor(own.vectorizer, own.decoder)
-    monkeypatch.setattr(reader.model_, "preprocessor", changed)
-    examples = [
-        {"text": "", "question": QUESTION, "answers": [answer]}
-        for answer in ["red"] * 8 + ["blue"] * 3
+    found = keras_qa.verify(answer, [HANDBOOK])
+    outcomes = [(one.outcome, one.instead) for one in found]
+    assert outcomes == [
+        ("supported", None),
+        ("contradicted", "five"),
+        ("supported", None),
+        ("contradicted", "1990"),
+        ("contradicted", "Berlin"),
+        ("not found", None),
     ]
-    fitted = reader.calibrate(index, examples, no_answer=False)
-    calibrated = reader.ask(index, QUESTION).score
-    assert calibrated != score
-    check(keras_qa.verify(ANSWER, index, QUESTION, reader, fitted.threshold(0.4)), True, calibrated)
-    with pytest.raises(ValueError, match="`min_precision` is 0.9, but the questions of"):
-        fitted.threshold(0.9)
+    assert [one.line for one in found] == [1, 1, 3, 3, 3, None]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +84,7 @@ def test_a_threshold_fitted_on_validation_data(reader, index, score, monkeypatch
         (
             5,
             TypeError,
-            "`reader` must be a `QuestionAnswerer`, a classifier of tokens, or the name",
+            "`reader` must be a `QuestionAnswerer`, a classifier of tokens, the name of",
         ),
         ("none", FileNotFoundError, "There is no file `none`, and no preset of that name."),
         (QuestionAnswerer(), ValueError, "This answerer is not fitted."),
@@ -114,11 +93,6 @@ def test_a_threshold_fitted_on_validation_data(reader, index, score, monkeypatch
 def test_readers_that_cannot_verify(reader, kind: type, message: str) -> None:
     with pytest.raises(kind, match=re.escape(message)):
         keras_qa.verify(ANSWER, [TEXT], QUESTION, reader)
-
-
-def test_a_reader_of_spans_needs_a_question(reader) -> None:
-    with pytest.raises(ValueError, match="A `reader` that marks spans needs a question. Pass `que"):
-        keras_qa.verify(ANSWER, [TEXT], reader=reader)
 
 
 def test_a_classifier_cannot_verify(classifier) -> None:

@@ -1,0 +1,161 @@
+"""Where an index has the evidence of a claim, and how their words, numbers and names compare."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from keras_qa.documents.facts import Facts, Number, contains, find_facts, windows
+from keras_qa.documents.full_text import FullTextTokenizer
+
+if TYPE_CHECKING:
+    from keras_qa.documents import Passage
+
+# Share of the words of a claim that evidence may lack.
+RELATED = 0.4
+
+_YEAR = re.compile(r"[12]\d{3}s?")
+_BEFORE_YEAR = re.compile(
+    r"\b(in|since|from|until|by|of|to|year|before|after|january|february|march|april|may|june|july|"
+    r"august|september|october|november|december)\s+$",
+    re.IGNORECASE,
+)
+_PERCENT = re.compile(r"\s*(%|per ?cent)")
+# What joins words of a name.
+_JOINT = re.compile(r"\s+(?:of\s+)?(?:the\s+)?|[-’']")
+
+
+@dataclasses.dataclass
+class Evidence:
+    """A window of sentences of a passage, which a claim may be about.
+
+    Attributes:
+        passage: The passage.
+        start: Offset of the window in the passage's text.
+        end: One past its last character.
+        facts: The facts of the window.
+        features: Features of the claim and the window.
+        score: Probability that the window supports the claim.
+        instead: What the window says in place of a fact of the claim.
+        certainty: The reader's score of this.
+    """
+
+    passage: Passage
+    start: int
+    end: int
+    facts: Facts
+    features: dict[str, float]
+    score: float = 0.0
+    instead: str | None = None
+    certainty: float = 0.0
+
+    @property
+    def text(self) -> str:
+        """The window."""
+        return self.passage.text[self.start : self.end]
+
+
+def find_evidence(
+    claim: Facts, topic: frozenset[str], passages: Sequence[Passage], tokenizer: FullTextTokenizer
+) -> Evidence | None:
+    """Returns the window of passages with most of the stems of a topic and numbers of a claim."""
+    ranked: list[tuple[float, Evidence]] = []
+    for passage in passages:
+        title = re.sub(r"[/._-]", " ", passage.document)
+        around = find_facts(f"{passage.text}\n{passage.heading}\n{title}", tokenizer).stems
+        names = len(claim.names.keys() - around)
+        names += sum(contains(passage.text, literal) is None for literal in claim.literals)
+        best = passages[0].score
+        share = passage.score / best if best > 0 else 1.0
+        for start, end in windows(passage.text):
+            facts = find_facts(passage.text[start:end], tokenizer)
+            missing = [number for number in claim.numbers if is_missing(number, facts)]
+            count = max(len(topic), 1)
+            unknown = len(topic - around) / count
+            features = {
+                "names": float(min(names, 2)),
+                "numbers": float(bool(missing)),
+                "unrelated": max(unknown - RELATED, 0.0),
+            }
+            evidence = Evidence(passage, start, end, facts, features)
+            # By experience: words of the window count twice, and long windows are less telling.
+            order = 2 * len(topic - facts.stems) / count + unknown + 0.3 * len(missing)
+            ranked.append((order - 0.5 * share + (end - start) / 1_500, evidence))
+    if not ranked:
+        return None
+    _, evidence = min(ranked, key=lambda entry: entry[0])
+    evidence.instead = _conflict(claim, evidence)
+    return evidence
+
+
+def _conflict(claim: Facts, evidence: Evidence) -> str | None:
+    """Returns another number of what a claim counts, with the word after it."""
+    for number in claim.numbers:
+        for other in evidence.facts.numbers:
+            if is_missing(number, evidence.facts) and number.conflicts(other):
+                phrase = re.match(r"\S+(?:\s+\w+)?", evidence.text[other.start :])
+                return None if phrase is None else phrase[0].rstrip(".,;:)")
+    return None
+
+
+def is_missing(number: Number, facts: Facts) -> bool:
+    """Whether facts lack a number of a claim. One may be expressed without a number."""
+    return number.value != 1 and not any(map(number.agrees, facts.numbers))
+
+
+@dataclasses.dataclass(frozen=True)
+class Question:
+    """A question about a number or a name of a claim.
+
+    It is the claim with an interrogative in place of this fact: "in what year" for "in 2014".
+    """
+
+    text: str
+    stems: frozenset[str]
+    number: Number | None
+
+    def is_answered_by(self, answer: Facts) -> bool:
+        """Whether an answer is the fact of the claim."""
+        if self.number is not None:
+            return any(number.value == self.number.value for number in answer.numbers)
+        stems = answer.stems
+        return bool(stems) and (stems <= self.stems or self.stems <= stems)
+
+    def is_open(self, facts: Facts) -> bool:
+        """Whether facts lack the fact of the claim."""
+        return not self.stems <= facts.stems or (
+            self.number is not None and is_missing(self.number, facts)
+        )
+
+
+def make_questions(claim: str, facts: Facts) -> list[Question]:
+    """Asks for each number and each name of a claim."""
+    questions = []
+    for number in facts.numbers:
+        start, end, word = number.start, number.end, "how many"
+        if _YEAR.fullmatch(claim[start:end]) and _BEFORE_YEAR.search(claim[:start]):
+            word = "what year"
+        percent = _PERCENT.match(claim, end)
+        if percent:
+            word, end = "what percentage", percent.end()
+        if number.value != 1:
+            text = _replaced(claim, start, end, word)
+            questions.append(Question(text, frozenset(), number))
+    names: list[tuple[int, int, frozenset[str]]] = []
+    for stem, (start, end) in sorted(facts.names.items(), key=lambda item: item[1]):
+        stems = frozenset([stem])
+        if names and _JOINT.fullmatch(claim, names[-1][1], start):
+            start, _, before = names.pop()
+            stems |= before
+        names.append((start, end, stems))
+    texts = [_replaced(claim, start, end, "what") for start, end, _ in names]
+    return questions + [
+        Question(text, stems, None) for text, (_, _, stems) in zip(texts, names, strict=True)
+    ]
+
+
+def _replaced(claim: str, start: int, end: int, word: str) -> str:
+    text = claim[:start] + word + claim[end:].rstrip(" .!;,") + "?"
+    return text[0].upper() + text[1:]
