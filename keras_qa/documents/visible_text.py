@@ -156,7 +156,12 @@ def tidy(text: str, edits: Iterable[Edit], keep_indents: bool = True) -> tuple[E
             replacement = replacement.lstrip()
         if last == len(text):
             replacement = replacement.rstrip()
-        if replacement != text[first:last]:
+        label = replacement.lstrip()
+        if label and "\n" in replacement[: -len(label)]:
+            # A passage may begin with the label.
+            result.append((first, last, replacement[: -len(label)]))
+            result.append((last, last, label))
+        elif replacement != text[first:last]:
             result.append((first, last, replacement))
         low = last
     return tuple(result)

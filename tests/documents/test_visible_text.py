@@ -73,6 +73,15 @@ def test_white_space_around_edits_is_joined(text: str, edits: list, expected: st
     assert VisibleText(text, tidy(text, edits)).text == expected
 
 
+def test_a_label_is_apart_from_the_line_before() -> None:
+    text = "x\n<td> b"
+    edits = tidy(text, [(2, 6, "A: ")])
+    seen = VisibleText(text, edits)
+    assert (seen.text, edits) == ("x\nA: b", ((1, 7, "\n"), (7, 7, "A: ")))
+    start, end = seen.to_source(2, 6)
+    assert visible_part(text[start:end], edits, start).text == "A: b"
+
+
 def test_overlapping_edits_are_joined() -> None:
     assert without_overlap([(4, 6, "x"), (0, 2, ""), (1, 5, "y")]) == [(0, 6, "")]
 
