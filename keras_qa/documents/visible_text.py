@@ -14,7 +14,8 @@ Edit: TypeAlias = tuple[int, int, str]
 
 # Maximum number of characters of the name of a column, which is read in each row.
 _MAX_LABEL = 80
-_LABEL = re.compile(r"^\s+(?=[;:] )")
+_BEFORE_LABEL = re.compile(r"^\s+(?=[;:] )")
+_AFTER_LABEL = re.compile(r"(?<=[;:])\s+\Z")
 
 
 class Heading(NamedTuple):
@@ -150,8 +151,8 @@ def tidy(text: str, edits: Iterable[Edit], keep_indents: bool = True) -> tuple[E
         while last < high and text[last].isspace():
             last += 1
         replacement = _squeeze("".join([text[first:start], *parts, text[end:last]]), keep_indents)
-        # The label of a cell of a table follows the cell before it without a space.
-        replacement = _LABEL.sub("", replacement)
+        # The label of a cell of a table stands between two cells on a line.
+        replacement = _AFTER_LABEL.sub(" ", _BEFORE_LABEL.sub("", replacement))
         if first == 0:
             replacement = replacement.lstrip()
         if last == len(text):

@@ -57,6 +57,18 @@ def said(index: Index, place: tuple) -> str:
     return normalize_answer(text) or text
 
 
+def test_places_of_answers_are_in_the_text_with_markup(tmp_path) -> None:
+    text = "*Mary* went\nto the **red** *hall*."
+    edits = ((0, 1, ""), (5, 6, ""), (19, 21, ""), (24, 26, ""), (27, 28, ""), (32, 33, ""))
+    with Index.create(tmp_path / "a.index", language="en") as index:
+        index.add([Document("a.md", text, (), edits)])
+        passages = index.search("Mary")
+    assert passages[0].text == "Mary went\nto the red hall."
+    (answer,) = document_answers.merge_answers([Answer("red hall", 0.5, 17, 25)], passages)
+    assert text[answer.start : answer.end] == "red** *hall"
+    assert (answer.text, answer.line) == ("red hall", 2)
+
+
 @pytest.mark.parametrize("weight", [0.0, 4.0])
 def test_scores_are_of_all_passages_and_no_answer_together(
     golden_reader, index, weight, monkeypatch

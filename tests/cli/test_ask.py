@@ -88,15 +88,17 @@ def folder(tmp_path, monkeypatch) -> pathlib.Path:
 
 def test_default_reader_answers_from_a_folder(folder, capsys) -> None:
     assert DEFAULT_READER in keras_qa.presets()
+    text = "# Lamp\n\nThe [warranty](a.html) of it lasts **three** years."
+    (folder / "lamp.txt").rename(folder / "lamp.md").write_text(text)
     assert main(["ask", "handbook/", "How long does the warranty last?"]) == 0
     printed, errors = capsys.readouterr()
     answer, sentence, place = (line.strip() for line in printed.splitlines())
     assert answer.endswith("%  three years")
-    assert sentence == "The warranty of the lamp lasts «three years»."
-    assert place == "lamp.txt:1"
+    assert sentence == "The warranty of it lasts «three years»."
+    assert place == "lamp.md:3"
     assert errors.startswith("handbook.index: 2 documents, 2 passages. 2 new or changed, 0 gone")
     with Index.open("handbook.index") as index:
-        assert sorted(index.names) == ["desk.txt", "lamp.txt"]
+        assert sorted(index.names) == ["desk.txt", "lamp.md"]
 
 
 def test_verify_with_a_question(folder, capsys) -> None:

@@ -252,6 +252,19 @@ def test_docx_headings_and_tables(tmp_path) -> None:
     ]
 
 
+def test_the_first_row_of_a_docx_table_names_more_than_two_columns(tmp_path) -> None:
+    made = docx.Document()
+    for rows in (["ABC", "123", "4 6"], ["AB", "12"], ["ABC"]):
+        table = made.add_table(len(rows), len(rows[0]))
+        for row, texts in zip(table.rows, rows, strict=True):
+            for cell, text in zip(row.cells, texts, strict=True):
+                cell.text = text.strip()
+        made.add_paragraph(" ")
+    made.save(tmp_path / "a.docx")
+    expected = "A: 1; B: 2; C: 3\nA: 4; C: 6\n\nA: B\n1: 2\n\nA; B; C"
+    assert read(tmp_path / "a.docx") == [("a.docx", expected)]
+
+
 @pytest.mark.parametrize(
     ("body", "expected"),
     [

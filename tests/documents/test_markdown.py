@@ -49,8 +49,8 @@ def headings(text: str) -> list[tuple[int, str]]:
             "A: 1 & 2; B: 3\n\nx",
         ),
         (
-            "<table>\n <tr>\n  <td>a</td>\n\n    <td>b</td>\n </tr></table>\n\nc",
-            "a: b\n\nc",
+            "<table>\n <tr>\n  <td>a</td>\n\n    <td>b</td><td>\n\n*c*\n\n</td>\n </tr></table>",
+            "a; b; c",
         ),
         ("a[^1] b\n\n[^1]: Note.\n[^2]: word", "a b\n\n[^1]: Note.\n[^2]: word"),
     ],
@@ -72,6 +72,7 @@ def test_markup_is_not_visible(text: str, expected: str) -> None:
         ('!!! note "Look *out*"\n    *a*\n\n    b\n\nc', "Look *out*\n    a\n\n    b\n\nc"),
         ("::: warning\n*a*\n:::\n\n:::{note} B\n:class: x\nc\n:::", "a\n\nB\n\nc"),
         ("```{note}\n:open:\n*a* {ref}`b <c>` {doc}`d`\n```\n*e*", "a b d\n\ne"),
+        ("````{note}\n```{tip}\n*a*\n```\n````\n\n```\n*b*\n```", "a\n\n*b*"),
         ("```{toctree}\na\nb\n```\nc", "c"),
         ("```{code-block} py\n*a*\n```\n", "*a*"),
         ("(label)=\n# A {#b .c}\n\nd{: .e}\n{: .f}", "A\n\nd"),
