@@ -36,7 +36,7 @@ _NAMES = (
     "figure footer form header hr html li main nav ol p pre section summary table tbody tfoot "
     "thead tr ul"
 )
-_BLOCKS = frozenset(_NAMES.split())
+BLOCKS = frozenset(_NAMES.split())
 _LINES = {"li", "tr", "dt", "dd"}
 _LEVELS = {f"h{level}": level for level in range(1, 7)}
 # Elements whose content has no markup.
@@ -198,9 +198,9 @@ class HtmlReader:
 
     def _break(self, tag: str) -> str:
         """Returns the line breaks around an element."""
-        if tag in _LINES or (self._tables and tag in _BLOCKS):
+        if tag in _LINES or (self._tables and tag in BLOCKS):
             return "\n"
-        return "\n\n" if tag in _BLOCKS or tag in _LEVELS else ""
+        return "\n\n" if tag in BLOCKS or tag in _LEVELS else ""
 
     def _add_text(self, start: int, end: int) -> None:
         if start == end:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from keras_qa.documents.html_text import MARKUP, HtmlReader
+from keras_qa.documents.html_text import BLOCKS, MARKUP, HtmlReader
 from keras_qa.documents.site_markup import SiteMarkup
 from keras_qa.documents.visible_text import (
     Edit,
@@ -227,8 +227,8 @@ def _edits_of(name: str, state: StateInline, start: int, inner: list[Edit]) -> l
     source, end = state.src, state.pos
     if name == "html_inline":
         tag = MARKUP.match(source, start, end)
-        is_break = tag is not None and (tag[2] or "").lower() == "br"
-        return [(start, end, "\n" if is_break else "")]
+        name = (tag[2] or "").lower() if tag is not None and not tag[1] else ""
+        return [(start, end, "\n" if name == "br" or name in BLOCKS else "")]
     if name == "autolink":
         return [(start, start + 1, ""), (end - 1, end, "")]
     if name in ("link", "image"):
