@@ -10,16 +10,28 @@ import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from keras_qa.answering.claim_features import Evidence, find_evidence, make_questions
+import numpy as np
+
+from keras_qa.answering.claim_features import (
+    Evidence,
+    find_conflict,
+    find_evidence,
+    make_questions,
+)
 from keras_qa.documents.facts import Facts, contains, find_facts
 from keras_qa.documents.full_text import FullTextTokenizer
+from keras_qa.documents.opposites import has_opposite, is_reversed
 
 if TYPE_CHECKING:
     from keras_qa.answering.answerer import QuestionAnswerer
+    from keras_qa.answering.reranker import Reranker
     from keras_qa.documents import Index
 
 # Number of passages to search for a claim.
 PASSAGES = 8
+# Number of windows of sentences of these that a ranker sorts, and how many logits of the ranker are
+# worth as much as all words of a claim.
+WINDOWS, DISTANCE = 12, 4.0
 # The lowest score of another answer of the reader that contradicts a claim.
 CONTRADICTION = 0.3
 
@@ -29,6 +41,7 @@ def check_claims(
     queries: Sequence[str],
     index: Index,
     reader: QuestionAnswerer | None = None,
+    ranker: Reranker | None = None,
 ) -> list[Evidence | None]:
     """Returns the evidence of each claim, with the probability that it supports the claim.
 
@@ -40,10 +53,16 @@ def check_claims(
         facts = [find_facts(claim, tokenizer) for claim in claims]
         results = index.search([*queries], k=PASSAGES)
         topics = [find_facts(query, tokenizer).stems for query in queries]
-        best = [
-            find_evidence(fact, topic, passages, tokenizer)
+        windows = [
+            find_evidence(fact, topic, passages, tokenizer)[:WINDOWS]
             for fact, topic, passages in zip(facts, topics, results, strict=True)
         ]
+        if ranker is not None:
+            _rank(queries, windows, ranker)
+        best = [some[0] if some else None for some in windows]
+        for claim, fact, evidence in zip(claims, facts, best, strict=True):
+            if evidence is not None:
+                _compare(claim, fact, evidence, tokenizer)
         # The questions are English.
         if reader is not None and language == "en":
             _read(claims, facts, best, reader, tokenizer)
@@ -55,6 +74,29 @@ def check_claims(
                 evidence.score, evidence.instead = 1.0, None
                 evidence.start, evidence.end = match.span()
     return best
+
+
+def _rank(queries: Sequence[str], windows: list[list[Evidence]], ranker: Reranker) -> None:
+    """Sorts the windows of each claim by a ranker and by their words."""
+    texts = [[window.text for window in some] for some in windows]
+    for some, logits in zip(windows, ranker.logits(queries, texts), strict=True):
+        for window, logit in zip(some, logits, strict=True):
+            window.distance -= float(logit) / DISTANCE
+        some.sort(key=lambda window: window.distance)
+        if some:
+            some[0].features["off_topic"] = float(np.clip(-logits.max(), 0, 4))
+
+
+def _compare(claim: str, facts: Facts, evidence: Evidence, tokenizer: FullTextTokenizer) -> None:
+    """Adds what the evidence says instead, if words tell."""
+    evidence.instead = find_conflict(facts, evidence)
+    opposites = {
+        "reversed": is_reversed(claim, evidence.text, tokenizer),
+        "opposite": has_opposite(claim, evidence.text, tokenizer),
+    }
+    evidence.features |= {name: float(value) for name, value in opposites.items()}
+    if any(opposites.values()) and evidence.instead is None:
+        evidence.instead = evidence.text
 
 
 def _read(
@@ -78,12 +120,16 @@ def _read(
         verbose=0,
     )
     for (evidence, question), answer in zip(asked, answers, strict=True):
+        read = find_facts(answer.text, tokenizer)
         kind = "name" if question.number is None else "number"
-        is_same = question.is_answered_by(find_facts(answer.text, tokenizer))
-        name = f"{kind}_read" if is_same else f"{kind}_differs"
-        evidence.features[name] = max(evidence.features.get(name, 0.0), answer.score)
+        is_same, is_open = question.is_answered_by(read), question.is_open(evidence.facts)
+        # Another answer than a name may say the same in other words.
+        is_rival = not is_same and (kind == "number" or (bool(read.names) and not is_open))
+        if is_same or is_rival:
+            name = f"{kind}_{'read' if is_same else 'differs'}"
+            evidence.features[name] = max(evidence.features.get(name, 0.0), answer.score)
         is_better = answer.score > max(CONTRADICTION, evidence.certainty)
-        if is_better and not is_same and question.is_open(evidence.facts):
+        if is_better and (is_rival or (is_open and not is_same)):
             evidence.instead, evidence.certainty = answer.text, answer.score
 
 

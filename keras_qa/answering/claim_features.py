@@ -37,6 +37,7 @@ class Evidence:
         end: One past its last character.
         facts: The facts of the window.
         features: Features of the claim and the window.
+        distance: How little of what the claim is about the window has.
         score: Probability that the window supports the claim.
         instead: What the window says in place of a fact of the claim.
         certainty: The reader's score of this.
@@ -47,6 +48,7 @@ class Evidence:
     end: int
     facts: Facts
     features: dict[str, float]
+    distance: float
     score: float = 0.0
     instead: str | None = None
     certainty: float = 0.0
@@ -59,38 +61,45 @@ class Evidence:
 
 def find_evidence(
     claim: Facts, topic: frozenset[str], passages: Sequence[Passage], tokenizer: FullTextTokenizer
-) -> Evidence | None:
-    """Returns the window of passages with most of the stems of a topic and numbers of a claim."""
-    ranked: list[tuple[float, Evidence]] = []
+) -> list[Evidence]:
+    """Returns windows of passages, first those with most of the stems of a topic.
+
+    These are the stems of the claim, and of the sentence before if it is needed to understand it.
+    """
+    found: list[Evidence] = []
+    count = max(len(topic), 1)
     for passage in passages:
         title = re.sub(r"[/._-]", " ", passage.document)
         around = find_facts(f"{passage.text}\n{passage.heading}\n{title}", tokenizer).stems
-        names = len(claim.names.keys() - around)
+        names = sum(not _is_known(name, around) for name in claim.names)
         names += sum(contains(passage.text, literal) is None for literal in claim.literals)
+        unknown = len(topic - around) / count
         best = passages[0].score
         share = passage.score / best if best > 0 else 1.0
         for start, end in windows(passage.text):
             facts = find_facts(passage.text[start:end], tokenizer)
             missing = [number for number in claim.numbers if is_missing(number, facts)]
-            count = max(len(topic), 1)
-            unknown = len(topic - around) / count
             features = {
                 "names": float(min(names, 2)),
                 "numbers": float(bool(missing)),
                 "unrelated": max(unknown - RELATED, 0.0),
             }
-            evidence = Evidence(passage, start, end, facts, features)
             # By experience: words of the window count twice, and long windows are less telling.
-            order = 2 * len(topic - facts.stems) / count + unknown + 0.3 * len(missing)
-            ranked.append((order - 0.5 * share + (end - start) / 1_500, evidence))
-    if not ranked:
-        return None
-    _, evidence = min(ranked, key=lambda entry: entry[0])
-    evidence.instead = _conflict(claim, evidence)
-    return evidence
+            distance = 2 * len(topic - facts.stems) / count + unknown + 0.3 * len(missing)
+            distance += (end - start) / 1_500 - 0.5 * share
+            found.append(Evidence(passage, start, end, facts, features, distance))
+    return sorted(found, key=lambda evidence: evidence.distance)
 
 
-def _conflict(claim: Facts, evidence: Evidence) -> str | None:
+def _is_known(name: str, stems: frozenset[str]) -> bool:
+    """Whether a name is among stems, or a form of it, such as Europe and European."""
+    return name in stems or any(
+        min(len(name), len(stem)) >= 4 and (stem.startswith(name) or name.startswith(stem))
+        for stem in stems
+    )
+
+
+def find_conflict(claim: Facts, evidence: Evidence) -> str | None:
     """Returns another number of what a claim counts, with the word after it."""
     for number in claim.numbers:
         for other in evidence.facts.numbers:

@@ -14,6 +14,8 @@ from keras_qa.preprocessing.preprocessor import SEQUENCE
 
 # The reader of documents if the user names no other.
 DEFAULT_READER = "minilm-squad"
+# The ranker of evidence if the user names no other.
+DEFAULT_RANKER = "minilm-rerank"
 
 
 @overload

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from keras_qa._arguments import check_fraction, must_be, short_repr
 from keras_qa.answering.answerer import QuestionAnswerer
-from keras_qa.answering.loading import DEFAULT_READER
+from keras_qa.answering.document_answers import AnyReranker, open_ranker
+from keras_qa.answering.loading import DEFAULT_RANKER, DEFAULT_READER
 from keras_qa.answering.opening import open_model
 from keras_qa.answering.unsupported_spans import find_unsupported_spans
 from keras_qa.example import Answer
@@ -23,6 +24,7 @@ from keras_qa.text.sentence_splitting import sentence_spans
 
 if TYPE_CHECKING:
     from keras_qa.answering.claim_features import Evidence
+    from keras_qa.answering.reranker import Reranker
     from keras_qa.documents import Document, Index
     from keras_qa.models import QAModel
 
@@ -53,7 +55,8 @@ class Verdict:
         line: The line of the document's text in which the evidence starts, from 1.
         end_line: The line in which it ends.
         page: The page on which it starts, from 1, if the document has pages.
-        instead: What the source says in place of a number or a name of a contradicted sentence.
+        instead: What the source says in place of a number or a name of a contradicted sentence, or
+            the sentences that say the opposite.
     """
 
     text: str
@@ -81,14 +84,16 @@ def verify(
     question: str | None = None,
     reader: Reader | None = DEFAULT_READER,
     threshold: float = 0.5,
+    ranker: AnyReranker | None = DEFAULT_RANKER,
 ) -> list[Verdict]:
     """Checks which sentences of an answer the documents support.
 
     The documents are searched for each sentence. Its numbers, names, quotations and identifiers
-    are compared with those of the passage that is most likely about it, and the reader is asked for
-    each number and name. A logistic regression turns this into the probability of support. A
-    sentence that a document contains in the same words is supported. With a question, a sentence is
-    also supported if it contains the reader's answer to the question from these documents.
+    are compared with those of the sentences that the ranker prefers, as are words such as "before"
+    and "higher", and the reader is asked for each number and name. A logistic regression turns this
+    into the probability of support. A sentence that a document contains in the same words is
+    supported. With a question, a sentence is also supported if it contains the reader's answer to
+    the question from these documents.
 
     A classifier of tokens in the input format of LettuceDetect finds unsupported spans instead.
 
@@ -105,6 +110,8 @@ def verify(
         threshold: The lowest probability of support, from 0 to 1, and the lowest score of the
             reader's answer to the question. Of a classifier of tokens, the lowest score of an
             unsupported span.
+        ranker: An `answering.Reranker`, or what `keras_qa.load` takes, that chooses the sentences a
+            claim is compared with. `None` to choose them by words, as without a reader.
 
     Returns:
         A `Verdict` for each sentence, or for each unsupported span, in order.
@@ -135,6 +142,7 @@ def verify(
     # Load the models first: reading documents takes longer.
     model = None if reader is None else _load_reader(reader)
     qa = model if isinstance(model, QuestionAnswerer) else None
+    reranker = None if qa is None else open_ranker(ranker)
     with _open_documents(documents) as index:
         if not len(index):
             raise ValueError("`documents` must hold at least one document that can be read.")
@@ -149,7 +157,7 @@ def verify(
         read = None
         if qa is not None and question is not None:
             read = qa.ask(index, question, min_score=threshold, verbose=0)
-        return _check_sentences(answer, index, qa, threshold, question, read)
+        return _check_sentences(answer, index, (qa, reranker), threshold, question, read)
 
 
 @contextlib.contextmanager
@@ -203,7 +211,7 @@ def _with_different_names(documents: Iterable[Document]) -> Iterator[Document]:
 def _check_sentences(
     answer: str,
     index: Index,
-    reader: QuestionAnswerer | None,
+    models: tuple[QuestionAnswerer | None, Reranker | None],
     threshold: float,
     question: str | None,
     read: Answer | None,
@@ -220,7 +228,7 @@ def _check_sentences(
         f"{context} {claim}" if _PRONOUN.match(claim) else claim
         for context, claim in zip(before, claims, strict=False)
     ]
-    evidences = check_claims(claims, queries, index, reader)
+    evidences = check_claims(claims, queries, index, *models)
     verdicts = []
     for (start, end), claim, evidence in zip(spans, claims, evidences, strict=True):
         verdict = Verdict(claim, start, end)

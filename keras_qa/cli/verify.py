@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING
 
 from keras_qa.answering import opening
-from keras_qa.answering.loading import DEFAULT_READER
+from keras_qa.answering.loading import DEFAULT_RANKER, DEFAULT_READER
 from keras_qa.cli import data
 from keras_qa.cli.output import print_marked, say, say_warnings
 from keras_qa.cli.parsing import Option, Options, add_options
@@ -41,6 +41,11 @@ OPTIONS: Options = {
         "only words and numbers",
         default=DEFAULT_READER,
     ),
+    "ranker": Option(
+        "RANKER",
+        "the ranker that chooses the evidence (default: %(default)s); or none",
+        default=DEFAULT_RANKER,
+    ),
     "threshold": Option(
         "P", "lowest score of a sentence or unsupported span (default: %(default)s)", float, 0.5
     ),
@@ -57,12 +62,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def needs_backend(options: argparse.Namespace) -> bool:
-    """Whether the reader needs a backend."""
-    return opening.needs_backend(_reader(options))
+    """Whether a model needs a backend. Without a reader the ranker is not used."""
+    reader, ranker = _models(options)
+    return reader is not None and opening.needs_backend(reader, ranker)
 
 
-def _reader(options: argparse.Namespace) -> str | None:
-    return None if options.reader == "none" else options.reader
+def _models(options: argparse.Namespace) -> list[str | None]:
+    return [None if name == "none" else name for name in (options.reader, options.ranker)]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -70,9 +76,11 @@ def run(options: argparse.Namespace) -> int:
     from keras_qa.answering.verification import verify
 
     answer = data.read_text(options.answer)
-    reader = _reader(options)
+    reader, ranker = _models(options)
     with say_warnings():
-        verdicts = verify(answer, options.documents, options.question, reader, options.threshold)
+        verdicts = verify(
+            answer, options.documents, options.question, reader, options.threshold, ranker
+        )
     unsupported = [(verdict.start, verdict.end) for verdict in verdicts if not verdict.supported]
     if options.json:
         rows = [

@@ -22,7 +22,7 @@ _NUMBER_WORDS = {
 }
 # Digits with a decimal point and separators between groups of three, or a word. A word with digits
 # inside, such as H2O, is a word.
-_NUMBER = r"(?<![^\W_])\d+(?:[,'’]\d{3})*(?:\.\d+)*(?:st|nd|rd|th|s)?(?![^\W_])"
+_NUMBER = r"(?<![^\W_])\d+(?:[,'’]\d{3})*(?:\.\d+)*(?:st|nd|rd|th|s|x)?(?![^\W_])"
 _TOKEN = re.compile(rf"(?P<number>{_NUMBER})|(?P<word>[^\W_]+(?:['’][^\W\d_]+)?)|(?P<percent>%)")
 # Flags, identifiers and dotted names.
 _CODE = re.compile(r"(?<![\w-])--?[a-zA-Z][\w-]*|\w+_\w+|[^\W\d_]\w*(?:\.\w+)+")
@@ -77,7 +77,7 @@ class Facts:
 def find_facts(text: str, tokenizer: FullTextTokenizer) -> Facts:
     """Finds the facts of a text."""
     tokens = [*_TOKEN.finditer(text)]
-    words = [match[0].lower().replace("’", "'") for match in tokens]
+    words = [match[0].lower().replace("’", "'").removesuffix("'s") for match in tokens]
     stems = [
         _stems(word, tokenizer) if match["word"] and word not in _NUMBER_WORDS else []
         for match, word in zip(tokens, words, strict=True)

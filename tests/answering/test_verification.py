@@ -65,6 +65,16 @@ def test_the_source_says_something_else() -> None:
     assert [(one.line, one.end_line, one.score) for one in found] == [(2, 3, 1.0)]
 
 
+def test_the_opposite_is_contradicted_by_its_sentence() -> None:
+    text = "Wood is heavier than straw. The lamp has the highest price."
+    for claim, instead in (
+        ("Straw is heavier than wood.", "Wood is heavier than straw."),
+        ("The lamp has the lowest price.", "The lamp has the highest price."),
+    ):
+        (verdict,) = keras_qa.verify(claim, [text], reader=None)
+        assert (verdict.outcome, verdict.instead) == ("contradicted", instead)
+
+
 def test_the_threshold_is_the_lowest_probability() -> None:
     answer = "The price of the lamp is 1200 euros."
     (verdict,) = keras_qa.verify(answer, [LAMP], reader=None)

