@@ -7,10 +7,9 @@ import functools
 import json
 import math
 import pathlib
+import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from keras_qa.answering.claim_features import (
     Evidence,
@@ -31,17 +30,28 @@ if TYPE_CHECKING:
 PASSAGES = 8
 # Number of windows of sentences of these that a ranker sorts, and how many logits of the ranker are
 # worth as much as all words of a claim.
-WINDOWS, DISTANCE = 12, 4.0
-# The lowest score of another answer of the reader that contradicts a claim.
-CONTRADICTION = 0.3
+WINDOWS, DISTANCE = 12, 8.0
+# The lowest score of another answer of the reader that contradicts a claim, and the highest logit
+# of support of evidence that does so by its negation.
+CONTRADICTION, NEGATED = 0.3, -1.0
+_NEGATION = re.compile(
+    r"\b(not|no|never|none|cannot|without|neither|nor)\b|n['’]t\b", re.IGNORECASE
+)
+
+
+class Models(NamedTuple):
+    """The models that check claims, if there are any."""
+
+    reader: QuestionAnswerer | None = None
+    ranker: Reranker | None = None
+    checker: Reranker | None = None
 
 
 def check_claims(
     claims: Sequence[str],
     queries: Sequence[str],
     index: Index,
-    reader: QuestionAnswerer | None = None,
-    ranker: Reranker | None = None,
+    models: Models,
 ) -> list[Evidence | None]:
     """Returns the evidence of each claim, with the probability that it supports the claim.
 
@@ -57,18 +67,20 @@ def check_claims(
             find_evidence(fact, topic, passages, tokenizer)[:WINDOWS]
             for fact, topic, passages in zip(facts, topics, results, strict=True)
         ]
-        if ranker is not None:
-            _rank(queries, windows, ranker)
+        if models.ranker is not None:
+            _rank(queries, windows, models.ranker)
         best = [some[0] if some else None for some in windows]
         for claim, fact, evidence in zip(claims, facts, best, strict=True):
             if evidence is not None:
                 _compare(claim, fact, evidence, tokenizer)
+        if models.checker is not None:
+            _check(claims, best, models.checker)
         # The questions are English.
-        if reader is not None and language == "en":
-            _read(claims, facts, best, reader, tokenizer)
+        if models.reader is not None and language == "en":
+            _read(claims, facts, best, models.reader, tokenizer)
     for claim, evidence in zip(claims, best, strict=True):
         if evidence is not None:
-            evidence.score = _score(evidence.features, reader is not None)
+            evidence.score = _score(evidence.features, models.reader is not None)
             match = contains(evidence.passage.text, claim.rstrip(".!?…。！？।؟"))
             if match:
                 evidence.score, evidence.instead = 1.0, None
@@ -81,10 +93,20 @@ def _rank(queries: Sequence[str], windows: list[list[Evidence]], ranker: Reranke
     texts = [[window.text for window in some] for some in windows]
     for some, logits in zip(windows, ranker.logits(queries, texts), strict=True):
         for window, logit in zip(some, logits, strict=True):
-            window.distance -= float(logit) / DISTANCE
+            window.distance += 0.3 * window.features["numbers"] - float(logit) / DISTANCE
         some.sort(key=lambda window: window.distance)
-        if some:
-            some[0].features["off_topic"] = float(np.clip(-logits.max(), 0, 4))
+
+
+def _check(claims: Sequence[str], best: Sequence[Evidence | None], checker: Reranker) -> None:
+    """Adds the checker's logits of support, and what contradicts a claim by a negation."""
+    texts = [[] if evidence is None else [evidence.text] for evidence in best]
+    for claim, evidence, logits in zip(claims, best, checker.logits(claims, texts), strict=True):
+        if evidence is None:
+            continue
+        evidence.features["support"] = float(logits[0])
+        negated = [_NEGATION.search(text) is not None for text in (claim, evidence.text)]
+        if evidence.instead is None and logits[0] < NEGATED and len({*negated}) == 2:
+            evidence.instead = evidence.text
 
 
 def _compare(claim: str, facts: Facts, evidence: Evidence, tokenizer: FullTextTokenizer) -> None:

@@ -85,8 +85,8 @@ def find_evidence(
                 "unrelated": max(unknown - RELATED, 0.0),
             }
             # By experience: words of the window count twice, and long windows are less telling.
-            distance = 2 * len(topic - facts.stems) / count + unknown + 0.3 * len(missing)
-            distance += (end - start) / 1_500 - 0.5 * share
+            distance = 2 * len(topic - facts.stems) / count + unknown + (end - start) / 1_500
+            distance += 0.3 * len(missing) - 0.5 * share
             found.append(Evidence(passage, start, end, facts, features, distance))
     return sorted(found, key=lambda evidence: evidence.distance)
 

@@ -14,8 +14,8 @@ from keras_qa.preprocessing.preprocessor import SEQUENCE
 
 # The reader of documents if the user names no other.
 DEFAULT_READER = "minilm-squad"
-# The ranker of evidence if the user names no other.
-DEFAULT_RANKER = "minilm-rerank"
+# The ranker of evidence, and the model that checks claims, if the user names no others.
+DEFAULT_RANKER, DEFAULT_CHECKER = "minilm-rerank", "minilm-verify"
 
 
 @overload
@@ -23,7 +23,7 @@ def load(path: Literal["minilm-embed"]) -> TextEmbedder: ...  # type: ignore[ove
 
 
 @overload
-def load(path: Literal["minilm-rerank"]) -> Reranker: ...  # type: ignore[overload-overlap]
+def load(path: Literal["minilm-rerank", "minilm-verify"]) -> Reranker: ...  # type: ignore[overload-overlap]
 
 
 @overload

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from keras_qa._arguments import check_fraction, must_be, short_repr
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.document_answers import AnyReranker, open_ranker
-from keras_qa.answering.loading import DEFAULT_RANKER, DEFAULT_READER
+from keras_qa.answering.loading import DEFAULT_CHECKER, DEFAULT_RANKER, DEFAULT_READER
 from keras_qa.answering.opening import open_model
 from keras_qa.answering.unsupported_spans import find_unsupported_spans
 from keras_qa.example import Answer
@@ -85,6 +85,7 @@ def verify(
     reader: Reader | None = DEFAULT_READER,
     threshold: float = 0.5,
     ranker: AnyReranker | None = DEFAULT_RANKER,
+    checker: AnyReranker | None = DEFAULT_CHECKER,
 ) -> list[Verdict]:
     """Checks which sentences of an answer the documents support.
 
@@ -111,7 +112,9 @@ def verify(
             reader's answer to the question. Of a classifier of tokens, the lowest score of an
             unsupported span.
         ranker: An `answering.Reranker`, or what `keras_qa.load` takes, that chooses the sentences a
-            claim is compared with. `None` to choose them by words, as without a reader.
+            sentence is compared with. `None` to choose them by words, as without a reader.
+        checker: As `ranker`, a model whose logits say how well a text supports a claim. `None` to
+            do without it, as without a reader.
 
     Returns:
         A `Verdict` for each sentence, or for each unsupported span, in order.
@@ -142,7 +145,8 @@ def verify(
     # Load the models first: reading documents takes longer.
     model = None if reader is None else _load_reader(reader)
     qa = model if isinstance(model, QuestionAnswerer) else None
-    reranker = None if qa is None else open_ranker(ranker)
+    names = (None, None) if qa is None else (ranker, checker)
+    models = (qa, open_ranker(names[0]), open_ranker(names[1]))
     with _open_documents(documents) as index:
         if not len(index):
             raise ValueError("`documents` must hold at least one document that can be read.")
@@ -157,7 +161,7 @@ def verify(
         read = None
         if qa is not None and question is not None:
             read = qa.ask(index, question, min_score=threshold, verbose=0)
-        return _check_sentences(answer, index, (qa, reranker), threshold, question, read)
+        return _check_sentences(answer, index, models, threshold, question, read)
 
 
 @contextlib.contextmanager
@@ -211,13 +215,13 @@ def _with_different_names(documents: Iterable[Document]) -> Iterator[Document]:
 def _check_sentences(
     answer: str,
     index: Index,
-    models: tuple[QuestionAnswerer | None, Reranker | None],
+    models: tuple[QuestionAnswerer | None, Reranker | None, Reranker | None],
     threshold: float,
     question: str | None,
     read: Answer | None,
 ) -> list[Verdict]:
     """Returns verdicts on the sentences of an answer that have a word."""
-    from keras_qa.answering.claim_checker import check_claims
+    from keras_qa.answering.claim_checker import Models, check_claims
     from keras_qa.documents.facts import contains
 
     spans = [span for span in sentence_spans(answer) if re.search(r"\w", answer[slice(*span)])]
@@ -228,7 +232,7 @@ def _check_sentences(
         f"{context} {claim}" if _PRONOUN.match(claim) else claim
         for context, claim in zip(before, claims, strict=False)
     ]
-    evidences = check_claims(claims, queries, index, *models)
+    evidences = check_claims(claims, queries, index, Models(*models))
     verdicts = []
     for (start, end), claim, evidence in zip(spans, claims, evidences, strict=True):
         verdict = Verdict(claim, start, end)

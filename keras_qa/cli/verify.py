@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING
 
 from keras_qa.answering import opening
-from keras_qa.answering.loading import DEFAULT_RANKER, DEFAULT_READER
+from keras_qa.answering.loading import DEFAULT_CHECKER, DEFAULT_RANKER, DEFAULT_READER
 from keras_qa.cli import data
 from keras_qa.cli.output import print_marked, say, say_warnings
 from keras_qa.cli.parsing import Option, Options, add_options
@@ -46,6 +46,11 @@ OPTIONS: Options = {
         "the ranker that chooses the evidence (default: %(default)s); or none",
         default=DEFAULT_RANKER,
     ),
+    "checker": Option(
+        "CHECKER",
+        "the model that compares claims and evidence (default: %(default)s); or none",
+        default=DEFAULT_CHECKER,
+    ),
     "threshold": Option(
         "P", "lowest score of a sentence or unsupported span (default: %(default)s)", float, 0.5
     ),
@@ -62,13 +67,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def needs_backend(options: argparse.Namespace) -> bool:
-    """Whether a model needs a backend. Without a reader the ranker is not used."""
-    reader, ranker = _models(options)
-    return reader is not None and opening.needs_backend(reader, ranker)
+    """Whether a model needs a backend. Without a reader the other models are not used."""
+    reader, *others = _models(options)
+    return reader is not None and opening.needs_backend(reader, *others)
 
 
 def _models(options: argparse.Namespace) -> list[str | None]:
-    return [None if name == "none" else name for name in (options.reader, options.ranker)]
+    names = (options.reader, options.ranker, options.checker)
+    return [None if name == "none" else name for name in names]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -76,10 +82,16 @@ def run(options: argparse.Namespace) -> int:
     from keras_qa.answering.verification import verify
 
     answer = data.read_text(options.answer)
-    reader, ranker = _models(options)
+    reader, ranker, checker = _models(options)
     with say_warnings():
         verdicts = verify(
-            answer, options.documents, options.question, reader, options.threshold, ranker
+            answer,
+            options.documents,
+            options.question,
+            reader,
+            options.threshold,
+            ranker,
+            checker,
         )
     unsupported = [(verdict.start, verdict.end) for verdict in verdicts if not verdict.supported]
     if options.json:

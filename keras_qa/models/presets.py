@@ -30,6 +30,7 @@ PRESETS = {
     "minilm",
     "minilm-squad": "marks answers in English texts, or finds no answer: LoRA on the encoder "
     "minilm, 44,858 questions on Wikipedia, product reviews and search queries",
+    "minilm-verify": "scores how well English texts support a claim: LoRA on the encoder minilm",
 }
 
 # Presets that are not answerers: `keras_qa.load` knows their classes.

@@ -64,6 +64,16 @@ def test_the_preset_of_a_ranker_sorts_texts() -> None:
     assert Reranker("minilm-rerank").rank(asked[0], texts)[0].text == first.text
 
 
+def test_the_preset_of_a_checker_scores_the_support_of_claims() -> None:
+    checker = keras_qa.load("minilm-verify")
+    text = "Refunds are not issued after thirty days. Only members may vote."
+    claims = ["There is no refund after a month.", "You can get a refund after thirty days."]
+    (true,), (false,) = checker.rank(claims, [text])
+    assert true.score > 0.5 > false.score
+    # A claim about something else.
+    assert checker.rank("The office is open on Sundays.", [text])[0].score < 0.5
+
+
 def test_an_adapter_of_a_ranker_is_loaded_like_a_preset(tmp_path) -> None:
     options = {"task": "sequence_classification", "num_labels": 1, "lora_rank": 2}
     ranker = Reranker(text_classifier("minilm", **options))
