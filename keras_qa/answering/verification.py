@@ -20,7 +20,6 @@ from keras_qa.answering.opening import open_model
 from keras_qa.answering.unsupported_spans import find_unsupported_spans
 from keras_qa.example import Answer
 from keras_qa.preprocessing.preprocessor import TOKENS
-from keras_qa.text.sentence_splitting import sentence_spans
 
 if TYPE_CHECKING:
     from keras_qa.answering.claim_features import Evidence
@@ -222,9 +221,9 @@ def _check_sentences(
 ) -> list[Verdict]:
     """Returns verdicts on the sentences of an answer that have a word."""
     from keras_qa.answering.claim_checker import Models, check_claims
-    from keras_qa.documents.facts import contains
+    from keras_qa.documents.facts import contains, sentences
 
-    spans = [span for span in sentence_spans(answer) if re.search(r"\w", answer[slice(*span)])]
+    spans = [span for span in sentences(answer) if re.search(r"\w", answer[slice(*span)])]
     claims = [answer[start:end] for start, end in spans]
     # A pronoun refers to the sentence before, or to the question.
     before = [question or "", *claims]

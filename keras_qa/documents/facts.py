@@ -128,16 +128,25 @@ def contains(text: str, part: str) -> re.Match[str] | None:
     return re.search(pattern, text.translate(_PLAIN), re.IGNORECASE)
 
 
+def sentences(text: str) -> list[tuple[int, int]]:
+    """Returns the spans of sentences, as `sentence_spans`, but not ending inside a word."""
+    spans: list[tuple[int, int]] = []
+    for start, end in sentence_spans(text):
+        # A point inside a word, such as that of a file's name.
+        if spans and spans[-1][1] == start:
+            start = spans.pop()[0]
+        spans.append((start, end))
+    return spans
+
+
 def windows(text: str) -> Iterator[tuple[int, int]]:
     """Yields the spans of one to three consecutive sentences of a text."""
-    spans: list[tuple[int, int]] = []
-    for paragraph in re.finditer(r"(?:[^\n]|\n(?![^\S\n]*\n))+", text):
-        for first, last in sentence_spans(re.sub(r"[\n\r]", " ", paragraph[0])):
-            start, end = paragraph.start() + first, paragraph.start() + last
-            # A point inside a word, such as that of a file's name, ends no sentence.
-            if spans and spans[-1][1] == start:
-                start = spans.pop()[0]
-            spans.append((start, end))
+    spans = [
+        (paragraph.start() + start, paragraph.start() + end)
+        for paragraph in re.finditer(r"(?:[^\n]|\n(?![^\S\n]*\n))+", text)
+        # A line break inside a paragraph ends no sentence.
+        for start, end in sentences(re.sub(r"[\n\r]", " ", paragraph[0]))
+    ]
     for place, (start, _) in enumerate(spans):
         for _, end in spans[place : place + _SENTENCES]:
             if end == spans[place][1] or len(text[start:end].split()) <= _WORDS:

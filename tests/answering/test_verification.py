@@ -106,6 +106,12 @@ def test_a_pronoun_stands_for_the_sentence_before() -> None:
     assert [one.outcome for one in found[1::2]] == ["supported", "not found"]
 
 
+def test_a_point_inside_a_word_ends_no_sentence() -> None:
+    answer = "Ann sent notes.txt to Bob.\nEve left."
+    found = keras_qa.verify(answer, ["Bob got notes.txt from Ann."], reader=None)
+    assert [one.text for one in found] == answer.split("\n")
+
+
 def test_scripts_without_spaces() -> None:
     assert outcome("“北京大学”在哪里？", "他在北京大学学习。") == "supported"
     assert outcome("“北京大学”在哪里？", "他在大学学习。") == "not found"
