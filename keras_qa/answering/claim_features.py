@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 # Share of the words of a claim that evidence may lack.
 RELATED = 0.4
 
+# The shortest stem of which a longer word is a form.
+_FORM = 4
 _YEAR = re.compile(r"[12]\d{3}s?")
 _BEFORE_YEAR = re.compile(
     r"\b(in|since|from|until|by|of|to|year|before|after|january|february|march|april|may|june|july|"
@@ -71,7 +73,7 @@ def find_evidence(
     for passage in passages:
         title = re.sub(r"[/._-]", " ", passage.document)
         around = find_facts(f"{passage.text}\n{passage.heading}\n{title}", tokenizer).stems
-        names = sum(not _is_known(name, around) for name in claim.names)
+        names = sum(not _is_known(name, around, passage.text) for name in claim.names)
         names += sum(contains(passage.text, literal) is None for literal in claim.literals)
         unknown = len(topic - around) / count
         best = passages[0].score
@@ -91,12 +93,16 @@ def find_evidence(
     return sorted(found, key=lambda evidence: evidence.distance)
 
 
-def _is_known(name: str, stems: frozenset[str]) -> bool:
-    """Whether a name is among stems, or a form of it, such as Europe and European."""
-    return name in stems or any(
-        min(len(name), len(stem)) >= 4 and (stem.startswith(name) or name.startswith(stem))
-        for stem in stems
-    )
+def _is_known(name: str, stems: frozenset[str], text: str) -> bool:
+    """Whether a text has a name, a form of it (Europe, European), or what it abbreviates."""
+    if name in stems:
+        return True
+    forms = (stem for stem in stems if min(len(name), len(stem)) >= _FORM)
+    if any(stem.startswith(name) or name.startswith(stem) for stem in forms):
+        return True
+    # "US" for "U.S." or "United States".
+    initials = r"\W+(?:(?:of|the|and)\W+)?".join(rf"\b{letter}\w*" for letter in name.upper())
+    return 1 < len(name) < _FORM + 2 and re.search(initials, text) is not None
 
 
 def find_conflict(claim: Facts, evidence: Evidence) -> str | None:

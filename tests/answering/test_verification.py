@@ -106,6 +106,16 @@ def test_a_pronoun_stands_for_the_sentence_before() -> None:
     assert [one.outcome for one in found[1::2]] == ["supported", "not found"]
 
 
+def test_forms_of_names() -> None:
+    text = "The Board of Directors met in the United States and in a European city."
+    for claim, expected in (
+        ("The board met in the US and in Europe.", "supported"),
+        ("The board met in the UK.", "not found"),
+        ("The board met in Asia.", "not found"),
+    ):
+        assert outcome(claim, text) == expected
+
+
 def test_a_point_inside_a_word_ends_no_sentence() -> None:
     answer = "Ann sent notes.txt to Bob.\nEve left."
     found = keras_qa.verify(answer, ["Bob got notes.txt from Ann."], reader=None)
