@@ -1,9 +1,8 @@
-"""How likely documents support claims, by their words and by what a reader reads."""
+"""How likely documents support claims, by their words and by models."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import math
 import pathlib
@@ -48,10 +47,7 @@ class Models(NamedTuple):
 
 
 def check_claims(
-    claims: Sequence[str],
-    queries: Sequence[str],
-    index: Index,
-    models: Models,
+    claims: Sequence[str], queries: Sequence[str], index: Index, models: Models
 ) -> list[Evidence | None]:
     """Returns the evidence of each claim, with the probability that it supports the claim.
 
@@ -78,9 +74,12 @@ def check_claims(
         # The questions are English.
         if models.reader is not None and language == "en":
             _read(claims, facts, best, models.reader, tokenizer)
+    path = pathlib.Path(__file__).with_name("claim_weights.json")
+    fitted = json.loads(path.read_text(encoding="utf-8"))
+    fitted = fitted["words" if models.reader is None else "reader"]
     for claim, evidence in zip(claims, best, strict=True):
         if evidence is not None:
-            evidence.score = _score(evidence.features, models.reader is not None)
+            evidence.score = _score(evidence.features, fitted)
             match = contains(evidence.passage.text, claim.rstrip(".!?…。！？।؟"))
             if match:
                 evidence.score, evidence.instead = 1.0, None
@@ -155,15 +154,8 @@ def _read(
             evidence.instead, evidence.certainty = answer.text, answer.score
 
 
-@functools.cache
-def _fitted() -> dict[str, dict[str, Any]]:
-    path = pathlib.Path(__file__).with_name("claim_weights.json")
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
-def _score(features: dict[str, float], is_read: bool) -> float:
-    """Returns the probability of support by the logistic regression for these features."""
-    fitted = _fitted()["reader" if is_read else "words"]
+def _score(features: dict[str, float], fitted: dict[str, Any]) -> float:
+    """Returns the probability of support by a logistic regression."""
     weights = zip(fitted["features"], fitted["weights"], strict=True)
     logit: float = fitted["bias"] + sum(
         weight * features.get(name, 0.0) for name, weight in weights
