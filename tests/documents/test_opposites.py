@@ -20,6 +20,7 @@ TOKENIZER = FullTextTokenizer("en")
         ("Iron is heavier than wood.", "It rains. Wood is heavier than iron.", True),
         ("Iron is heavier than wood.", "Wood is light. It is heavier than water.", False),
         ("Ann moved into the red house.", "The red house was moved into by Ann.", True),
+        ("The test comes before the release.", "The release comes before the party.", False),
         ("Ann left.", "Wood is heavier than iron.", False),
     ],
 )
