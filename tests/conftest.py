@@ -21,6 +21,7 @@ TESTS = pathlib.Path(__file__).parent
 ENVIRONMENTS = {
     "answering": "once",
     "answering/test_claim_features.py": "host",
+    "answering/test_answer_features.py": "host",
     "answering/test_reranker_training.py": "backend",
     "answering/test_verification.py": "host",
     "browser": "named",

@@ -4,29 +4,38 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from keras_qa._arguments import must_be
+from keras_qa.answering.answer_features import QuestionWords, asks_for_other_kind, is_section
 from keras_qa.answering.reranker import Reranker
-from keras_qa.example import Answer, AnswerLocation
+from keras_qa.example import Answer, AnswerLocation, Example
 from keras_qa.metrics.answers import normalize_answer
-from keras_qa.preprocessing.calibration import retrieval_priors
+from keras_qa.preprocessing.confidence import FEATURES, Confidence
+from keras_qa.preprocessing.preprocessor import PassageSpan, Preprocessor
 
 if TYPE_CHECKING:
     from keras_qa.documents import Passage, Retriever
 
 # Number of passages that a ranker sorts.
-CANDIDATES = 50
+CANDIDATES = 20
+# The share of the best score of the search, which is added to the logit of a ranker.
+SEARCH_WEIGHT = 4.0
+
+# Number of answers to a question whose probabilities are computed.
+_ANSWERS = 10
+# Logits are divided by this, so that features are of the order of 1.
+_LOGITS = 4.0
 
 # A ranker, or what `Reranker` loads.
 AnyReranker: TypeAlias = Reranker | str | os.PathLike[str]
 
-# The passages of a question, and the logits of a ranker, or zeros.
-Selection: TypeAlias = tuple[Sequence["Passage"], npt.NDArray[np.float64]]
+# The passages of a question, and the logits of a ranker, or `None` without one.
+Selection: TypeAlias = tuple[Sequence["Passage"], npt.NDArray[np.float64] | None]
 
 
 def open_ranker(ranker: AnyReranker | None) -> Reranker | None:
@@ -53,97 +62,173 @@ def select_passages(
     count = max(passages, candidates or CANDIDATES) if ranker else passages
     results = retrieve(index, questions, count)
     if ranker is None:
-        return [(result, np.zeros(len(result))) for result in results]
+        return [(result, None) for result in results]
     texts = [[passage.text for passage in result] for result in results]
     selections: list[Selection] = []
     for result, logits in zip(results, ranker.logits(questions, texts, batch_size), strict=True):
-        order = np.argsort(-logits, kind="stable")[:passages]
+        scores = logits + SEARCH_WEIGHT * search_shares(result)
+        order = np.argsort(-scores, kind="stable")[:passages]
         selections.append(([result[number] for number in order], logits[order]))
     return selections
 
 
-def log_priors(selection: Selection, uses_search: bool = True) -> npt.NDArray[np.float64]:
-    """Returns the log priors of answers in passages by search and by ranker, `(passages, 2)`.
+def search_shares(passages: Sequence[Passage]) -> npt.NDArray[np.float64]:
+    """Returns each score of a search divided by the best one, or ones if that is impossible."""
+    scores = np.array([passage.score for passage in passages], "float64")
+    if not np.isfinite(scores).all() or scores.max(initial=0.0) <= 0:
+        return np.ones(len(scores))
+    shares: npt.NDArray[np.float64] = np.maximum(scores / scores.max(), 0.0)
+    return shares
 
-    Without passages there is a row of zeros. The best of each prior is 0.
-    """
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """An answer, where passages mention it, the best mention first, and its `FEATURES`."""
+
+    mentions: tuple[tuple[int, PassageSpan], ...]
+    features: npt.NDArray[np.float64]
+
+    @property
+    def text(self) -> str:
+        """The text of the best mention."""
+        return self.mentions[0][1].text
+
+
+def find_candidates(
+    question: str, selection: Selection, spans: Sequence[Sequence[PassageSpan]]
+) -> list[Candidate]:
+    """Returns the best answers to a question from the spans of each passage, most likely first."""
     passages, logits = selection
-    priors = np.zeros((max(len(passages), 1), 2))
-    # Without a weight, scores may be any numbers.
-    if uses_search and passages:
-        priors[:, 0] = retrieval_priors([passage.score for passage in passages])
-    if len(passages):
-        priors[:, 1] = logits - logits.max()
-    return priors
+    shares = search_shares(passages)
+    bonus = SEARCH_WEIGHT * shares if logits is None else logits
+    mentions: dict[str, list[tuple[int, PassageSpan]]] = {}
+    for number, row in enumerate(spans):
+        for span in row:
+            key = normalize_answer(span.text) or span.text
+            mentions.setdefault(key, []).append((number, span))
+    for group in mentions.values():
+        group.sort(key=lambda mention: -mention[1].odds - bonus[mention[0]])
+    ordered = sorted(mentions.values(), key=lambda group: -group[0][1].odds - bonus[group[0][0]])[
+        :_ANSWERS
+    ]
+    best = max((span.odds for row in spans for span in row), default=0.0)
+    words = QuestionWords(question, passages)
+    candidates = []
+    for group in ordered:
+        number, span = group[0]
+        values = {
+            "odds": span.odds / _LOGITS,
+            "margin": (span.odds - best) / _LOGITS,
+            "search": shares[number],
+            "position": np.log1p(number),
+            "agreement": np.log(len({passage for passage, _ in group})),
+            "misfit": asks_for_other_kind(question, span.text),
+            "section": is_section(passages[number].text, span.start, span.end),
+            "echo": words.has_all(span.text),
+            "nearby": words.nearby(number, span.start, span.end),
+            "heading": words.in_heading(number),
+            "missing": words.missing(number),
+            "absent": words.absent(),
+            "ranker": 0.0 if logits is None else logits[number] / _LOGITS,
+        }
+        candidates.append(
+            Candidate(tuple(group), np.array([float(values[name]) for name in FEATURES]))
+        )
+    return candidates
 
 
-def locator(passages: Iterable[str]) -> Callable[[int], tuple[int, int]]:
-    """Returns a function from an offset in joined passages to a passage's number and an offset."""
-    begins = np.cumsum([0, *(len(passage) + 1 for passage in passages)])
-
-    def locate(position: int) -> tuple[int, int]:
-        number = int(np.searchsorted(begins, position, side="right")) - 1
-        return number, int(position - begins[number])
-
-    return locate
-
-
-@dataclasses.dataclass
-class _Mention:
-    """A mention of an answer. Several passages may contribute to its score."""
-
-    text: str
-    location: AnswerLocation
-
-    def overlaps(self, document: str, start: int, end: int) -> bool:
-        location = self.location
-        return location.document == document and location.start < end and start < location.end
+def read_passages(
+    model: Any,
+    reader: Preprocessor,
+    questions: Sequence[str],
+    selections: Sequence[Selection],
+    batch_size: int,
+) -> list[list[list[PassageSpan]]]:
+    """Returns for each question the spans of each of its passages that may answer it."""
+    # The headings are read before a passage.
+    examples = [
+        Example([passage.heading, passage.text] if passage.heading else passage.text, question)
+        for question, (passages, _) in zip(questions, selections, strict=True)
+        for passage in passages
+    ]
+    spans = iter(reader.read_passages(model, examples, batch_size)) if examples else iter(())
+    return [[next(spans) for _ in passages] for passages, _ in selections]
 
 
-def merge_answers(answers: Sequence[Answer], passages: Sequence[Passage]) -> list[Answer]:
-    """Returns answers with their places in documents, best first. Equal answers are merged.
+def feature_rows(candidates: Sequence[Candidate]) -> npt.NDArray[np.float64]:
+    """Returns the features of candidates, `(candidates, features)`."""
+    rows = [candidate.features for candidate in candidates]
+    return np.array(rows, "float64").reshape(-1, len(FEATURES))
 
-    "No answer" stays first if it was first. Answers that are not spans stay without a place.
-    """
-    locate = locator(passage.text for passage in passages)
-    mentions: dict[str, list[_Mention]] = {}
-    none: list[Answer] = []
-    placeless: list[Answer] = []
-    for answer in answers:
-        if answer.start is None or answer.end is None:
-            (placeless if answer.text else none).append(answer)
+
+def rank_candidates(
+    candidates: Sequence[Candidate],
+    passages: Sequence[Passage],
+    confidence: Confidence,
+    no_answer: bool,
+) -> list[Answer]:
+    """Returns answers with their probabilities and places, and "no answer", in this order."""
+    if not candidates:
+        return [Answer("", 1.0)]
+    scores = confidence.answers(feature_rows(candidates))
+    answers = [
+        _locate(candidate, float(score), passages)
+        for candidate, score in zip(candidates, scores, strict=True)
+    ]
+    answers = _without_overlaps(sorted(answers, key=lambda answer: -answer.score))
+    if no_answer:
+        none = Answer("", confidence.unanswered(answers[0].score))
+        answers.insert(sum(answer.score >= none.score for answer in answers), none)
+    return answers
+
+
+def _locate(candidate: Candidate, score: float, passages: Sequence[Passage]) -> Answer:
+    """Returns the answer of a candidate, with the places of its mentions."""
+    text = candidate.text
+    # Each place has its part of the score.
+    odds = np.array([span.odds for _, span in candidate.mentions])
+    parts = np.exp(odds - odds.max())
+    parts *= score / parts.sum()
+    places: list[AnswerLocation] = []
+    for (number, span), part in zip(candidate.mentions, parts.tolist(), strict=True):
+        if span.start < 0:
             continue
-        number, within = locate(answer.start)
         passage = passages[number]
-        start, end = passage.span(within, within + answer.end - answer.start)
-        span = (passage.document, start, end)
-        key = normalize_answer(answer.text) or answer.text
-        # The same mention in two overlapping passages, or with an article or a punctuation mark.
-        same = next((item for item in mentions.get(key, ()) if item.overlaps(*span)), None)
-        if same is not None:
-            score = same.location.score + answer.score
-            same.location = dataclasses.replace(same.location, score=score)
-        elif not any(item.overlaps(*span) for items in mentions.values() for item in items):
-            location = AnswerLocation(*span, answer.score, *passage.locate(start))
-            mentions.setdefault(key, []).append(_Mention(answer.text, location))
-    merged = [*placeless, *map(_merge_mentions, mentions.values())]
-    merged.sort(key=lambda answer: -answer.score)
-    if none:
-        better = sum(answer.score >= none[0].score for answer in merged)
-        merged.insert(0 if answers[0] is none[0] else max(better, 1), none[0])
-    return merged
-
-
-def _merge_mentions(mentions: list[_Mention]) -> Answer:
-    mentions = sorted(mentions, key=lambda mention: -mention.location.score)
-    best = mentions[0].location
+        start, end = passage.span(span.start, span.end)
+        place = AnswerLocation(passage.document, start, end, part, *passage.locate(start))
+        same = next((n for n, other in enumerate(places) if _overlaps(place, other)), None)
+        # The same mention in two passages that overlap.
+        if same is None:
+            places.append(place)
+        else:
+            total = places[same].score + part
+            places[same] = dataclasses.replace(places[same], score=total)
+    if not places:
+        return Answer(text, score)
+    first = places[0]
     return Answer(
-        mentions[0].text,
-        min(sum(mention.location.score for mention in mentions), 1.0),
-        best.start,
-        best.end,
-        document=best.document,
-        line=best.line,
-        page=best.page,
-        sources=tuple(mention.location for mention in mentions),
+        text,
+        score,
+        first.start,
+        first.end,
+        document=first.document,
+        line=first.line,
+        page=first.page,
+        sources=tuple(places),
     )
+
+
+def _without_overlaps(answers: Sequence[Answer]) -> list[Answer]:
+    """Leaves out answers whose places all overlap those of a better answer."""
+    kept: list[Answer] = []
+    taken: list[AnswerLocation] = []
+    for answer in answers:
+        sources = [place for place in answer.sources if not any(_overlaps(place, t) for t in taken)]
+        if not answer.sources or sources:
+            kept.append(answer)
+            taken += answer.sources
+    return kept
+
+
+def _overlaps(place: AnswerLocation, other: AnswerLocation) -> bool:
+    return place.document == other.document and place.start < other.end and other.start < place.end

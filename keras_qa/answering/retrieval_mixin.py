@@ -2,49 +2,47 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
 import numpy as np
 
-from keras_qa import metrics
 from keras_qa._arguments import (
     check_fraction,
     check_positive_integers,
-    is_number,
-    must_be,
     to_integer,
     to_optional_integer,
 )
 from keras_qa._terminal import Bar
 from keras_qa.answering.document_answers import (
     AnyReranker,
+    Candidate,
     Selection,
-    log_priors,
-    merge_answers,
+    feature_rows,
+    find_candidates,
     open_ranker,
+    rank_candidates,
+    read_passages,
     select_passages,
 )
 from keras_qa.answering.encoded_text import AnswerOptions, AnswerResult, Questions
 from keras_qa.answering.estimator import Estimator
+from keras_qa.answering.reranker import Reranker
 from keras_qa.example import Answer, Example, select_answers, to_examples, to_questions
+from keras_qa.metrics.answers import contains_answer
 from keras_qa.preprocessing.ask_calibration import AskCalibration, AskOptions, check_option_names
-from keras_qa.preprocessing.calibration import combine_priors
-from keras_qa.preprocessing.preprocessor import Verbose
+from keras_qa.preprocessing.confidence import cross_fit, default_confidence
+from keras_qa.preprocessing.preprocessor import Preprocessor, Verbose
 from keras_qa.preprocessing.selective import precision_thresholds
 
 if TYPE_CHECKING:
     from keras_qa.documents import Retriever
 
-# Defaults without a calibration. The retrieval weight is the log-odds between an answer in the best
-# passage and in a passage with a retrieval score of 0. A trained ranker's logits are log-odds.
-RETRIEVAL_WEIGHT, RANKER_WEIGHT, PASSAGES = 4.0, 1.0, 10
+# Number of passages that are read for a question.
+PASSAGES = 10
 
 # Number of questions that are searched and read at a time. More show a progress bar.
 _QUESTIONS = 256
-# Number of spans to decode for each requested answer, before equal answers are merged.
-_SPANS = 20
 
 
 class RetrievalOptions(AnswerOptions, total=False):
@@ -52,7 +50,6 @@ class RetrievalOptions(AnswerOptions, total=False):
 
     passages: int | None
     min_score: float | None
-    retrieval_weight: float | None
     min_precision: float | None
     ranker: AnyReranker | None
     candidates: int | None
@@ -104,7 +101,6 @@ class RetrievalMixin(Estimator):
         top_k: int | None = None,
         passages: int | None = None,
         min_score: float | None = None,
-        retrieval_weight: float | None = None,
         batch_size: int = 32,
         verbose: Verbose = "auto",
         min_precision: float | None = None,
@@ -114,13 +110,17 @@ class RetrievalMixin(Estimator):
     ) -> AnswerResult:
         """Answers one or more questions from the documents of an index.
 
-        The best passages for a question are read with it. One softmax over the spans of all of
-        them, and "no answer", makes their scores comparable. The logit of a span is increased by
-        `-retrieval_weight * (1 - score / best score)`, with the retrieval score of its passage, and
-        with a `ranker` by `-ranker_weight * (best logit - logit)`, with the ranker's logit and the
-        weight of `calibrate`, or 1.0 without it.
-        Equal answers are merged: their scores are added, and all places are kept. An answer that
-        overlaps a better one is dropped.
+        The best passages for a question are read with it, with the headings above them. A score is
+        the probability that the answer is right, by a logistic regression over what is known of it:
+        how much likelier the reader finds it than no answer, its passage's rank in the search, how
+        many of the question's words and names stand near it, whether it is of the kind that the
+        question asks for, and with a `ranker` its logit. See `preprocessing.confidence`. "No
+        answer" has the probability that no document answers the question.
+        Equal answers are one answer with several places. An answer that overlaps a better one is
+        left out.
+
+        The weights are those for `minilm-squad`. With another reader the scores sort answers as
+        well, but `calibrate` makes them probabilities.
 
         Args:
             index: A `documents.Index`, or another `documents.Retriever`: an object with a method
@@ -130,15 +130,13 @@ class RetrievalMixin(Estimator):
             passages: Number of passages to read for each question. `None` for the value of
                 `calibrate`, or 10 without it.
             min_score: Minimum score of an answer. If no answer reaches it, the answer is empty.
-            retrieval_weight: Weight of the retrieval score; 0 ignores it. `None` for the value of
-                `calibrate`, or 4.0 without it.
             batch_size: Number of windows in a step.
             verbose: 0 is silent, 1 shows a progress bar, `"auto"` shows it for many questions.
             min_precision: Minimum share of right answers. It sets `min_score` by the result of
                 `calibrate`, with a confidence of 0.9.
             ranker: An `answering.Reranker`, or what `keras_qa.load` takes: a name is loaded in each
                 call. It sorts the `candidates` of the search, and the first `passages` are read.
-            candidates: Number of passages that the ranker sorts. `None` for 50, as in `calibrate`.
+            candidates: Number of passages that the ranker sorts. `None` for 20, as in `calibrate`.
             **options: As in `answer`. Missing ones have the values of `calibrate`.
 
         Returns:
@@ -148,68 +146,49 @@ class RetrievalMixin(Estimator):
 
         Raises:
             TypeError: If an argument has the wrong type, or `index` is not a retriever.
-            ValueError: If an argument is out of its range or does not apply to the reader, or the
-                scores of passages cannot be compared. With `min_precision` also if the answerer is
-                not calibrated, with a ranker if there is one, or no score reaches it.
+            ValueError: If an argument is out of its range or does not apply to the reader. With
+                `min_precision` also if the answerer is not calibrated, with a ranker if there is
+                one, or no score reaches it.
 
         Reference:
             Chen et al. 2017, "Reading Wikipedia to Answer Open-Domain Questions",
-            arXiv:1704.00051. Clark and Gardner 2018, arXiv:1710.10723: shared normalization.
+            arXiv:1704.00051. Kamath et al. 2020, "Selective Question Answering under Domain Shift",
+            arXiv:2006.09462: the logistic regression.
         """
         check_option_names(self.ask, options)
         top_k = to_optional_integer("top_k", top_k)
         passages = to_optional_integer("passages", passages)
         candidates = to_optional_integer("candidates", candidates)
         check_positive_integers(batch_size=batch_size)
-        _check_weights(min_score, retrieval_weight)
+        if min_score is not None:
+            check_fraction("min_score", min_score)
         model, preprocessor = self._fitted()
         ranker = open_ranker(ranker)
+        has_ranker = ranker is not None
         fitted = preprocessor.asking
         if min_precision is not None:
-            min_score = _min_score(
-                fitted,
-                min_precision,
-                {
-                    "min_score": min_score,
-                    "passages": passages,
-                    "retrieval_weight": retrieval_weight,
-                    "candidates": candidates,
-                    **options,
-                },
-                ranker is not None,
-            )
-        calibration = fitted or AskCalibration(1.0, RETRIEVAL_WEIGHT, PASSAGES)
-        passages = passages or calibration.passages
-        options = {**calibration.options, **_without_none(options)}
-        weights = (
-            calibration.retrieval_weight if retrieval_weight is None else retrieval_weight,
-            RANKER_WEIGHT if calibration.ranker_weight is None else calibration.ranker_weight,
-        )
-        temperature = None if fitted is None else fitted.temperature
-        reader = preprocessor.for_documents(model, options, temperature)
+            given = {"passages": passages, "candidates": candidates, **options}
+            if min_score is not None:
+                raise ValueError(
+                    "`min_score` and `min_precision` exclude each other. Leave one of them out."
+                )
+            min_score = _min_score(fitted, min_precision, given, has_ranker)
+        confidence = default_confidence(has_ranker)
+        if fitted is not None:
+            passages = passages or fitted.passages
+            options = {**fitted.options, **_without_none(options)}
+            if fitted.has_ranker == has_ranker:
+                confidence = fitted.confidence
+        reader = preprocessor.for_documents(model, options)
         several = not isinstance(question, str)
         questions = to_questions(question)
-        shown = len(questions) > _QUESTIONS if verbose == "auto" else verbose
         count = top_k or 1
         ranked: list[list[Answer]] = []
-        bar = Bar(len(questions)) if shown else None
-        for start in range(0, len(questions), _QUESTIONS):
-            part = questions[start : start + _QUESTIONS]
-            selections = select_passages(index, part, passages, ranker, batch_size, candidates)
-            priors = [log_priors(selection, bool(weights[0])) for selection in selections]
-            spans = reader.answer_from_passages(
-                model,
-                _examples(selections, part),
-                [combine_priors(prior, weights, np.array([0])).tolist() for prior in priors],
-                _SPANS * count,
-                batch_size,
-            )
-            for answers, (retrieved, _) in zip(spans, selections, strict=True):
-                ranked.append(_above(min_score, merge_answers(answers, retrieved))[:count])
-            if bar is not None:
-                bar.show(len(ranked))
-        if bar is not None:
-            bar.end(len(questions))
+        for selection, results in self._find_candidates(
+            index, questions, reader, passages or PASSAGES, ranker, batch_size, verbose, candidates
+        ):
+            answers = rank_candidates(results, selection[0], confidence, reader.knows_no_answer)
+            ranked.append(_above(min_score, answers)[:count])
         return select_answers(ranked, top_k, several) if questions else []
 
     def calibrate(
@@ -222,15 +201,15 @@ class RetrievalMixin(Estimator):
         ranker: AnyReranker | None = None,
         **options: Unpack[AskOptions],
     ) -> AskCalibration:
-        """Fits the settings of `ask` on questions with known answers.
+        """Fits the scores of `ask` to questions with known answers.
 
-        The weights of the retrieval and of a ranker, if there is one, and the temperature maximize
-        the likelihood of the right answers, wherever a passage mentions them. The temperature stays
-        1.0 unless another one helps in a five-fold cross-validation. Then the minimum scores for
-        `min_precision` of `ask` are found.
-        An answer is right if `metrics.exact_match` is 1. The precision above a score is a lower
-        bound with a confidence of 0.9. If users will ask questions that the documents do not
-        answer, the examples must contain such questions.
+        The weights of `ask` start from those that it has without a calibration, and stay close to
+        them if there are few questions; 50 help. Then the minimum scores for `min_precision` of
+        `ask` are found, from scores that are computed with weights of the other four fifths of the
+        questions.
+        An answer is right if it is an accepted one, alone or with at most three more words. The
+        precision above a score is a lower bound with a confidence of 0.9. If users will ask
+        questions that the documents do not answer, the examples must contain such questions.
 
         The result is stored in `model_.preprocessor.asking`, and saved with the model. `ask` uses
         it, including its passages and options, until the next `fit`.
@@ -238,7 +217,7 @@ class RetrievalMixin(Estimator):
         Args:
             index: As in `ask`.
             examples: Examples, or mappings with the same keys. Only questions and answers are used.
-                Pass several hundred, and no examples of the test set.
+                Pass no examples of the test set.
             passages: Number of passages to read for each question.
             batch_size: Number of windows in a step.
             verbose: As in `ask`.
@@ -246,14 +225,12 @@ class RetrievalMixin(Estimator):
             **options: As in `answer`.
 
         Returns:
-            The settings: `temperature`, `retrieval_weight`, `ranker_weight` if there is a ranker,
-            `passages`, `options`, and with `threshold(min_precision)` the minimum score for a
-            precision.
+            The settings: `confidence`, `has_ranker`, `passages`, `options`, and with
+            `threshold(min_precision)` the minimum score for a precision.
 
         Raises:
             TypeError: As `ask`, or if an example or one of its fields has the wrong type.
-            ValueError: As `ask`, or if there are no examples or no retrieved passage has a right
-                answer.
+            ValueError: As `ask`, or if there are no examples or no answer is right.
 
         Reference:
             Kamath et al. 2020, "Selective Question Answering under Domain Shift", arXiv:2006.09462.
@@ -268,45 +245,58 @@ class RetrievalMixin(Estimator):
             raise ValueError("`examples` is empty. Give some to calibrate on.")
         model, preprocessor = self._fitted()
         reader = preprocessor.for_documents(model, options)
-        shown = len(data) > _QUESTIONS if verbose == "auto" else verbose
         ranker, questions = open_ranker(ranker), [item.question for item in data]
-        selections = select_passages(index, questions, passages, ranker, batch_size)
-        read = [
-            dataclasses.replace(example, answers=item.answers)
-            for example, item in zip(_examples(selections, questions), data, strict=True)
-        ]
-        priors = [log_priors(selection).tolist() for selection in selections]
-        temperature, (weight, ranker_weight), ranked = reader.calibrate_passages(
-            model, read, priors, _SPANS, batch_size, shown
+        results = self._find_candidates(
+            index, questions, reader, passages, ranker, batch_size, verbose
         )
-        answered = []
-        for answers, (retrieved, _), item in zip(ranked, selections, data, strict=True):
-            best = merge_answers(answers, retrieved)[0]
-            if best.text:
-                answered.append((best.score, metrics.exact_match(best.text, item.answers or ("",))))
-        precisions, thresholds = precision_thresholds(
-            [score for score, _ in answered], [is_right for _, is_right in answered]
-        )
+        features, right = [], []
+        for (_, candidates), item in zip(results, data, strict=True):
+            features.append(feature_rows(candidates))
+            right.append(
+                np.array([contains_answer(entry.text, item.answers) for entry in candidates], bool)
+            )
+        if not any(row.any() for row in right):
+            raise ValueError(
+                "No answer from these documents is right. Give examples whose answers they contain."
+            )
+        answerable = [bool(item.answers) for item in data]
+        start = default_confidence(ranker is not None)
+        scores, is_right = cross_fit(start, features, right, answerable, reader.knows_no_answer)
+        precisions, thresholds = precision_thresholds(scores, is_right)
         preprocessor.asking = AskCalibration(
-            temperature,
-            RETRIEVAL_WEIGHT if weight is None else weight,
+            start.fit(features, right, answerable),
+            ranker is not None,
             passages,
             _without_none(options),
             tuple(precisions.tolist()),
             tuple(thresholds.tolist()),
-            RANKER_WEIGHT if ranker is not None and ranker_weight is None else ranker_weight,
         )
         return preprocessor.asking
 
-
-def _check_weights(min_score: float | None, retrieval_weight: float | None) -> None:
-    if min_score is not None:
-        check_fraction("min_score", min_score)
-    if retrieval_weight is not None and not (
-        is_number(retrieval_weight) and 0 <= retrieval_weight < float("inf")
-    ):
-        expected = "a finite non-negative number"
-        raise ValueError(must_be("retrieval_weight", expected, retrieval_weight))
+    def _find_candidates(
+        self,
+        index: Retriever,
+        questions: list[str],
+        reader: Preprocessor,
+        passages: int,
+        ranker: Reranker | None,
+        batch_size: int,
+        verbose: Verbose,
+        candidates: int | None = None,
+    ) -> Iterator[tuple[Selection, list[Candidate]]]:
+        """Yields for each question the passages that are read, and what may answer it."""
+        shown = len(questions) > _QUESTIONS if verbose == "auto" else verbose
+        bar = Bar(len(questions)) if shown else None
+        for start in range(0, len(questions), _QUESTIONS):
+            part = questions[start : start + _QUESTIONS]
+            selections = select_passages(index, part, passages, ranker, batch_size, candidates)
+            spans = read_passages(self.model_, reader, part, selections, batch_size)
+            for question, selection, row in zip(part, selections, spans, strict=True):
+                yield selection, find_candidates(question, selection, row)
+            if bar is not None:
+                bar.show(start + len(part))
+        if bar is not None:
+            bar.end(len(questions))
 
 
 def _min_score(
@@ -316,10 +306,6 @@ def _min_score(
     has_ranker: bool,
 ) -> float:
     """Returns the minimum score for a precision, which depends on the settings of `calibrate`."""
-    if options["min_score"] is not None:
-        raise ValueError(
-            "`min_score` and `min_precision` exclude each other. Leave one of them out."
-        )
     if fitted is None:
         raise ValueError(
             "`min_precision` needs a calibration. Call `calibrate(index, examples)` first, with "
@@ -331,7 +317,7 @@ def _min_score(
                 f"`min_precision` answers with the settings of `calibrate`. Leave `{name}` out, or "
                 "calibrate with it."
             )
-    if has_ranker != (fitted.ranker_weight is not None):
+    if has_ranker != fitted.has_ranker:
         raise ValueError(
             "`min_precision` needs the `ranker` that `calibrate` had, or none if it had none. "
             "Calibrate again with or without a ranker, as you ask."
@@ -341,14 +327,6 @@ def _min_score(
 
 def _without_none(options: AskOptions) -> AskOptions:
     return cast(AskOptions, {name: value for name, value in options.items() if value is not None})
-
-
-def _examples(selections: Sequence[Selection], questions: Sequence[str]) -> list[Example]:
-    """Returns the passages of each question as one text, empty if there are no passages."""
-    return [
-        Example([passage.text for passage in retrieved] or [""], question)
-        for (retrieved, _), question in zip(selections, questions, strict=True)
-    ]
 
 
 def _above(min_score: float | None, answers: list[Answer]) -> list[Answer]:

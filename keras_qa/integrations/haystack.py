@@ -5,7 +5,7 @@
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,6 @@ import numpy as np
 from keras_qa._arguments import check_flag, check_fraction, check_number, to_integer
 from keras_qa._numbers import sigmoid
 from keras_qa.answering import Reranker
-from keras_qa.answering.document_answers import locator
 from keras_qa.answering.loading import DEFAULT_READER, load
 from keras_qa.example import Answer, Example
 from keras_qa.preprocessing.ask_calibration import AskOptions
@@ -221,9 +220,7 @@ class KerasReader(_Component):
         example = Example([_content(document) for document in documents], query)
         count = (settings["answers_per_seq"] or _SPANS) * max(len(documents), settings["top_k"])
         size = settings["max_batch_size"] or _BATCH_SIZE
-        [spans] = preprocessor.answer_from_passages(
-            model, [example], [[0.0] * len(documents)], count, size
-        )
+        [spans] = preprocessor.answer_from_passages(model, [example], count, size)
         return spans
 
 
@@ -341,6 +338,17 @@ def _content(document: Document) -> str:
     return document.content or ""
 
 
+def _locator(passages: Iterable[str]) -> Callable[[int], tuple[int, int]]:
+    """Returns a function from an offset in joined passages to a passage's number and an offset."""
+    begins = np.cumsum([0, *(len(passage) + 1 for passage in passages)])
+
+    def locate(position: int) -> tuple[int, int]:
+        number = int(np.searchsorted(begins, position, side="right")) - 1
+        return number, int(position - begins[number])
+
+    return locate
+
+
 def _extracted(
     query: str,
     spans: Sequence[Answer],
@@ -348,7 +356,7 @@ def _extracted(
     settings: Mapping[str, Any],
 ) -> list[ExtractedAnswer]:
     """Converts spans to Haystack's answers, best first."""
-    locate = locator(map(_content, documents))
+    locate = _locator(map(_content, documents))
     none = [answer for answer in spans if not answer.text]
     # Position of the document, start and end in its content, for each answer.
     kept: list[tuple[int, int, int]] = []

@@ -26,6 +26,7 @@ _CHARACTERS = {
 }
 LANGUAGES = ("ar", "de", "en", "es", "hi", "ja", "th", "vi", "zh")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
+_SPACES = str.maketrans(string.punctuation, " " * len(string.punctuation))
 
 
 def normalize_answer(answer: str, language: str | None = None) -> str:
@@ -120,3 +121,33 @@ def word_f1(predicted: str, expected: str) -> float:
         return 0
     precision, recall = shared / len(left), shared / len(right)
     return (2 * precision * recall) / (precision + recall)
+
+
+# Number of words that `contains_answer` allows beside an accepted answer.
+EXTRA_WORDS = 3
+
+
+def contains_answer(text: str, answers: Sequence[str]) -> bool:
+    """Whether a text is one of the accepted answers, alone or with at most three more words.
+
+    Case, punctuation and English articles do not count. Answers from documents are compared so,
+    because several spans of a document may answer a question.
+
+    Examples:
+        >>> from keras_qa.metrics.answers import contains_answer
+        >>> contains_answer("at least two years", ["2 years", "two years"])
+        True
+    """
+    words = f" {plain_words(text)} "
+    for answer in answers:
+        plain = plain_words(answer)
+        extra = len(words.split()) - len(plain.split())
+        if plain and f" {plain} " in words and extra <= EXTRA_WORDS:
+            return True
+    return False
+
+
+def plain_words(text: str) -> str:
+    """Returns normalized words. Unlike in SQuAD's scores, a punctuation mark ends a word."""
+    words = text.lower().translate(_SPACES)
+    return " ".join(_ARTICLES["en"].sub(" ", words).split())

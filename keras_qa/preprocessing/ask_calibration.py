@@ -9,7 +9,15 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from keras_qa._arguments import check_number, check_positive_integers, entry, is_number, must_be
+from keras_qa._arguments import (
+    check_flag,
+    check_number,
+    check_positive_integers,
+    entry,
+    is_number,
+    must_be,
+)
+from keras_qa.preprocessing.confidence import Confidence
 from keras_qa.preprocessing.selective import CONFIDENCE
 
 
@@ -39,30 +47,24 @@ class AskCalibration:
     """The result of `QuestionAnswerer.calibrate`: default settings of `ask`.
 
     Args:
-        temperature: The logits are divided by this.
-        retrieval_weight: Weight of the retrieval score in the score of an answer.
+        confidence: The weights of the probabilities of answers.
+        has_ranker: Whether the calibration had a ranker. `ask` uses the weights if it has one, too.
         passages: Number of passages that were read for each question.
         options: The options of the calibration, see `AskOptions`.
         precisions: Precisions that can be reached, ascending, as lower bounds with a
             confidence of 0.9.
         thresholds: The minimum score of an answer for each of them.
-        ranker_weight: Weight of the ranker's logit in the score of an answer. `None` if the
-            calibration had no ranker.
     """
 
-    temperature: float
-    retrieval_weight: float
+    confidence: Confidence
+    has_ranker: bool = False
     passages: int = 10
     options: AskOptions = dataclasses.field(default_factory=AskOptions)
     precisions: tuple[float, ...] = ()
     thresholds: tuple[float, ...] = ()
-    ranker_weight: float | None = None
 
     def __post_init__(self) -> None:
-        check_number("temperature", self.temperature, positive=True)
-        check_number("retrieval_weight", self.retrieval_weight)
-        if self.ranker_weight is not None:
-            check_number("ranker_weight", self.ranker_weight)
+        check_flag("has_ranker", self.has_ranker)
         check_positive_integers(passages=self.passages)
         unknown = set(self.options) - set(AskOptions.__annotations__)
         if unknown:
@@ -95,14 +97,15 @@ class AskCalibration:
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments in types of JSON."""
         lists = {name: list(getattr(self, name)) for name in ("precisions", "thresholds")}
-        return {**dataclasses.asdict(self), **lists}
+        return {**dataclasses.asdict(self), **lists, "confidence": self.confidence.get_config()}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> AskCalibration:
         """Creates a calibration from its config."""
         lists = {name: tuple(entry(config, name, list)) for name in ("precisions", "thresholds")}
         options = entry(config, "options", dict)
-        return cls(**{**config, **lists, "options": options})
+        confidence = Confidence.from_config(entry(config, "confidence", dict))
+        return cls(**{**config, **lists, "options": options, "confidence": confidence})
 
 
 def check_option_names(call: Callable[..., object], options: Mapping[str, object]) -> None:

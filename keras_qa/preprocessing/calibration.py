@@ -1,10 +1,10 @@
-"""Calibration of scores: temperature, weight of retrieval, and expected calibration error."""
+"""Calibration of scores: their temperature, and their expected calibration error."""
 
 from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -24,14 +24,10 @@ from keras_qa.preprocessing.window_words import (
 FOLDS = 5
 
 MIN_TEMPERATURE, MAX_TEMPERATURE = 0.05, 20.0
-# With this weight of the log-prior, the best passage alone counts.
-MAX_WEIGHT = 50.0
 
 # Steps of golden section search. 15 steps find a temperature to 0.5 %.
 _STEPS = 30
 _COARSE_STEPS = 15
-# Rounds over several weights, of which one is fitted at a time.
-_ROUNDS = 3
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 # A selection of the compared texts: all of them, or a mask.
@@ -59,83 +55,11 @@ def fit_temperature(
             "`spans` holds no right answer. Give the windows of examples with answers, made with "
             "`labels=True`."
         )
-    no_priors = np.zeros((len(logits.start), 0))
-    return _fit(logits, masses, no_priors, decoder.no_answer, folds)[0]
-
-
-def fit_retrieval(
-    outputs: WindowOutputs,
-    spans: npt.ArrayLike,
-    prior: npt.ArrayLike,
-    decoder: SpanDecoder,
-    folds: int | None = None,
-) -> tuple[float, list[float | None]]:
-    """Finds the temperature and the weights of priors that make right answers likeliest.
-
-    The text of a question is several passages. The logit of a span is the sum of its start and end
-    logits and of the weighted log-priors of its passage, see `combine_priors`, divided by the
-    temperature. `prior`, `(windows, priors)`, has the log-priors of the passage of each window, for
-    example by a search and by a ranker: 0 for the best of its question, negative for the others.
-    The other arguments are those of `fit_temperature`; the weights are fitted whatever `folds` is.
-    Each is between 0 and 50, or `None` if all its priors are 0. The more often retrieval misses the
-    right passage, the lower the scores become (Wang et al. 2019, "Multi-passage BERT",
-    arXiv:1908.08167: one softmax over all passages).
-    """
-    logits = check_logits(outputs)
-    masses = _cache_masses(logits, spans, decoder)
-    if not masses(1.0).is_reachable.any():
-        raise ValueError(
-            f"No passage holds a right answer of at most {decoder.max_answer_words} words. Give "
-            "examples whose answers are in the passages."
-        )
-    priors = np.asarray(prior, "float64")
-    temperature, fitted = _fit(logits, masses, priors, decoder.no_answer, folds)
-    is_used = (priors != 0).any(axis=0).tolist()
-    weights = zip(fitted.tolist(), is_used, strict=True)
-    return temperature, [weight if used else None for weight, used in weights]
-
-
-def combine_priors(
-    prior: npt.NDArray[np.floating], weights: npt.ArrayLike, firsts: npt.NDArray[np.integer]
-) -> npt.NDArray[np.float64]:
-    """Returns the weighted sum of `(windows, priors)`, minus its maximum over each text."""
-    total: npt.NDArray[np.float64] = prior @ np.asarray(weights, "float64")
-    best: npt.NDArray[np.float64] = np.maximum.reduceat(total, firsts)
-    return total - np.repeat(best, np.diff(np.append(firsts, len(total))))
-
-
-def retrieval_priors(scores: Sequence[float]) -> npt.NDArray[np.float64]:
-    """Returns each score of a search divided by the best one, minus 1. Zeros for equal scores."""
-    if len(set(scores)) < 2:
-        return np.zeros(len(scores))
-    best = max(scores)
-    if not np.isfinite(scores).all() or best <= 0:
-        raise ValueError(
-            "The scores of passages must be finite and the best one positive, because they are "
-            f"divided by it. Received: {', '.join(f'{score:g}' for score in scores[:5])}. "
-            "Return other scores, or pass `retrieval_weight=0`."
-        )
-    return np.array(scores) / best - 1
-
-
-def fit_search_weight(
-    logits: Sequence[npt.NDArray[np.floating]],
-    priors: Sequence[npt.NDArray[np.floating]],
-    right: Sequence[npt.NDArray[np.bool_]],
-) -> float:
-    """Finds the weight of priors beside the logits of a ranker that makes right texts likeliest."""
-    texts = list(zip(logits, priors, right, strict=True))
-
-    def loss(weight: float) -> float:
-        sums = [(row + weight * prior, is_right) for row, prior, is_right in texts]
-        masses = [np.logaddexp.reduce(row) - np.logaddexp.reduce(row[r]) for row, r in sums]
-        return float(np.sum(masses))
-
-    return _minimize(loss, 0.0, MAX_WEIGHT, _COARSE_STEPS)
+    return _fit(logits, masses, decoder.no_answer, folds)
 
 
 class _Masses(NamedTuple):
-    """Masses as parts of the mass of all answers of a text, without priors."""
+    """Masses as parts of the mass of all answers of a text."""
 
     # `(windows,)`: all spans, and the right answers.
     total: npt.NDArray[np.float64]
@@ -213,24 +137,18 @@ def _sum_right_answers(
 
 
 def _fit(
-    logits: WindowLogits,
-    masses: Callable[[float], _Masses],
-    prior: npt.NDArray[np.float64],
-    no_answer: bool,
-    folds: int | None,
-) -> tuple[float, npt.NDArray[np.float64]]:
-    """The best temperature and the best weights of the priors, 0 for priors of 0."""
+    logits: WindowLogits, masses: Callable[[float], _Masses], no_answer: bool, folds: int | None
+) -> float:
+    """Returns the best temperature, or 1.0 if it does not help in the cross-validation."""
     if folds is not None:
         to_integer("folds", folds, least=2)
-    used = np.flatnonzero((prior != 0).any(axis=0))
     text = np.repeat(np.arange(len(logits.counts)), logits.counts)
 
-    def losses(temperature: float, weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    def losses(temperature: float) -> npt.NDArray[np.float64]:
         parts = masses(temperature)
-        factor = np.exp(combine_priors(prior, weights, logits.firsts) / temperature)
-        right = np.bincount(text, parts.right * factor)
-        types = np.maximum.reduceat(parts.types * factor[:, None], logits.firsts)
-        everything = np.bincount(text, parts.total * factor) + parts.no_answer + types.sum(axis=1)
+        right = np.bincount(text, parts.right)
+        types = np.maximum.reduceat(parts.types, logits.firsts)
+        everything = np.bincount(text, parts.total) + parts.no_answer + types.sum(axis=1)
         typed = np.flatnonzero(parts.right_type)
         right[typed] = types[typed, parts.right_type[typed] - 1]
         if no_answer:
@@ -239,35 +157,21 @@ def _fit(
         result: npt.NDArray[np.float64] = -np.log(np.maximum(likelihood, np.finfo("float64").tiny))
         return result
 
-    def fit_weights(temperature: float, rows: _Rows) -> npt.NDArray[np.float64]:
-        weights = np.zeros(prior.shape[1])
-
-        def loss(weight: float) -> float:
-            weights[column] = weight
-            return float(losses(temperature, weights)[rows].sum())
-
-        # One after another, and again if there are several.
-        for column in used.tolist() * (1 if len(used) < 2 else _ROUNDS):
-            weights[column] = _minimize(loss, 0.0, MAX_WEIGHT, _COARSE_STEPS)
-        return weights
-
-    def fit(rows: _Rows, steps: int) -> tuple[float, npt.NDArray[np.float64]]:
-        def loss(logarithm: float) -> float:
-            temperature = math.exp(logarithm)
-            return float(losses(temperature, fit_weights(temperature, rows))[rows].sum())
-
+    def fit(rows: _Rows, steps: int) -> float:
         low, high = math.log(MIN_TEMPERATURE), math.log(MAX_TEMPERATURE)
-        temperature = math.exp(_minimize(loss, low, high, steps))
-        return temperature, fit_weights(temperature, rows)
+
+        def loss(logarithm: float) -> float:
+            return float(losses(math.exp(logarithm))[rows].sum())
+
+        return math.exp(_minimize(loss, low, high, steps))
 
     def gain(train: _Rows, test: _Rows) -> float:
-        before = losses(1.0, fit_weights(1.0, train))[test]
-        return float((before - losses(*fit(train, _COARSE_STEPS))[test]).sum())
+        return float((losses(1.0)[test] - losses(fit(train, _COARSE_STEPS))[test]).sum())
 
     count = int(masses(1.0).is_compared.sum())
     if folds is None or _improves_held_out(gain, count, folds):
-        return fit(slice(None), _COARSE_STEPS if len(used) else _STEPS)
-    return 1.0, fit_weights(1.0, slice(None))
+        return fit(slice(None), _STEPS)
+    return 1.0
 
 
 def _improves_held_out(gain: Callable[[_Rows, _Rows], float], count: int, folds: int) -> bool:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, ClassVar, Self, TypeAlias, Unpack
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, ClassVar, NamedTuple, Self, TypeAlias, Unpack
 
 import numpy as np
 
@@ -28,8 +28,6 @@ Outputs = np.ndarray | Mapping[str, np.ndarray]
 # The arguments of `QuestionAnswerer`, by name.
 Options = Mapping[str, Any]
 
-# For each example, the log prior of an answer in each of its passages.
-Priors = Sequence[Sequence[float]]
 
 # A functional `keras.Model` with named inputs. This room does not import Keras.
 Model: TypeAlias = Any
@@ -63,6 +61,18 @@ class SpanDetails:
     spans: list[str]
     no_answer: list[float]
     threshold: float
+
+
+class PassageSpan(NamedTuple):
+    """A span `passage[start:end]`, and the log-odds between it and no answer in the passage.
+
+    An answer type such as "yes" has no place: `start` is -1.
+    """
+
+    text: str
+    start: int
+    end: int
+    odds: float
 
 
 class Preprocessor:
@@ -201,31 +211,32 @@ class Preprocessor:
 
     # To answer from several passages.
 
-    def for_documents(
-        self, model: Model, options: AskOptions, temperature: float | None = None
-    ) -> Self:
-        """Returns a preprocessor with options and a temperature, to read passages of documents."""
+    def for_documents(self, model: Model, options: AskOptions) -> Self:
+        """Returns a preprocessor with options, to read passages of documents."""
         self.with_options(model, **options)
         raise ValueError(
             f"Only span readers answer from documents, but this model {self.description}."
         )
 
-    def answer_from_passages(
-        self, model: Model, examples: list[Example], priors: Priors, count: int, batch_size: int
-    ) -> RankedAnswers:
-        """Returns the best answers to each example, whose text is a list of passages."""
+    @property
+    def knows_no_answer(self) -> bool:
+        """Whether a text may have no answer."""
+        return False
+
+    def read_passages(
+        self, model: Model, examples: list[Example], batch_size: int
+    ) -> list[list[PassageSpan]]:
+        """Returns what may answer the question of each example in its passage, best first.
+
+        The text is a passage, or a list of which the last part is the passage. The parts before it,
+        such as its headings, are only read.
+        """
         raise NotImplementedError
 
-    def calibrate_passages(
-        self,
-        model: Model,
-        examples: list[Example],
-        priors: Sequence[Sequence[Sequence[float]]],
-        count: int,
-        batch_size: int,
-        verbose: Verbose = 0,
-    ) -> tuple[float, list[float | None], RankedAnswers]:
-        """Fits the temperature and the weights of priors, and answers with them."""
+    def answer_from_passages(
+        self, model: Model, examples: list[Example], count: int, batch_size: int
+    ) -> RankedAnswers:
+        """Returns the best answers to each example, whose text is a list of passages."""
         raise NotImplementedError
 
     # To fit settings, and to save them.

@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-import re
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from keras_qa import metrics
 from keras_qa._numbers import sigmoid
 from keras_qa.example import Example
 from keras_qa.preprocessing.calibration import (
     FOLDS,
-    combine_priors,
     expected_calibration_error,
-    fit_retrieval,
     fit_temperature,
 )
 from keras_qa.preprocessing.decoder import NO_ANSWER_WEIGHTS, SpanDecoder, Spans
 from keras_qa.preprocessing.preprocessor import Options, RankedAnswers
 from keras_qa.preprocessing.span_answers import (
     best_texts,
-    find_type,
     no_answer_features,
     rank_answers,
     select_spans,
     weigh_no_answer,
 )
-from keras_qa.preprocessing.window_words import WindowOutputs, find_firsts
+from keras_qa.preprocessing.window_words import WindowOutputs
 
 # Candidates for `max_answer_words`. The best one on validation data is used.
 LIMITS = (5, 8, 10, 15, 20, 30, 50)
@@ -43,8 +37,6 @@ THRESHOLD_LOSS = 0.01
 
 # Steps of the fit of no answer. Each has the size for the steepest logistic function.
 _STEPS = 1000
-
-_ARTICLE = re.compile(r"^(?:an?|the)\s+", re.IGNORECASE)
 
 
 def fit_decoder(
@@ -172,67 +164,3 @@ def _best_span_threshold(ranked: RankedAnswers, examples: list[Example], current
 
     # Prefer the value closest to the current one among equals.
     return max(SPAN_THRESHOLDS, key=lambda lowest: (overlap(lowest), -abs(lowest - current)))
-
-
-def fit_passages(
-    decoder: SpanDecoder,
-    outputs: WindowOutputs,
-    prior: np.ndarray,
-    examples: list[Example],
-    count: int,
-) -> tuple[float, list[float | None], RankedAnswers]:
-    """Fits the temperature and the weights of priors, see `SpanPreprocessor.calibrate_passages`.
-
-    `prior`, `(windows, priors)`, has the log priors of the passage of each window. The temperature
-    is 1.0 unless another one increases the likelihood of right answers in a five-fold
-    cross-validation.
-    """
-    words, example = outputs.words, outputs.example
-    gold = gold_mentions(words, example, examples, decoder.answer_types)
-    temperature, weights = fit_retrieval(outputs, gold, prior, decoder, FOLDS)
-    decoder = dataclasses.replace(decoder, temperature=temperature)
-    total = combine_priors(prior, [weight or 0.0 for weight in weights], find_firsts(example))
-    outputs.start[:, 1:] += total.astype("float32")[:, None]
-    best = weigh_no_answer(decoder(*outputs[:4], count, outputs.word_sizes), decoder)
-    return temperature, weights, rank_answers(best, examples, decoder, count + 1)
-
-
-def gold_mentions(
-    words: np.ndarray, example: np.ndarray, examples: Sequence[Example], types: Sequence[str] = ()
-) -> npt.NDArray[np.int32]:
-    """Finds the mentions of right answers in windows.
-
-    A mention is a sequence of whole words, in upper or lower case, with or without its article. The
-    position of an answer type is a mention of this type in every window. Returns `(windows,
-    mentions, 2)`: the first and the last position of each mention, padded with -1.
-    """
-    mentions: list[tuple[int, int, int]] = []
-    begins, ends = words[..., 0], words[..., 1]
-    edges = [*find_firsts(example), len(example)]
-    for first, stop in itertools.pairwise(edges):
-        item = examples[int(example[first])]
-        right = find_type(item, types)
-        if right:
-            mentions += [(row, right, right) for row in range(int(first), int(stop))]
-            continue
-        for start, end in _mentions(item):
-            begun, ended = begins[first:stop] == start, ends[first:stop] == end
-            for row in np.flatnonzero(begun.any(axis=1) & ended.any(axis=1)).tolist():
-                positions = int(begun[row].argmax()), int(ended[row].argmax())
-                mentions.append((int(first) + row, *positions))
-    each = np.bincount([row for row, *_ in mentions], minlength=len(words))
-    spans = np.full((len(words), max(int(each.max(initial=0)), 1), 2), -1, "int32")
-    filled = [0] * len(words)
-    for row, begin, end in mentions:
-        spans[row, filled[row]] = begin, end
-        filled[row] += 1
-    return spans
-
-
-def _mentions(item: Example) -> set[tuple[int, int]]:
-    answers = {form for text in item.answers for form in (text, _ARTICLE.sub("", text, 1)) if form}
-    return {
-        match.span()
-        for answer in answers
-        for match in re.finditer(re.escape(answer), item.plain_text, re.IGNORECASE)
-    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -17,11 +17,12 @@ from keras_qa._terminal import Bar
 from keras_qa.example import Answer, Example
 from keras_qa.preprocessing.ask_calibration import AskCalibration, AskOptions
 from keras_qa.preprocessing.decoder import SpanDecoder, Spans
+from keras_qa.preprocessing.passage_spans import SPANS, passage_spans
 from keras_qa.preprocessing.preprocessor import (
     Model,
     Options,
+    PassageSpan,
     Preprocessor,
-    Priors,
     RankedAnswers,
     SpanDetails,
     Verbose,
@@ -35,7 +36,7 @@ from keras_qa.preprocessing.span_answers import (
     select_spans,
     weigh_no_answer,
 )
-from keras_qa.preprocessing.span_calibration import fit_decoder, fit_passages
+from keras_qa.preprocessing.span_calibration import fit_decoder
 from keras_qa.preprocessing.window_words import WindowOutputs
 from keras_qa.text import Windower, WordTokenizer
 from keras_qa.text.windows import Windows, passage_windows
@@ -173,11 +174,9 @@ class SpanPreprocessor(Preprocessor):
         ranked = self.answer(model, examples, self.max_spans, batch_size, verbose)
         return [select_spans(answers, self.decoder.span_threshold) for answers in ranked]
 
-    def for_documents(
-        self, model: Model, options: AskOptions, temperature: float | None = None
-    ) -> Self:
+    def for_documents(self, model: Model, options: AskOptions) -> Self:
         if not self.compares_passages:
-            return super().for_documents(model, options, temperature)
+            return super().for_documents(model, options)
         changed = self.with_options(model, **options)
         if not changed.decoder.no_answer and options.get("no_answer") is None:
             warnings.warn(
@@ -186,19 +185,36 @@ class SpanPreprocessor(Preprocessor):
                 "on them elsewhere, and `no_answer=False` if not.",
                 stacklevel=3,
             )
-        if temperature is None:
-            return changed
-        decoder = dataclasses.replace(changed.decoder, temperature=temperature)
-        return type(self)(changed.vectorizer, decoder)
+        return changed
+
+    @property
+    def knows_no_answer(self) -> bool:
+        return self.decoder.no_answer
+
+    def read_passages(
+        self, model: Model, examples: list[Example], batch_size: int
+    ) -> list[list[PassageSpan]]:
+        # The odds between a span and no answer are comparable, whatever the reader's own settings.
+        decoder = dataclasses.replace(self.decoder, no_answer=True, temperature=1.0)
+        reader = type(self)(self.vectorizer, decoder)
+        windows = self.vectorizer.batches(examples, WINDOWS)
+        results: list[list[PassageSpan]] = []
+        for part, spans in reader._spans(model, examples, windows, batch_size, 0, SPANS):
+            for row, item in enumerate(part):
+                text = item.plain_text
+                offset = len(text) - len(item.text[-1]) if isinstance(item.text, list) else 0
+                types = decoder.answer_types
+                results.append(passage_spans(spans, row, text, offset, item.question, types))
+        return results
 
     def answer_from_passages(
-        self, model: Model, examples: list[Example], priors: Priors, count: int, batch_size: int
+        self, model: Model, examples: list[Example], count: int, batch_size: int
     ) -> RankedAnswers:
         """Returns `count` answers to each example and "no answer", with offsets in `plain_text`.
 
         Each passage is read separately. The scores are normalized over all passages of an example.
         """
-        windows = passage_windows(self.vectorizer, examples, priors, WINDOWS)
+        windows = passage_windows(self.vectorizer, examples, WINDOWS)
         ranked: RankedAnswers = []
         for part, spans in self._spans(model, examples, windows, batch_size, 0, count):
             # No name counts as missing, since it may be in another part of the document.
@@ -261,30 +277,6 @@ class SpanPreprocessor(Preprocessor):
         options = {"max_answer_words": most, "no_answer_threshold": threshold}
         self.calibrate(model, examples, batch_size, options)
 
-    def calibrate_passages(
-        self,
-        model: Model,
-        examples: list[Example],
-        priors: Sequence[Sequence[Sequence[float]]],
-        count: int,
-        batch_size: int,
-        verbose: Verbose = 0,
-    ) -> tuple[float, list[float | None], RankedAnswers]:
-        # All logits are in memory at once.
-        parts: list[WindowOutputs] = []
-        log_priors: list[np.ndarray] = []
-        bar = Bar(len(examples)) if verbose else None
-        for windows in passage_windows(self.vectorizer, examples, priors, WINDOWS):
-            parts.append(self.read_windows(model, windows, batch_size))
-            assert windows.prior is not None
-            log_priors.append(windows.prior)
-            if bar is not None:
-                bar.show(int(windows.example[-1]))
-        if bar is not None:
-            bar.end(len(examples))
-        outputs = join_windows(parts)
-        return fit_passages(self.decoder, outputs, np.concatenate(log_priors), examples, count)
-
     def get_config(self) -> dict[str, Any]:
         config = {**super().get_config(), "decoder": self.decoder.get_config()}
         return config if self.asking is None else {**config, "asking": self.asking.get_config()}
@@ -313,9 +305,6 @@ class SpanPreprocessor(Preprocessor):
         done = 0
         for batch in windows:
             outputs = self.read_windows(model, batch, batch_size)
-            if batch.prior is not None:
-                # Position 0, no answer, has no prior: it refers to all windows together.
-                outputs.start[:, 1:] += batch.prior[:, None]
             pending.append(outputs)
             # The next batch may have more windows of the last text.
             last = int(batch.example[-1])

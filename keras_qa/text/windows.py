@@ -47,8 +47,6 @@ class Windows:
         spans: `(windows, answers, 2)` int32: first and last position of each distinct answer that
             the window contains, padded with `(-1, -1)`. `(0, 0)` first if it contains none. `None`
             without labels.
-        prior: `(windows,)` float32: log-prior that the answer is in the window. `None` if all
-            windows are equally likely.
     """
 
     feed: dict[str, npt.NDArray[np.int32]]
@@ -57,7 +55,6 @@ class Windows:
     words: npt.NDArray[np.int32]
     word_sizes: npt.NDArray[np.float32]
     spans: npt.NDArray[np.int32] | None = None
-    prior: npt.NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.example)
@@ -182,13 +179,12 @@ class Windower:
 def passage_windows(
     windower: Windower,
     examples: Sequence[Example],
-    priors: Sequence[Sequence[float | Sequence[float]]],
     windows: int = 256,
 ) -> Iterator[Windows]:
     """Splits the passages of each question into windows. No window spans two passages.
 
-    The texts of `examples` are lists of passages, with one or several log-priors each. Yields
-    `Windows` with `prior` set, at most `windows` at a time. Offsets refer to `plain_text`.
+    The texts of `examples` are lists of passages. Yields at most `windows` at a time. Offsets refer
+    to `plain_text`.
     """
     flat = [Example(text, item.question) for item in examples for text in item.text]
     counts = [len(item.text) for item in examples]
@@ -197,7 +193,6 @@ def passage_windows(
     ends = np.cumsum([len(item.plain_text) + 1 for item in flat])
     begins = np.append(0, ends[:-1])
     begins -= begins[np.cumsum(counts) - counts][owner]
-    prior = np.array([value for values in priors for value in values], "float32")
     for batch in windower.batches(flat, windows):
         shift = begins[batch.example][:, None, None]
         offsets, words = (
@@ -209,7 +204,6 @@ def passage_windows(
             example=owner[batch.example],
             offsets=offsets,
             words=words,
-            prior=prior[batch.example],
         )
 
 

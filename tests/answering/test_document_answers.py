@@ -1,13 +1,27 @@
-"""Questions to an index: passages are found, read together, and answers say where they stand."""
+"""Candidates from passages, their features, scores and places; and `ask` with an index."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
 
 import numpy as np
 import pytest
 
-from keras_qa import Answer, Example, QuestionAnswerer
-from keras_qa.answering import document_answers, retrieval_mixin
+from keras_qa import Answer, AnswerLocation
+from keras_qa.answering import retrieval_mixin
+from keras_qa.answering.answer_features import QuestionWords
+from keras_qa.answering.document_answers import (
+    Candidate,
+    feature_rows,
+    find_candidates,
+    rank_candidates,
+    search_shares,
+)
 from keras_qa.documents import Document, Index, Passage
-from keras_qa.metrics.answers import normalize_answer
 from keras_qa.preprocessing import SpanDecoder, SpanPreprocessor, span_preprocessor
+from keras_qa.preprocessing.confidence import FEATURES, Confidence, default_confidence
+from keras_qa.preprocessing.preprocessor import PassageSpan
 
 QUESTION = "Where is Mary?"
 # Of one length, so that there is one shape to compile for.
@@ -26,35 +40,203 @@ def index(tmp_path_factory):
         yield made
 
 
-def expected(golden_reader: QuestionAnswerer, index: Index, question: str, weight: float) -> dict:
-    """The mass of each span of each passage, and of no answer, one by one."""
-    preprocessor = golden_reader.model_.preprocessor
-    hits = index.search(question, 10)
-    windows = preprocessor.vectorizer([Example(hit.text, question) for hit in hits])
-    outputs = golden_reader.model_.predict(dict(windows.feed), verbose=0)
-    masses, lowest = {}, np.inf
-    for row, hit in enumerate(hits):
-        start, end, words = outputs["start"][row], outputs["end"][row], windows.words[row]
-        lowest = min(lowest, start[0] + end[0])
-        prior = -weight * (1 - hit.score / hits[0].score)
-        there = np.flatnonzero(words[:, 0] >= 0)
-        for first in there:
-            for last in there[there >= first][: preprocessor.decoder.max_answer_words]:
-                ends = int(hit.start + words[first, 0]), int(hit.start + words[last, 1])
-                logit = float(start[first] + end[last] + prior)
-                masses[hit.document, *ends] = np.exp(logit / preprocessor.decoder.temperature)
-    none = np.exp(lowest / preprocessor.decoder.temperature)
-    total = sum(masses.values()) + none
-    return {"": none / total, **{place: mass / total for place, mass in masses.items()}}
+@pytest.mark.parametrize(
+    ("scores", "shares"),
+    [
+        ([4.0, 2.0, 0.0], [1.0, 0.5, 0.0]),
+        ([2.0, 4.0], [0.5, 1.0]),
+        ([4.0, -2.0], [1.0, 0.0]),
+        # Scores that cannot be divided by the best one.
+        ([-1.0, -2.0], [1.0, 1.0]),
+        ([0.0, 0.0], [1.0, 1.0]),
+        ([math.nan, 1.0], [1.0, 1.0]),
+        ([math.inf, 1.0], [1.0, 1.0]),
+        ([], []),
+    ],
+)
+def test_shares_of_the_best_score(scores: list[float], shares: list[float]) -> None:
+    passages = [Passage("a", "b", score) for score in scores]
+    assert search_shares(passages).tolist() == shares
 
 
-def overlap(one: tuple, other: tuple) -> bool:
-    return one[0] == other[0] and one[1] < other[2] and other[1] < one[2]
+BRIDGE = "When was the Bridge of Ann built?"
+PASSAGES = [
+    Passage("a.txt", "Ann built it in 1932 or 1940.", 4.0, heading="Bridges > Bridge"),
+    Passage("b.txt", "The 1940 one fell.", 2.0),
+    Passage("c.txt", "It is old.", -1.0),
+]
+SPANS = [
+    [PassageSpan("1932", 16, 20, 2.0), PassageSpan("1940", 24, 28, 1.0)],
+    [PassageSpan("The 1940", 0, 8, 3.5)],
+    [PassageSpan("It is old", 0, 9, -2.0), PassageSpan("yes", -1, -1, -3.0)],
+]
 
 
-def said(index: Index, place: tuple) -> str:
-    text = index.text(place[0])[place[1] : place[2]]
-    return normalize_answer(text) or text
+def named(candidate: Candidate) -> dict[str, float]:
+    return dict(zip(FEATURES, candidate.features.tolist(), strict=True))
+
+
+def test_features_of_candidates_by_hand() -> None:
+    candidates = find_candidates(BRIDGE, (PASSAGES, None), SPANS)
+    # By the odds and four times the share of the search: 2 + 4, 3.5 + 2, -2 + 0, -3 + 0.
+    assert [candidate.text for candidate in candidates] == ["1932", "The 1940", "It is old", "yes"]
+    words = QuestionWords(BRIDGE, PASSAGES)
+    common = {"absent": 0.0, "ranker": 0.0, "echo": 0.0, "section": 0.0}
+    assert named(candidates[0]) == {
+        **common,
+        "odds": 0.5,
+        "margin": -0.375,
+        "search": 1.0,
+        "position": 0.0,
+        "agreement": 0.0,
+        "misfit": 0.0,
+        "nearby": words.nearby(0, 16, 20),
+        "heading": words.in_heading(0),
+        "missing": 0.0,
+    }
+    # Two passages have the second one, and the other one has the best mention, by 1 + 4 to 3.5 + 2.
+    assert candidates[1].mentions == ((1, SPANS[1][0]), (0, SPANS[0][1]))
+    assert named(candidates[1]) == {
+        **common,
+        "odds": 0.875,
+        "margin": 0.0,
+        "search": 0.5,
+        "position": math.log(2),
+        "agreement": math.log(2),
+        "misfit": 0.0,
+        "nearby": words.nearby(1, 0, 8),
+        "heading": 0.0,
+        "missing": 1.0,
+    }
+    assert named(candidates[3]) == {
+        **common,
+        "odds": -0.75,
+        "margin": -1.625,
+        "search": 0.0,
+        "position": math.log(3),
+        "agreement": 0.0,
+        "misfit": 1.0,
+        "nearby": words.nearby(2, -1, -1),
+        "heading": 0.0,
+        "missing": 1.0,
+    }
+    assert feature_rows(candidates).tolist() == [
+        candidate.features.tolist() for candidate in candidates
+    ]
+    assert feature_rows([]).shape == (0, len(FEATURES))
+    assert named(find_candidates("Ann or Zoe?", (PASSAGES, None), SPANS)[0])["absent"] == 1.0
+
+
+def test_a_ranker_decides_which_mention_is_the_best() -> None:
+    candidates = find_candidates(BRIDGE, (PASSAGES, np.array([6.0, -2.0, 0.5])), SPANS)
+    # 2 + 6, 1 + 6, -2 + 0.5, -3 + 0.5.
+    assert [candidate.text for candidate in candidates] == ["1932", "1940", "It is old", "yes"]
+    assert candidates[1].mentions == ((0, SPANS[0][1]), (1, SPANS[1][0]))
+    assert [named(candidate)["ranker"] for candidate in candidates] == [1.5, 1.5, 0.125, 0.125]
+    assert [named(candidate)["search"] for candidate in candidates] == [1.0, 1.0, 0.0, 0.0]
+
+
+def test_only_the_best_answers_are_candidates() -> None:
+    spans = [[PassageSpan(f"w{number}", number, number + 1, float(number)) for number in range(12)]]
+    candidates = find_candidates("?", (PASSAGES[:1], None), spans)
+    assert [candidate.text for candidate in candidates] == [
+        f"w{number}" for number in range(11, 1, -1)
+    ]
+    assert find_candidates(BRIDGE, ([], None), []) == []
+    assert find_candidates(BRIDGE, (PASSAGES, None), [[], [], []]) == []
+    # Punctuation and articles alone are answers of their own.
+    marks = [[PassageSpan("the", 0, 3, 1.0), PassageSpan("%", 4, 5, 0.5)]]
+    assert len(find_candidates("?", (PASSAGES[:1], None), marks)) == 2
+
+
+# The probability of an answer has the logit of its odds, and that of no answer the opposite one.
+PLAIN = Confidence({"odds": 4.0}, 0.0, (0.0, -1.0))
+
+
+def chance(logit: float) -> float:
+    return pytest.approx(1 / (1 + math.exp(-logit)))
+
+
+def rank(
+    spans: list[list[PassageSpan]], passages=PASSAGES, confidence=PLAIN, no_answer: bool = True
+) -> list[Answer]:
+    candidates = find_candidates(BRIDGE, (passages, None), spans)
+    return rank_candidates(candidates, passages, confidence, no_answer)
+
+
+def test_equal_answers_are_one_answer_with_places() -> None:
+    answers = rank(SPANS, no_answer=False)
+    # In the order of their scores, which differs from that of the candidates.
+    assert [answer.text for answer in answers] == ["The 1940", "1932", "It is old", "yes"]
+    assert [answer.score for answer in answers] == [*map(chance, (3.5, 2.0, -2.0, -3.0))]
+    best = answers[0]
+    assert (best.document, best.start, best.end, best.line, best.page) == ("b.txt", 0, 8, 1, None)
+    # The parts of the score are in the ratio of the odds.
+    assert [(s.document, s.start, s.end) for s in best.sources] == [
+        ("b.txt", 0, 8),
+        ("a.txt", 24, 28),
+    ]
+    assert best.sources[0].score / best.sources[1].score == pytest.approx(math.exp(2.5))
+    for answer in answers[:3]:
+        assert sum(source.score for source in answer.sources) == pytest.approx(answer.score)
+    assert answers[3] == Answer("yes", answers[3].score)
+
+
+def test_no_answer_is_at_the_place_of_its_score() -> None:
+    for first, second, expected in (
+        # The logit of no answer is that of the best answer with the other sign, plus `first`.
+        (0.0, -1.0, ["The 1940", "1932", "It is old", "yes", ""]),
+        (3.0, -1.0, ["The 1940", "1932", "", "It is old", "yes"]),
+        (6.0, -1.0, ["The 1940", "", "1932", "It is old", "yes"]),
+        (9.0, -1.0, ["", "The 1940", "1932", "It is old", "yes"]),
+        # Of equal scores, that of an answer comes first.
+        (3.5, 0.0, ["The 1940", "", "1932", "It is old", "yes"]),
+    ):
+        confidence = dataclasses.replace(PLAIN, no_answer=(first, second))
+        answers = rank(SPANS, confidence=confidence)
+        assert [answer.text for answer in answers] == expected
+        [none] = [answer for answer in answers if not answer.text]
+        assert none == Answer("", chance(first + second * 3.5))
+        scores = [answer.score for answer in answers]
+        assert scores == sorted(scores, reverse=True)
+    for no_answer in (True, False):
+        assert rank([[], [], []], no_answer=no_answer) == [Answer("", 1.0)]
+
+
+def test_answers_that_overlap_a_better_one_are_left_out() -> None:
+    spans = [
+        [PassageSpan("1932", 16, 20, 2.0), PassageSpan("in 1932 or", 13, 23, 1.0)],
+        [PassageSpan("1932 or 1940", 4, 8, 0.5)],
+        [PassageSpan("in 1932 or", 0, 9, -2.0)],
+    ]
+    # "in 1932 or" has another place, too.
+    assert [answer.text for answer in rank(spans)] == ["1932", "in 1932 or", "1932 or 1940", ""]
+    answers = rank([*spans[:2], []])
+    assert [answer.text for answer in answers] == ["1932", "1932 or 1940", ""]
+    # The same offsets in another document do not overlap.
+    assert [answer.document for answer in answers] == ["a.txt", "b.txt", None]
+
+
+def test_one_mention_in_two_passages_is_one_place() -> None:
+    passages = [
+        Passage("a.pdf", "Ann. Bob left.\nBob", 1.0, 10, line=3, pages=(0, 24)),
+        Passage("a.pdf", "Bob left.\nBob", 1.0, 15, line=3, pages=(0, 24)),
+    ]
+    spans = [
+        [PassageSpan("Bob", 5, 8, 1.0)],
+        [PassageSpan("Bob", 0, 3, 0.0), PassageSpan("Bob", 10, 13, 1.0)],
+    ]
+    # Two passages agree, although there are three mentions.
+    [candidate] = find_candidates("?", (passages, None), spans)
+    assert named(candidate)["agreement"] == math.log(2)
+    [answer] = rank(spans, passages, no_answer=False)
+    assert answer.score == chance(1.0)
+    total = 2 * math.e + 1
+    parts = [answer.score * (math.e + 1) / total, answer.score * math.e / total]
+    assert answer.sources == (
+        AnswerLocation("a.pdf", 15, 18, pytest.approx(parts[0]), 3, 1),
+        AnswerLocation("a.pdf", 25, 28, pytest.approx(parts[1]), 4, 2),
+    )
 
 
 def test_places_of_answers_are_in_the_text_with_markup(tmp_path) -> None:
@@ -64,83 +246,52 @@ def test_places_of_answers_are_in_the_text_with_markup(tmp_path) -> None:
         index.add([Document("a.md", text, (), edits)])
         passages = index.search("Mary")
     assert passages[0].text == "Mary went\nto the red hall."
-    (answer,) = document_answers.merge_answers([Answer("red hall", 0.5, 17, 25)], passages)
+    spans = [[PassageSpan("red hall", 17, 25, 3.0)]]
+    candidates = find_candidates("Where is Mary?", (passages, None), spans)
+    (answer,) = rank_candidates(candidates, passages, default_confidence(False), False)
     assert text[answer.start : answer.end] == "red** *hall"
     assert (answer.text, answer.line) == ("red hall", 2)
 
 
-@pytest.mark.parametrize("weight", [0.0, 4.0])
-def test_scores_are_of_all_passages_and_no_answer_together(
-    golden_reader, index, weight, monkeypatch
-) -> None:
-    masses = expected(golden_reader, index, QUESTION, weight)
-    assert {place[0] for place in masses if place} == {"one.txt", "two.pdf", "three.txt"}
-    assert sum(masses.values()) == pytest.approx(1.0)
-    monkeypatch.setattr(retrieval_mixin, "_SPANS", 500)
-    answers = golden_reader.ask(index, QUESTION, top_k=99, retrieval_weight=weight)
-    places = []
-    for answer in answers:
-        if not answer.text:
-            assert answer.score == pytest.approx(masses[""], rel=1e-4)
-            continue
-        assert answer.score == pytest.approx(sum(source.score for source in answer.sources))
-        key = normalize_answer(answer.text) or answer.text
-        for source in answer.sources:
-            # All that says it in this place, with an article or a mark more or less. What is
-            # likelier and is not taken overlaps a better answer.
-            place = (source.document, source.start, source.end)
-            same = [p for p in masses if p and overlap(p, place) and said(index, p) == key]
-            same = [p for p in same if masses[p] <= masses[place]]
-            assert said(index, place) == key
-            assert source.score == pytest.approx(sum(masses[p] for p in same), rel=1e-4)
-            places.append(place)
-    # What overlaps a better answer is left out, and nothing else.
-    best = max((place for place in masses if place), key=lambda place: masses[place])
-    assert best in places
-    for one in places:
-        assert not any(one != other and overlap(one, other) for other in places)
-    for place in masses:
-        assert not place or any(overlap(place, other) for other in places)
-    assert [a.score for a in answers[1:]] == sorted((a.score for a in answers[1:]), reverse=True)
-
-
 def test_an_answer_says_where_it_stands(golden_reader, index) -> None:
-    seen = set()
-    for answer in golden_reader.ask(index, QUESTION, top_k=9):
+    passages = index.search(QUESTION, 10)
+    words = {"one.txt": "bathroom", "two.pdf": "John and Mary", "three.txt": "hallway"}
+    starts = [passage.text.index(words[passage.document]) for passage in passages]
+    spans = [
+        [PassageSpan(words[passage.document], start, start + len(words[passage.document]), 1.0)]
+        for passage, start in zip(passages, starts, strict=True)
+    ]
+    answers = rank(spans, passages, no_answer=False)
+    locations = {(answer.text, answer.document, answer.line, answer.page) for answer in answers}
+    assert locations == {
+        ("bathroom", "one.txt", 4, None),
+        ("John and Mary", "two.pdf", 3, 2),
+        ("hallway", "three.txt", 1, None),
+    }
+    ranked = golden_reader.ask(index, QUESTION, top_k=99)
+    assert len(ranked) > 3
+    for answer in (*answers, *ranked):
         if answer.text:
             text = index.text(answer.document)
             assert text[answer.start : answer.end] == answer.text
             assert answer.line == text.count("\n", 0, answer.start) + 1
-            assert answer.page == ({1: 1, 3: 2}[answer.line] if ".pdf" in answer.document else None)
             for name in ("document", "start", "end", "line", "page"):
                 assert getattr(answer.sources[0], name) == getattr(answer, name)
-            seen.add((answer.document, answer.line))
-    assert {("one.txt", 4), ("two.pdf", 3)} <= seen
+    assert [a.score for a in ranked] == sorted((a.score for a in ranked), reverse=True)
 
 
-def test_no_answer_stays_where_it_was() -> None:
-    hits = [Passage("a", "red blue", 1.0, 0, 8)]
-    spans = [Answer("red", 0.3, 0, 3), Answer("blue", 0.2, 4, 8)]
-    none = Answer("", 0.25)
-    for given, expected in (
-        ([none, *spans], ["", "red", "blue"]),
-        ([spans[0], none, spans[1]], ["red", "", "blue"]),
-        (spans, ["red", "blue"]),
-        ([none], [""]),
-    ):
-        assert [answer.text for answer in document_answers.merge_answers(given, hits)] == expected
-
-
-def test_there_being_no_answer_is_said_beside_the_spans(golden_reader) -> None:
-    model = golden_reader.model_
-    passages = [document.text for document in DOCUMENTS[:2]]
-    # However unlikely it is: here a span is likelier than that.
-    example, sure = Example(passages, QUESTION), SpanDecoder(4, True, 1.0, 0.1)
-    [found] = SpanPreprocessor(model.preprocessor.vectorizer, sure).answer_from_passages(
-        model, [example], [[9.0, 9.0]], 1, 32
-    )
-    assert [bool(answer.text) for answer in found] == [True, False]
-    assert found[1].score < found[0].score
+def test_text_is_that_of_the_document_not_its_markup(tmp_path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "a.md").write_text("# Lamp\n\nIt is **really *red* today**.\n")
+    with Index.create(tmp_path / "a.index") as index:
+        index.update(tmp_path / "a")
+        [passage] = index.search("Is it red today?")
+        text = index.text("a.md")
+    start = passage.text.index("red today")
+    spans = [[PassageSpan("red today", start, start + 9, 1.0)]]
+    [answer] = rank(spans, [passage], no_answer=False)
+    assert (answer.text, answer.line) == ("red today", 3)
+    assert text[answer.start : answer.end] == "red* today"
 
 
 def test_many_questions_are_read_together(golden_reader, index, monkeypatch, capsys) -> None:
@@ -209,16 +360,13 @@ def test_any_retriever_stands_in_the_place_of_an_index(golden_reader, index) -> 
     assert golden_reader.ask(Shelf({}, {}), QUESTION) == Answer("", 1.0)
 
 
-def test_scores_of_a_retriever_that_cannot_be_divided_by_the_best_are_said(golden_reader) -> None:
-    far = Shelf({"a": "Mary went home.", "b": "She slept."}, {"a": -0.5, "b": -2.0})
-    with pytest.raises(ValueError, match="^The scores of passages") as caught:
-        golden_reader.ask(far, QUESTION)
-    assert str(caught.value) == (
-        "The scores of passages must be finite and the best one positive, because they are divided "
-        "by it. Received: -0.5, -2. Return other scores, or pass `retrieval_weight=0`."
-    )
-    answers = golden_reader.ask(far, QUESTION, top_k=9, retrieval_weight=0)
-    assert answers[1].document in ("a", "b")
+@pytest.mark.parametrize("scores", [(-0.5, -2.0), (0.0, 0.0), (np.nan, 1.0)])
+def test_any_scores_of_a_retriever(golden_reader, scores) -> None:
+    texts = {"a": "Mary went home.", "b": "She slept."}
+    given, equal = (Shelf(texts, dict(zip("ab", row, strict=True))) for row in (scores, (1.0, 1.0)))
+    answers = golden_reader.ask(given, QUESTION, top_k=9)
+    assert answers == golden_reader.ask(equal, QUESTION, top_k=9)
+    assert all(np.isfinite(answer.score) for answer in answers)
 
 
 def test_a_reader_that_knows_no_texts_without_an_answer_says_so(
@@ -242,8 +390,6 @@ def test_a_reader_that_knows_no_texts_without_an_answer_says_so(
         ("batch_size", 0, "`batch_size` must be a positive integer. Received: batch_size=0."),
         ("max_length", 0, "`max_length` must be a positive integer. Received: max_length=0."),
         ("min_score", 1.1, "`min_score` must be between 0 and 1. Received: min_score=1.1."),
-        ("retrieval_weight", -1, "`retrieval_weight` must be a finite non-negative number."),
-        ("retrieval_weight", "a", "`retrieval_weight` must be a finite non-negative number."),
     ],
 )
 def test_options_are_checked(golden_reader, index, name: str, value, message: str) -> None:

@@ -13,7 +13,6 @@ from haystack.document_stores.types import DuplicatePolicy
 
 import keras_qa
 from keras_qa import Example
-from keras_qa.documents import Passage
 from keras_qa.integrations.haystack import KerasReader
 from keras_qa.preprocessing import SpanDecoder, SpanPreprocessor
 
@@ -142,39 +141,28 @@ def test_scores_without_no_answer(reader, masses) -> None:
     assert [a.score for a in answers] == pytest.approx(scores[: len(answers)], rel=1e-4)
 
 
-def test_scores_agree_with_ask(path, reader) -> None:
+def test_options_of_windows(path, reader) -> None:
     """With several windows per document, and several windows per step."""
-
-    class All:
-        def search(self, questions, k):
-            hits = [Passage(str(n), each.content, 1.0) for n, each in enumerate(DOCUMENTS)]
-            return [hits for _ in questions]
-
+    qa = keras_qa.load(path)
     options = {"max_length": 6, "stride": 2, "max_question_length": 3}
-    asked = keras_qa.load(path).ask(All(), QUERY, 99, batch_size=2, retrieval_weight=0, **options)
-    found = reader.run(
-        QUERY,
-        DOCUMENTS,
+    preprocessor = qa.model_.preprocessor.with_options(qa.model_, **options)
+    example = Example([document.content for document in DOCUMENTS], QUERY)
+    [expected] = preprocessor.answer_from_passages(qa.model_, [example], 999, 32)
+    answers = KerasReader(
+        path,
+        overlap_threshold=None,
+        top_k=999,
         max_seq_length=6,
         stride=2,
         max_query_length=3,
         max_batch_size=2,
-        answers_per_seq=99,
-    )["answers"]
-    (none,) = [answer for answer in found if answer.data is None]
-    assert none.score == pytest.approx(
-        next(answer.score for answer in asked if not answer.text), rel=1e-5
-    )
-    best = max(found, key=lambda answer: answer.score if answer.data else 0.0)
-    sources = {
-        (int(source.document), source.start, source.end): source.score
-        for answer in asked
-        for source in answer.sources
-    }
-    # `ask` sums the scores of spans that differ only by punctuation or articles.
-    assert best.score <= sources[place(best)] * 1.0001
+    ).run(QUERY, DOCUMENTS)["answers"]
+    assert [answer.data or "" for answer in answers] == [answer.text for answer in expected]
+    scores = [answer.score for answer in answers]
+    assert scores == pytest.approx([answer.score for answer in expected], rel=1e-4)
     whole = reader.run(QUERY, DOCUMENTS)["answers"]
-    assert next(a.score for a in whole if a.data is None) != pytest.approx(none.score, rel=1e-3)
+    [none], [other] = ([a.score for a in row if a.data is None] for row in (answers, whole))
+    assert none != pytest.approx(other, rel=1e-3)
 
 
 def test_page_numbers(reader) -> None:

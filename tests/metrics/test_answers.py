@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_qa.metrics import exact_match, f1
+from keras_qa.metrics.answers import contains_answer
 
 
 @pytest.mark.parametrize(
@@ -32,3 +33,43 @@ def test_scores_of_any_text(one: str, other: str) -> None:
     assert f1(one, [other]) == pytest.approx(f1(other, [one]))
     assert 0.0 <= f1(one, [other]) <= 1.0
     assert f1(one, [other]) >= exact_match(one, [other])
+
+
+@pytest.mark.parametrize(
+    ("text", "answers", "expected"),
+    [
+        ("two years", ["2 years", "two years"], True),
+        ("at least two years", ["two years"], True),
+        ("for at least Two Years!", ["two years"], True),
+        ("so for at least two years", ["two years"], False),
+        ("for at least two years in", ["two years"], False),
+        # English articles do not count.
+        ("for at least the two years", ["a two years"], True),
+        # The words follow each other, and are whole.
+        ("two or years", ["two years"], False),
+        ("twenty-two years", ["two years"], True),
+        ("22 years", ["2 years"], False),
+        ("years", ["two years"], False),
+        # A punctuation mark ends a word.
+        ("127.0.0.1", ["0.0"], True),
+        ("127.0.0.1", ["1270"], False),
+        ("3.5", ["35"], False),
+        ("well-kept", ["well kept"], True),
+        ("", ["two"], False),
+        ("two", [], False),
+        # An answer without words is in no text.
+        ("two", [""], False),
+        ("the", ["the"], False),
+        ("%", ["%"], False),
+    ],
+)
+def test_answers_with_at_most_three_more_words(text: str, answers: list, expected: bool) -> None:
+    assert contains_answer(text, answers) is expected
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from(["red", "two", "Oslo"]), min_size=1), st.integers(0, 5), st.data())
+def test_more_words_before_and_after(words: list[str], more: int, data) -> None:
+    before = data.draw(st.integers(0, more))
+    text = " ".join(["x"] * before + words + ["x"] * (more - before))
+    assert contains_answer(text, ["zebra", " ".join(words)]) is (more <= 3)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import types
 
 import numpy as np
@@ -15,8 +16,8 @@ from keras_qa.preprocessing import SpanDecoder, SpanPreprocessor, WordPreprocess
 from keras_qa.preprocessing.ask_calibration import AskCalibration
 from keras_qa.preprocessing.calibration import fit_temperature
 from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
+from keras_qa.preprocessing.confidence import Confidence
 from keras_qa.preprocessing.preprocessor import deserialize, serialize
-from keras_qa.preprocessing.span_calibration import gold_mentions
 from keras_qa.preprocessing.window_words import WindowOutputs
 from keras_qa.text import SubwordTokenizer, Vectorizer, Windower, WordTokenizer
 
@@ -27,6 +28,7 @@ EXAMPLES = [
 # The decoder's options that are chosen by calibration.
 CALIBRATED = {"max_answer_words": None, "no_answer_threshold": None}
 TEXT = "one two three four five six seven eight nine"
+WORDS = TEXT.split()
 
 
 class Table:
@@ -259,7 +261,9 @@ def test_what_was_calibrated_for_an_index_is_kept_until_the_next_training() -> N
     preprocessor = span_preprocessor(no_answer=True)
     assert "asking" not in preprocessor.get_config()
     assert SpanPreprocessor.from_config(preprocessor.get_config()).asking is None
-    preprocessor.asking = AskCalibration(1.5, 3.0, 5, {"max_length": 4}, (0.5, 1.0), (0.0, 0.9))
+    confidence = Confidence({"odds": 1.5}, -0.5, (-1.0, -0.7))
+    options = {"max_length": 4}
+    preprocessor.asking = AskCalibration(confidence, True, 5, options, (0.5, 1.0), (0.0, 0.9))
     config = json.loads(json.dumps(preprocessor.get_config()))
     assert SpanPreprocessor.from_config(config).asking == preprocessor.asking
     assert preprocessor.with_options(Table(), no_answer=False).asking == preprocessor.asking
@@ -267,22 +271,76 @@ def test_what_was_calibrated_for_an_index_is_kept_until_the_next_training() -> N
     assert preprocessor.asking is None
 
 
-def test_right_answers_are_found_wherever_a_window_says_them() -> None:
-    text = ["The red car. A RED CARPET, the red", "car."]
-    item = Example(text, "What?", ("the Red car", "car"))
-    plain = item.plain_text
-    words = [(0, 3), (4, 7), (8, 11), (11, 12), (13, 14), (15, 18), (19, 25), (35, 38), (38, 39)]
-    assert plain[35:38] == "car"
-    # Two windows of the first passage, the second with two pieces of a word; one of the other.
-    rows = [[(-1, -1), *words[:4]], [(-1, -1), words[2], words[2], words[5], words[6]]]
-    rows.append([(-1, -1), words[7], words[8], (-1, -1), (-1, -1)])
-    spans = gold_mentions(np.array(rows), np.array([0, 0, 0]), [item])
-    found = [{tuple(pair) for pair in row if pair[0] >= 0} for row in spans.tolist()]
-    # With and without the article, and the other answer; not in "CARPET", nor across passages.
-    assert found == [{(1, 3), (2, 3), (3, 3)}, {(1, 1)}, {(1, 1)}]
-    nothing = gold_mentions(np.array(rows), np.array([0, 0, 0]), [Example(text, "What?")])
-    assert nothing.tolist() == [[[-1, -1]]] * 3
-    # "car" is no mention of an answer type, which is in each window.
-    yes = Example(text, "Is it red?", "Yes.")
-    spans = gold_mentions(np.array(rows), np.array([0, 0, 0]), [yes], ("no", "yes"))
-    assert spans.tolist() == [[[2, 2]]] * 3
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"has_ranker": 1}, "`has_ranker` must be `True` or `False`. Received: has_ranker=1."),
+        ({"passages": 0}, "`passages` must be a positive integer. Received: passages=0."),
+        ({"options": {"top_k": 1}}, "`options` must be those of `ask`. Received: 'top_k'."),
+        (
+            {"precisions": [0.5]},
+            "`precisions` and `thresholds` must have the same length. Re",
+        ),
+        ({"precisions": ["a"], "thresholds": [0.5]}, "`precisions` must be a finite number."),
+        ({"thresholds": 0.5}, "`thresholds` must be a list. Received: 0.5."),
+        ({"confidence": None}, "`confidence` must be an object. Received: None."),
+        ({"confidence": {"weights": {}}}, "`no_answer` must be a list. Received: none."),
+    ],
+)
+def test_wrong_calibrations_raise(changes: dict, message: str) -> None:
+    config = AskCalibration(Confidence({}, 0.0, (0.0, -1.0))).get_config()
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}"):
+        AskCalibration.from_config({**config, **changes})
+
+
+def test_spans_of_passages_have_odds_against_no_answer() -> None:
+    # The logits of a word are its id, and those of no answer 0, whatever the decoder's settings.
+    preprocessor = span_preprocessor(max_answer_words=1, temperature=3.0)
+    ids = {word: 2 * preprocessor.vectorizer.tokenizer.vocabulary.index(word) for word in WORDS}
+    examples = [
+        Example(["five six", "one two"], "nine"),
+        Example("one two three four five", "nine"),
+        Example("", "nine"),
+    ]
+    rows = preprocessor.read_passages(Table(), examples, 32)
+    # What precedes the passage is no answer.
+    assert sorted(rows[0]) == [
+        ("one", 0, 3, pytest.approx(ids["one"])),
+        ("two", 4, 7, pytest.approx(ids["two"])),
+    ]
+    # Two windows of four words share one, in which this one is twice as likely.
+    odds = {span.text: span.odds for span in rows[1]}
+    expected = {word: ids[word] for word in ("one", "two", "three", "four", "five")}
+    expected["four"] += np.log(2)
+    assert odds == pytest.approx(expected, rel=1e-5)
+    assert list(odds) == sorted(odds, key=lambda word: -odds[word])
+    assert rows[2] == []
+    assert not preprocessor.knows_no_answer
+    assert span_preprocessor(no_answer=True).knows_no_answer
+    assert not word_preprocessor().knows_no_answer
+
+
+def test_answers_from_passages_have_one_softmax() -> None:
+    preprocessor = span_preprocessor(max_answer_words=2, no_answer=True, temperature=4.0)
+    ids = {word: preprocessor.vectorizer.tokenizer.vocabulary.index(word) for word in WORDS}
+    passages = ["five six", "one two"]
+    examples = [Example(passages, "nine"), Example(passages[:1], "nine")]
+    masses = {"": 1.0}
+    for passage in passages:
+        first, last = passage.split()
+        for begin, end in ((first, first), (last, last), (first, last)):
+            text = passage if begin != end else begin
+            masses[text] = np.exp((ids[begin] + ids[end]) / 4)
+    for item, row in zip(
+        examples, preprocessor.answer_from_passages(Table(), examples, 9, 2), strict=True
+    ):
+        texts = [text for text in masses if text in item.plain_text]
+        total = sum(masses[text] for text in texts)
+        scores = {answer.text: answer.score for answer in row}
+        assert scores == pytest.approx({text: masses[text] / total for text in texts}, rel=1e-5)
+        for answer in row:
+            if answer.text:
+                assert item.plain_text[answer.start : answer.end] == answer.text
+    # "No answer" is beside `count` spans.
+    [row, _] = preprocessor.answer_from_passages(Table(), examples, 1, 2)
+    assert [bool(answer.text) for answer in row] == [True, False]

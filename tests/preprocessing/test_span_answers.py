@@ -177,7 +177,7 @@ def test_a_missing_name_is_learned_from_validation_data() -> None:
     assert details.no_answer == none
     # A passage of a document may be about a name that it does not have.
     passages = [Example(["Ann met Bob"], "Whom did Eve meet?")]
-    [[answer, _]] = preprocessor.answer_from_passages(model, passages, [[0.0]], 1, 32)
+    [[answer, _]] = preprocessor.answer_from_passages(model, passages, 1, 32)
     assert answer.text == "Bob"
     config = json.loads(json.dumps(preprocessor.get_config()))
     again = SpanPreprocessor.from_config(config)

@@ -178,6 +178,40 @@ def test_batches_are_the_same_windows(monkeypatch, kind, size) -> None:
     assert row == len(whole)
 
 
+@pytest.mark.parametrize("size", [1, 3, 1_000])
+def test_windows_of_passages(size: int) -> None:
+    """They are those of each passage, with offsets in all passages joined."""
+    rng = random.Random(4)
+    examples = [
+        Example([random_text(rng, 40) for _ in range(count)], random_text(rng, 3))
+        for count in (3, 1, 2)
+    ]
+    windower = Windower(WordTokenizer.train(WORDS), max_length=15, stride=6)
+    expected = []
+    for number, item in enumerate(examples):
+        begin = 0
+        for passage in item.text:
+            assert item.plain_text[begin : begin + len(passage)] == passage
+            part = windower([Example(passage, item.question)])
+            expected += [(number, begin, part, row) for row in range(len(part))]
+            begin += len(passage) + 1
+    results = [
+        (batch, row)
+        for batch in windows.passage_windows(windower, examples, size)
+        for row in range(len(batch))
+    ]
+    assert max(len(batch) for batch, _ in results) <= size
+    for (batch, row), (number, begin, part, own) in zip(results, expected, strict=True):
+        assert batch.example[row] == number
+        for name in ("offsets", "words"):
+            offsets = getattr(part, name)[own]
+            shifted = np.where(offsets < 0, -1, offsets + begin)
+            width = min(len(offsets), batch.offsets.shape[1])
+            assert (getattr(batch, name)[row, :width] == shifted[:width]).all()
+        width = min(part.feed["text"].shape[1], batch.feed["text"].shape[1])
+        assert (batch.feed["text"][row, :width] == part.feed["text"][own, :width]).all()
+
+
 def test_a_text_of_200_000_words_takes_bounded_memory() -> None:
     rng = np.random.default_rng(0)
     text = " ".join(rng.choice(["mary", "went", "home", "slept"], 200_000))
