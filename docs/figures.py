@@ -231,40 +231,53 @@ def same_training() -> str:
     )
 
 
-def asking() -> str:
-    """Answers from indexes of paragraphs, and from their own paragraph alone."""
-    records = _records("asking.json")
-    (own,) = [record for record in records if record["what"] == "own paragraph"]
-    runs = {(one["what"], one["search"]): one for one in records if one is not own}
-    searches = ("words", "words and vectors")
-    scores = {
-        "its own paragraph, always answered": own["always"],
-        "its own paragraph, as the reader decides": own["as it decides"],
+def document_questions() -> str:
+    """Answers from folders of documents, by what is searched and how it is measured."""
+    records = _records("documents.json")
+    asked = {
+        (record["search"], record["ranker"]): record
+        for record in records
+        if record["what"] == "questions"
     }
-    for search in searches:
-        scores[f"all paragraphs by {search}, with the defaults"] = runs["default", search]
-        scores[f"all paragraphs by {search}, calibrated"] = runs["calibrated", search]
-    rows = [
-        [what, f"{run['exact_match']:.1f} %", f"{run['f1']:.1f} %"] for what, run in scores.items()
-    ]
-    fitted = {search: runs["calibrated", search] for search in searches}
-    about = fitted["words"]
-    text = (
-        f"`{about['reader']}` on {about['questions']} questions of SQuAD over "
-        f"{about['documents']:,} paragraphs, calibrated on {about['calibration_questions']} "
-        "questions about other paragraphs among them."
-    )
-    precisions = [
-        [least, *(_coverage(run, least) for run in fitted.values())]
-        for least in ("0.7", "0.8", "0.9")
-    ]
-    return "\n\n".join(
-        [
-            _table(["a question is asked of", "exact match", "F1"], rows, numbers_from=1),
-            text,
-            _table(["`min_precision`", "by words", "by words and vectors"], precisions),
-        ]
-    )
+    left = {
+        (record["ranker"], record["alone"]): record
+        for record in records
+        if record["what"] == "left out"
+    }
+    rows = []
+    for name, record in (
+        ("all together", left.get((False, False))),
+        ("all together, with the ranker", left.get((True, False))),
+        ("each project alone", left.get((False, True))),
+        ("all, weights of all projects", asked.get(("words", None))),
+        ("the same, with the ranker", asked.get(("words", "minilm-rerank"))),
+        ("the same, words and vectors", asked.get(("words and vectors", None))),
+    ):
+        if record is not None:
+            rows.append(
+                [
+                    name,
+                    f"{record['first_right']:.0f} %",
+                    f"{record['among_three']:.0f} %",
+                    f"{record['refused_unanswerable']:.0f} % of {record['unanswerable']}",
+                    f"{record['right_lost']:.0f} %",
+                    f"{record['calibration_error']:.3f}",
+                    f"{record['high_right']:.0f} %",
+                    f"{record['right_high']:.0f} %",
+                ]
+            )
+    head = ["asked", "first right", "among three", "refused", "lost", "calibration error"]
+    head += ["right at 0.5", "right ones at 0.5"]
+    return _table(head, rows, numbers_from=1)
+
+
+def document_failures() -> str:
+    """What became of the answerable questions of each project."""
+    records = [record for record in _records("documents.json") if record["what"] == "failures"]
+    projects = next(one for one in reversed(records) if one["kind"] == "search")["projects"]
+    kinds = [*next(iter(projects.values()))]
+    rows = [[name, *map(str, counts.values())] for name, counts in projects.items()]
+    return _table(["project", *kinds], rows, numbers_from=1)
 
 
 def _coverage(run: dict[str, Any], least: str) -> str:
@@ -445,7 +458,14 @@ BLOCKS: dict[str, Callable[[], str]] = {
         docs_questions,
         *(babi_10k, babi_1k, babi_joint, babi_in_short),
         *(preset_minilm, preset_rerank, preset_babi, boolq, choices, same_training),
-        *(asking, retrieval, many_passages, exporting, serving),
+        *(
+            document_questions,
+            document_failures,
+            retrieval,
+            many_passages,
+            exporting,
+            serving,
+        ),
     )
 }
 

@@ -20,8 +20,8 @@ TESTS = pathlib.Path(__file__).parent
 # The longest entry applies to a file.
 ENVIRONMENTS = {
     "answering": "once",
-    "answering/test_claim_features.py": "host",
     "answering/test_answer_features.py": "host",
+    "answering/test_claim_features.py": "host",
     "answering/test_reranker_training.py": "backend",
     "answering/test_verification.py": "host",
     "browser": "named",

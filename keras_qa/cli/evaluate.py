@@ -58,6 +58,7 @@ SCORES: Options = {
 }
 DOCUMENTS: Options = {
     "index": Option("FILE.index", "answer from this index, not from each question's text"),
+    "ranker": Option("RANKER", "sort the passages by this ranker, as `keras-qa ask` does"),
     **READING,
     "out": Option("FILE.keras", "with --fit: file to save the calibrated reader to"),
 }
@@ -74,19 +75,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fit",
         action="store_true",
         default=None,
-        help="first calibrate on this data: the weight of retrieval, and the share of right "
-        "answers above each score",
+        help="first calibrate the scores on this data",
     )
 
 
 def needs_backend(options: argparse.Namespace) -> bool:
     """Whether a model of the options needs a backend."""
-    return opening.needs_backend(options.file)
+    return opening.needs_backend(options.file, options.ranker)
 
 
 def run(options: argparse.Namespace) -> None:
     """Evaluates a saved answerer, and writes the report if `--report` is given."""
     from keras_qa import report
+    from keras_qa.answering import Reranker
     from keras_qa.answering.answerer import QuestionAnswerer
     from keras_qa.report.evaluation import has_spans
 
@@ -95,8 +96,10 @@ def run(options: argparse.Namespace) -> None:
     examples = data.examples(options, options.split)
     title = f"{pathlib.Path(options.file).name} on {', '.join(options.data)}"
     if options.index:
-        settings = given_options(options, ("passages", "no_answer"))
+        settings = given_options(options, ("passages", "no_answer", "ranker"))
         title += f", asked of {options.index}"
+        if "ranker" in settings:
+            settings["ranker"] = Reranker(options.ranker)
         with open_index(options.index, options.embed) as index:
             if options.fit:
                 _fit(answerer, index, examples, options.out, settings)
@@ -117,7 +120,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    for name in given_options(options, (*READING, "fit", "out")):
+    for name in given_options(options, ("ranker", *READING, "fit", "out")):
         if not options.index:
             raise ValueError(
                 f"`{option_name(name)}` is for asking documents: name them by `--index`."
@@ -139,22 +142,25 @@ def _fit(
     settings: dict[str, Any],
 ) -> None:
     fitted = answerer.calibrate(index, examples, **settings)
-    say(
-        f"Calibrated on these questions: temperature {fitted.temperature:.2f}, retrieval "
-        f"weight {fitted.retrieval_weight:.2f}."
-    )
+    most = int(100 * max(fitted.precisions, default=0.0)) / 100
+    say(f"Calibrated on these questions, for `--min-precision` of at most {most:g}.")
     if out is not None:
         answerer.save(out)
         say(f"Saved {out}.")
 
 
 def _print_retrieval(result: Report) -> None:
-    """Prints the recall of retrieval, and the risk for each fifth of the questions."""
+    """Prints the recall of retrieval, right answers, and the risk for fifths of the questions."""
     from keras_qa.report.findings import coverage_steps
 
     if result.recall:
         shares = ", ".join(f"{share:.1f} % at {most}" for most, share in result.recall.items())
         say(f"recall of the passage {shares}, {result.located:,} examples with a known passage")
+    if result.right is not None:
+        say(f"right with at most three more words: {result.right:.1f} %")
+    if result.refused is not None:
+        say(f"refused without an answer in the documents: {result.refused:.1f} %")
+    say(f"calibration error {result.calibration_error:.3f}")
     for point in coverage_steps(result.points, 5):
         say(
             f"answered {point.coverage:6.1%}, wrong {point.risk:6.1%} of these, "

@@ -10,7 +10,9 @@ import numpy as np
 
 from keras_qa import metrics
 from keras_qa.answering.answerer import QuestionAnswerer
+from keras_qa.answering.document_answers import AnyReranker
 from keras_qa.example import Answer, Example, answered_examples, to_examples
+from keras_qa.metrics.answers import contains_answer
 from keras_qa.preprocessing.ask_calibration import AskOptions
 from keras_qa.preprocessing.calibration import expected_calibration_error
 from keras_qa.preprocessing.preprocessor import SpanDetails
@@ -37,6 +39,7 @@ def evaluate(
     verbose: int | str = "auto",
     version: str | None = None,
     passages: int | None = None,
+    ranker: AnyReranker | None = None,
     **options: Unpack[AskOptions],
 ) -> Report:
     """Answers the questions of examples and reports on the answers.
@@ -57,12 +60,13 @@ def evaluate(
         verbose: As in `QuestionAnswerer.answer`.
         version: As in `judge`.
         passages: With an index, as in `QuestionAnswerer.ask`.
+        ranker: With an index, as in `QuestionAnswerer.ask`.
         **options: With an index, as in `QuestionAnswerer.ask`.
 
     Returns:
-        A `Report`. With an index, it has `located`, `recall` and `points`, the answers of its
-        `errors` have `start` and `end` in the text of the example, or `None`, and their `sources`
-        are in the documents.
+        A `Report`. With an index, it has `located`, `recall`, `right`, `refused` and `points`, the
+        answers of its `errors` have `start` and `end` in the text of the example, or `None`, and
+        their `sources` are in the documents.
 
     Raises:
         ValueError: If there are no examples, an example has no answer and none has `answer_start`,
@@ -83,7 +87,8 @@ def evaluate(
     if not data or not has_spans(data):
         data = answered_examples(data)
     if index is None:
-        names = [*(["passages"] if passages is not None else []), *options]
+        given = {"passages": passages, "ranker": ranker, **options}
+        names = [name for name, value in given.items() if value is not None or name in options]
         if names:
             raise ValueError(
                 f"`{names[0]}` is an option of answers from an index. Pass the `index`, or omit "
@@ -98,7 +103,13 @@ def evaluate(
     texts = gold.texts_in(index, data)
     questions = [item.question for item in data]
     answers = answerer.ask(
-        index, questions, passages=passages, batch_size=batch_size, verbose=verbose, **options
+        index,
+        questions,
+        passages=passages,
+        batch_size=batch_size,
+        verbose=verbose,
+        ranker=ranker,
+        **options,
     )
     retrieved = index.search(questions, max(RECALL_AT))
     golds = [gold.answers_in(item, spans) for item, spans in zip(data, texts, strict=True)]
@@ -114,6 +125,8 @@ def evaluate(
             for most in RECALL_AT
             if ranks
         },
+        right=_share(contains_answer(*pair) for pair in _pairs(data, answers, True)),
+        refused=_share(not text for text, _ in _pairs(data, answers, False)),
         points=_points(data, answers),
     )
 
@@ -216,11 +229,28 @@ def _calibration(judged: list[JudgedAnswer]) -> tuple[list[Bin], float]:
     return bins, expected_calibration_error(scores, right, BINS)
 
 
+def _pairs(
+    examples: Sequence[Example], answers: Sequence[Answer], answerable: bool
+) -> list[tuple[str, Sequence[str]]]:
+    """Returns the texts of answers with the right ones, of examples that have any or none."""
+    return [
+        (answer.text, item.answers)
+        for answer, item in zip(answers, examples, strict=True)
+        if bool(item.answers) == answerable
+    ]
+
+
+def _share(values: Iterable[bool]) -> float | None:
+    """Returns the percentage of true values, or `None` if there are no values."""
+    entries = list(values)
+    return 100.0 * sum(entries) / len(entries) if entries else None
+
+
 def _points(examples: Sequence[Example], answers: Sequence[Answer]) -> list[Point]:
     pairs = [(answer, item) for answer, item in zip(answers, examples, strict=True) if answer.text]
     curve = risk_coverage(
         [answer.score for answer, _ in pairs],
-        [metrics.exact_match(answer.text, item.answers or ("",)) for answer, item in pairs],
+        [contains_answer(answer.text, item.answers) for answer, item in pairs],
     )
     rows = zip(*(part.tolist() for part in (*curve, curve.precision)), strict=True)
     return [

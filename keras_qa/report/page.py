@@ -56,9 +56,13 @@ class Report:
         located: For an index, the number of questions whose passage is known.
         recall: For an index, the percentage of these questions whose passage is among the first 1,
             5 and 20 passages that the search returns.
+        right: For an index, the percentage of answerable questions whose answer is an accepted one,
+            alone or with at most three more words; `None` if there are none.
+        refused: For an index, the percentage of unanswerable questions that get no answer.
         points: For an index, a point for each score, the highest first. If only answers with at
             least the score `threshold` are given, there are `answers` of them, `coverage` is their
-            share of all questions, and `risk` the share of wrong ones among them.
+            share of all questions, and `risk` the share of wrong ones among them, with answers that
+            are right as in `right`.
         by_source: A group for each source, the most frequent first, if examples have a `source`.
     """
 
@@ -76,6 +80,8 @@ class Report:
     official: dict[str, float] = dataclasses.field(default_factory=dict)
     located: int = 0
     recall: dict[int, float] = dataclasses.field(default_factory=dict)
+    right: float | None = None
+    refused: float | None = None
     points: list[Point] = dataclasses.field(default_factory=list)
     by_source: list[Group] = dataclasses.field(default_factory=list)
 

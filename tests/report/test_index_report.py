@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from command_line import error_line
 from report_cases import Page
+from small_checkpoints import cross_encoder
 
 import keras_qa
 from keras_qa import Answer, AnswerLocation, Example, metrics, report
+from keras_qa.answering import Reranker
 from keras_qa.cli import main
 from keras_qa.documents import Document, Index
 from keras_qa.documents.gold import DocumentSpan
+from keras_qa.metrics.answers import contains_answer
 from keras_qa.report import evaluation
 from keras_qa.report.findings import Point, coverage_steps
 
@@ -47,8 +50,10 @@ def index(path):
 
 
 def test_risk_against_coverage_by_hand() -> None:
-    examples = [Example("", "", gold) for gold in ("a", "b", ("c", "d"), (), "e")]
-    answers = [Answer("the A", 0.9), Answer("x", 0.5), Answer("d", 0.5), Answer("y", 0.7)]
+    examples = [Example("", "", gold) for gold in ("it", "b", ("c", "d"), (), "e")]
+    # The first answer has three more words than the right one.
+    answers = [Answer("It, in the north wing", 0.9), Answer("x", 0.5), Answer("d", 0.5)]
+    answers.append(Answer("y", 0.7))
     points = evaluation._points(examples, [*answers, Answer("", 0.99)])
     assert points == [Point(0.9, 1, 0.2, 0.0), Point(0.7, 2, 0.4, 0.5), Point(0.5, 4, 0.8, 0.5)]
     # Parts above the highest coverage have no row.
@@ -83,6 +88,11 @@ def test_report_agrees_with_ask(golden_reader, index) -> None:
     )
     assert found.f1 == pytest.approx(100 * np.mean([metrics.f1(a.text, g) for a, g in pairs]))
     assert found.version == "2.0"
+    hits = [
+        contains_answer(a.text, item.answers) for a, item in zip(answers, EXAMPLES, strict=True)
+    ]
+    assert found.right == 100 * sum(hits) / 4
+    assert found.refused == (0.0 if answers[-1].text else 100.0)
     # Recall ignores the unknown text and the question without an answer.
     assert found.located == 3
     ranks = []
@@ -154,8 +164,10 @@ def test_invalid_examples(golden_reader, index) -> None:
         report.evaluate(golden_reader, [], index)
     with pytest.raises(ValueError, match=r"^The example at position 0 is about the document 'x',"):
         report.evaluate(golden_reader, [Example("a", "b", "a", document="x")], index)
-    with pytest.raises(ValueError, match=r"^`passages` is an option of answers from an index\. "):
-        report.evaluate(golden_reader, EXAMPLES, passages=3)
+    for options in ({"passages": 3}, {"ranker": "minilm-rerank"}, {"no_answer": None}):
+        message = f"^`{min(options)}` is an option of answers from an index\\. "
+        with pytest.raises(ValueError, match=message):
+            report.evaluate(golden_reader, EXAMPLES, **options)
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +204,12 @@ def test_evaluate_command(path, data, tmp_path, capsys) -> None:
         f"recall of the passage {found.recall[1]:.1f} % at 1, {found.recall[5]:.1f} % at 5, "
         f"{found.recall[20]:.1f} % at 20, 3 examples with a known passage"
     )
-    assert [line.split("scores from ")[1] for line in printed[2:-1]] == [
+    assert printed[2:5] == [
+        f"right with at most three more words: {found.right:.1f} %",
+        "refused without an answer in the documents: 100.0 %",
+        f"calibration error {found.calibration_error:.3f}",
+    ]
+    assert [line.split("scores from ")[1] for line in printed[5:-1]] == [
         f"{point.threshold:.3f}" for point in found.points
     ]
     assert printed[-1] == f"Wrote {page}."
@@ -200,26 +217,47 @@ def test_evaluate_command(path, data, tmp_path, capsys) -> None:
 
     assert main([*arguments, "--passages=3", "--fit", f"--out={out}"]) == 0
     printed = capsys.readouterr().out.splitlines()
+    most = int(100 * max(fitted.precisions)) / 100
     assert printed[0] == (
-        f"Calibrated on these questions: temperature {fitted.temperature:.2f}, retrieval weight "
-        f"{fitted.retrieval_weight:.2f}."
+        f"Calibrated on these questions, for `--min-precision` of at most {most:g}."
     )
     assert printed[1] == f"Saved {out}."
     assert keras_qa.load(out).model_.preprocessor.asking == fitted
     ask = ["ask", str(path), "--reader", str(out), "--question=Where is John?"]
-    assert "support at most 0, with" in error_line(capsys, *ask, "--min-precision=0.9")
+    assert f"support at most {most:g}" in error_line(capsys, *ask, "--min-precision=0.9")
     errors = error_line(capsys, *ask, "--min-precision=0.9", "--min-score=0.5")
     assert "`min_score` and `min_precision` exclude" in errors
 
 
+def test_evaluate_with_a_ranker(path, data, tmp_path, capsys) -> None:
+    ranker = Reranker(cross_encoder(tmp_path / "cross"))
+    ranker.save(tmp_path / "ranker.keras")
+    out = tmp_path / "calibrated.keras"
+    arguments = ["evaluate", str(READER), "--index", str(path), "--data", data, "--no-answer=no"]
+    arguments += [f"--ranker={tmp_path / 'ranker.keras'}", "--passages=3"]
+    assert main([*arguments, "--fit", f"--out={out}"]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    reader = keras_qa.load(READER)
+    options = {"passages": 3, "no_answer": False, "ranker": ranker}
+    with Index.open(path) as index:
+        reader.calibrate(index, EXAMPLES, **options)
+        found = report.evaluate(reader, EXAMPLES, index, **options)
+    assert f"calibration error {found.calibration_error:.3f}" in printed
+    fitted = keras_qa.load(out).model_.preprocessor.asking
+    assert fitted.has_ranker
+    assert fitted == reader.model_.preprocessor.asking
+
+
 def test_invalid_combinations_of_options(path, data, capsys) -> None:
     index = ["--index", str(path)]
-    for option in ("--fit", "--no-answer=no", "--passages=2", "--embed=minilm", "--out=a.keras"):
+    options = ["--fit", "--no-answer=no", "--passages=2", "--embed=minilm", "--out=a.keras"]
+    for option in (*options, "--ranker=minilm-rerank"):
         message = f"`{option.split('=')[0]}` is for asking documents: name them by `--index`."
         assert message in error_line(capsys, "evaluate", READER, "--data", data, option)
     for arguments, message in (
         ([*index, "--out=a.keras"], "`--out` saves what `--fit` calibrates: give both, or neither"),
         ([*index, "--fit", "--out=a.h5"], "`out` must end in `.keras`"),
         (["--index=none.index"], "There is no index at "),
+        ([*index, f"--ranker={READER}"], "is not a ranker. Expected"),
     ):
         assert message in error_line(capsys, "evaluate", READER, "--data", data, *arguments)
