@@ -146,3 +146,21 @@ def test_questions_without_names(question: str) -> None:
         assert (words.nearby(0, 0, 3), words.in_heading(0), words.missing(0)) == (0.0, 0.0, 0.0)
         assert not words.absent()
     QuestionWords(question, [])
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("warranty", True),
+        ("the Lamps", True),
+        # By the first five letters.
+        ("warranties of lampshades", True),
+        ("warranty of two years", False),
+        # Words of three letters or fewer do not count.
+        ("a lamp", False),
+        ("the", False),
+        ("", False),
+    ],
+)
+def test_answers_that_repeat_the_question(answer: str, expected: bool) -> None:
+    assert QuestionWords(QUESTION, PASSAGES).has_all(answer) is expected

@@ -71,6 +71,9 @@ SPANS = [
     [PassageSpan("It is old", 0, 9, -2.0), PassageSpan("yes", -1, -1, -3.0)],
 ]
 
+BRIDGE_SPAN = PassageSpan("a bridge", 0, 8, 1.0)
+SECTION_SPAN = PassageSpan("3", 5, 6, 1.0)
+
 
 def named(candidate: Candidate) -> dict[str, float]:
     return dict(zip(FEATURES, candidate.features.tolist(), strict=True))
@@ -125,6 +128,10 @@ def test_features_of_candidates_by_hand() -> None:
     ]
     assert feature_rows([]).shape == (0, len(FEATURES))
     assert named(find_candidates("Ann or Zoe?", (PASSAGES, None), SPANS)[0])["absent"] == 1.0
+    [echo] = find_candidates("Which Bridge?", (PASSAGES, None), [[], [], [BRIDGE_SPAN]])
+    assert (named(echo)["echo"], named(echo)["section"]) == (1.0, 0.0)
+    [section] = find_candidates("?", ([Passage("a", "Page 3.", 1.0)], None), [[SECTION_SPAN]])
+    assert (named(section)["echo"], named(section)["section"]) == (0.0, 1.0)
 
 
 def test_a_ranker_decides_which_mention_is_the_best() -> None:
