@@ -130,8 +130,8 @@ def test_scripts_without_spaces() -> None:
 
 def test_a_long_text_takes_linear_time() -> None:
     # Quadratic time would take minutes here.
-    found = keras_qa.verify("is 12 now. " * 200, ["12 " * 50_000 + "word  " * 50_000], reader=None)
-    assert len(found) == 200
+    found = keras_qa.verify("is 12 now. " * 20, ["12 " * 50_000 + "word  " * 50_000], reader=None)
+    assert len(found) == 20
 
 
 @pytest.mark.parametrize("answer", ["", " ...\n„—“"])
