@@ -404,11 +404,13 @@ def docs_questions() -> str:
     answers = json.loads((RESULTS / "docs-questions.json").read_text("utf-8"))
     scores: dict[bool, list[float]] = {True: [], False: []}
     for answer in answers:
-        scores[answer["right"]].append(100 * answer["score"])
+        if answer["answer"]:
+            scores[answer["right"]].append(100 * answer["score"])
     right, wrong = (f"{min(found):.0f} to {max(found):.0f} %" for found in scores.values())
     return (
         f"Of {len(answers)} other questions about these pages it answered {len(scores[True])} "
-        f"right, with scores of {right}; the wrong answers had scores of {wrong}."
+        f"right, with scores of {right}, and {len(scores[False])} wrong, with scores of {wrong}; "
+        f"it gave no answer to {sum(not answer['answer'] for answer in answers)}."
     )
 
 
