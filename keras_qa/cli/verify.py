@@ -43,13 +43,13 @@ OPTIONS: Options = {
     ),
     "ranker": Option(
         "RANKER",
-        "the ranker that chooses the evidence (default: %(default)s); or none",
-        default=DEFAULT_RANKER,
+        f"the ranker that chooses the evidence (default: {DEFAULT_RANKER}, without Keras none); or "
+        "none",
     ),
     "checker": Option(
         "CHECKER",
-        "the model that compares claims and evidence (default: %(default)s); or none",
-        default=DEFAULT_CHECKER,
+        f"the model that compares claims and evidence (default: {DEFAULT_CHECKER}, without Keras "
+        "none); or none",
     ),
     "threshold": Option(
         "P", "lowest score of a sentence or unsupported span (default: %(default)s)", float, 0.5
@@ -73,7 +73,10 @@ def needs_backend(options: argparse.Namespace) -> bool:
 
 
 def _models(options: argparse.Namespace) -> list[str | None]:
-    names = (options.reader, options.ranker, options.checker)
+    names = [options.reader, options.ranker, options.checker]
+    # With a reader in an exported folder, no model needs Keras.
+    if opening.needs_backend(options.reader):
+        names[1:] = (options.ranker or DEFAULT_RANKER, options.checker or DEFAULT_CHECKER)
     return [None if name == "none" else name for name in names]
 
 
