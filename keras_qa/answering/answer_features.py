@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from keras_qa.preprocessing.passage_spans import NUMBER
-from keras_qa.preprocessing.span_answers import LETTERS
+from keras_qa.preprocessing.span_answers import find_names, first_letters
 
 if TYPE_CHECKING:
     from keras_qa.documents import Passage
@@ -48,7 +48,7 @@ _KINDS = (
     (r"\bwho(?:m|se)?\b", re.compile(r"^\D*$")),
     (r"\bwhere\b", re.compile(r"[^\W\d]")),
 )
-_QUESTIONS = [(re.compile(asked, re.IGNORECASE), content) for asked, content in _KINDS]
+_QUESTIONS = [(re.compile(pattern, re.IGNORECASE), content) for pattern, content in _KINDS]
 
 
 def asks_for_other_kind(question: str, answer: str) -> bool:
@@ -56,8 +56,8 @@ def asks_for_other_kind(question: str, answer: str) -> bool:
 
     Questions in other languages than English ask for nothing in particular.
     """
-    for asked, content in _QUESTIONS:
-        if asked.search(question):
+    for pattern, content in _QUESTIONS:
+        if pattern.search(question):
             return content.search(answer) is None
     return False
 
@@ -77,14 +77,13 @@ def is_section(text: str, start: int, end: int) -> bool:
 
 
 def _stems(text: str) -> list[str]:
-    return [word.casefold()[:LETTERS] for word in _WORD.findall(text)]
+    return [first_letters(word) for word in _WORD.findall(text)]
 
 
 class QuestionWords:
     """The words of a question, by their first letters, in passages.
 
-    A word counts the more, the fewer of the passages contain it. Names are words with a capital
-    letter or a digit, without the first word of the question.
+    A word counts the more, the fewer of the passages contain it.
     """
 
     def __init__(self, question: str, passages: Sequence[Passage]) -> None:
@@ -98,17 +97,17 @@ class QuestionWords:
             for word in words
         }
         self._total = sum(self._weights.values()) or 1.0
-        names = [word for word in _WORD.findall(question)[1:] if _is_name(word)]
+        names = find_names(question)
         regions = [f"{passage.text} {heading}".casefold() for passage, heading in parts]
         # Whether each passage lacks each name, `(passages, names)`.
         self._lacks = np.array(
-            [[name.casefold()[:LETTERS] not in region for name in names] for region in regions]
+            [[name not in region for name in names] for region in regions]
         ).reshape(len(regions), len(names))
 
     def has_all(self, answer: str) -> bool:
         """Whether an answer has words of more than three letters, all of them in the question."""
         long = [word for word in _WORD.findall(answer) if len(word) > 3]
-        return bool(long) and all(word.casefold()[:LETTERS] in self._weights for word in long)
+        return bool(long) and all(first_letters(word) in self._weights for word in long)
 
     def nearby(self, number: int, start: int, end: int) -> float:
         """Share of the words near a span of a passage."""
@@ -131,7 +130,3 @@ class QuestionWords:
         stems = {*_stems(text)}
         weights = (weight for word, weight in self._weights.items() if word in stems)
         return float(sum(weights) / self._total)
-
-
-def _is_name(word: str) -> bool:
-    return word[0].isupper() or word[0].isdigit()

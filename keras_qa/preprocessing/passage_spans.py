@@ -8,7 +8,7 @@ import numpy as np
 
 from keras_qa.preprocessing.decoder import Spans
 from keras_qa.preprocessing.preprocessor import PassageSpan
-from keras_qa.preprocessing.span_answers import LETTERS
+from keras_qa.preprocessing.span_answers import first_letters
 
 # Number of the best spans of a passage that are compared.
 SPANS = 10
@@ -60,7 +60,7 @@ def passage_spans(
     # A span over a boundary is the begin of one answer and the end of another.
     marked = [span for span in marked if not _BOUNDARY.search(span.text.strip())] or marked
     marked.sort(key=lambda span: _WORD_COST * len(span.text.split()) - span.odds)
-    words = {word.casefold()[:LETTERS] for word in re.findall(r"\w{4,}", question)}
+    words = {first_letters(word) for word in re.findall(r"\w{4,}", question)}
     result = [
         PassageSpan(name, -1, -1, _odds(score, nothing))
         for name, score in zip(types, spans.answer_types[row], strict=True)
@@ -133,11 +133,11 @@ def _complete(text: str, start: int, end: int, words: set[str]) -> tuple[int, in
     if not NUMBER.search(text[start:end]):
         return start, end
     after = _NEXT_WORDS.match(text, end)
-    for group in (1, 2) if after is not None else ():
-        assert after is not None
-        if after[group] and after[group].casefold()[:LETTERS] in words:
-            return start, after.end(group)
+    if after is not None:
+        for group in (1, 2):
+            if after[group] and first_letters(after[group]) in words:
+                return start, after.end(group)
     before = _WORD_BEFORE.search(text[max(start - 40, 0) : start])
-    if before is not None and before[1].casefold()[:LETTERS] in words:
+    if before is not None and first_letters(before[1]) in words:
         return start - len(before[0]), end
     return start, end

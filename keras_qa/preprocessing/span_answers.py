@@ -135,12 +135,23 @@ def no_answer_features(
 
 def lacks_name(question: str, text: str, start: int, end: int) -> bool:
     """Whether a name of a question is neither near a span nor at the text's beginning."""
-    # Names and numbers are the words that begin with a capital letter or a digit, without the first
-    # word. A question without other words, such as one in capital letters, has none.
-    words = _WORD.findall(question)[1:]
-    names = [word for word in words if word[0].isupper() or word[0].isdigit()]
-    if len(names) == len(words):
+    # A question without other words, such as one in capital letters, has no names.
+    names = find_names(question)
+    if len(names) == len(_WORD.findall(question)[1:]):
         return False
     regions = text[:NEAR].casefold(), text[max(start - NEAR, 0) : end + NEAR].casefold()
-    starts = [name.casefold()[:LETTERS] for name in names]
-    return any(all(name not in region for region in regions) for name in starts)
+    return any(all(name not in region for region in regions) for name in names)
+
+
+def find_names(question: str) -> list[str]:
+    """Returns the first letters of the names and numbers of a question.
+
+    They are the words that begin with a capital letter or a digit, without the first word.
+    """
+    words = _WORD.findall(question)[1:]
+    return [first_letters(word) for word in words if word[0].isupper() or word[0].isdigit()]
+
+
+def first_letters(word: str) -> str:
+    """Returns the letters by which words are compared."""
+    return word.casefold()[:LETTERS]
