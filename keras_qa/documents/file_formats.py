@@ -22,7 +22,7 @@ from keras_qa.documents.html_text import read_html
 from keras_qa.documents.markdown import read_markdown
 from keras_qa.documents.pdf import read_pdf
 from keras_qa.documents.restructured_text import read_restructured_text
-from keras_qa.documents.visible_text import Heading, cell_labels
+from keras_qa.documents.visible_text import Heading, row_text
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -173,9 +173,7 @@ def _row_texts(rows: list[dict[int, str]]) -> Iterator[str]:
     for row in rows:
         # A header may be merged over several columns.
         columns = [header[begins[bisect.bisect(begins, at) - 1]] if header else "" for at in row]
-        cells = list(row.values())
-        labels = cell_labels(cells, columns)
-        line = "".join(label + cell for label, cell in zip(labels, cells, strict=True))
+        line = row_text(list(row.values()), columns)
         if line:
             yield line
 

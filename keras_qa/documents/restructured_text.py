@@ -9,7 +9,7 @@ from keras_qa.documents.visible_text import (
     Edit,
     Heading,
     Lines,
-    cell_labels,
+    row_text,
     tidy,
     without_overlap,
 )
@@ -166,9 +166,7 @@ class _Reader:
             start = max(self.blanked.find(word, start, end), start)
             begins.append(max(self.text.rfind("\n", 0, start) + 1, begins[-1]))
             start += len(word)
-            labels = cell_labels(cells, columns)
-            parts = (label + cell for label, cell in zip(labels, cells, strict=True))
-            texts.append("".join(parts) + "\n")
+            texts.append(f"{row_text(cells, columns)}\n")
         if len(texts) > 1:
             self.edits += zip(begins, [*begins[1:], end], texts, strict=True)
             self.position = end

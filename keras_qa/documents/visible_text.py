@@ -209,6 +209,13 @@ class Lines:
         return self.starts[line] + max(offset - self.offsets[line], 0)
 
 
+def row_text(cells: Sequence[str], columns: Sequence[str] = ()) -> str:
+    """Returns a row of a table as it is read, with the names of its columns."""
+    return "".join(
+        label + cell for label, cell in zip(cell_labels(cells, columns), cells, strict=True)
+    )
+
+
 def cell_labels(cells: Sequence[str], columns: Sequence[str] = ()) -> list[str]:
     """Returns what is read before each cell of a row of a table, so that it names its column.
 
