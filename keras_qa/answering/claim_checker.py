@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import pathlib
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
+from keras_qa._numbers import sigmoid
 from keras_qa.answering.claim_features import (
     Evidence,
     find_conflict,
@@ -128,19 +130,19 @@ def _read(
     tokenizer: FullTextTokenizer,
 ) -> None:
     """Asks the reader for each number and name of the claims in the passages of their evidence."""
-    asked = [
+    questions = [
         (evidence, question)
         for claim, fact, evidence in zip(claims, facts, best, strict=True)
         if evidence is not None
         for question in make_questions(claim, fact)
     ]
     answers = reader.answer(
-        [evidence.passage.text for evidence, _ in asked],
-        [question.text for _, question in asked],
+        [evidence.passage.text for evidence, _ in questions],
+        [question.text for _, question in questions],
         no_answer=False,
         verbose=0,
     )
-    for (evidence, question), answer in zip(asked, answers, strict=True):
+    for (evidence, question), answer in zip(questions, answers, strict=True):
         read = find_facts(answer.text, tokenizer)
         kind = "name" if question.number is None else "number"
         is_same, is_open = question.is_answered_by(read), question.is_open(evidence.facts)
@@ -160,4 +162,4 @@ def _score(features: dict[str, float], fitted: dict[str, Any]) -> float:
     logit: float = fitted["bias"] + sum(
         weight * features.get(name, 0.0) for name, weight in weights
     )
-    return 1 / (1 + math.exp(-logit))
+    return float(sigmoid(np.array(logit)))

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from keras_qa.answering.document_answers import search_shares
 from keras_qa.documents.facts import Facts, Number, contains, find_facts, windows
 from keras_qa.documents.full_text import FullTextTokenizer
 
@@ -41,7 +42,7 @@ class Evidence:
         features: Features of the claim and the window.
         distance: How little of what the claim is about the window has.
         score: Probability that the window supports the claim.
-        instead: What the window says in place of a fact of the claim.
+        instead: What the window says instead of a fact of the claim.
         certainty: The reader's score of this.
     """
 
@@ -68,16 +69,14 @@ def find_evidence(
 
     These are the stems of the claim, and of the sentence before if it is needed to understand it.
     """
-    found: list[Evidence] = []
+    evidences: list[Evidence] = []
     count = max(len(topic), 1)
-    for passage in passages:
+    for passage, share in zip(passages, search_shares(passages).tolist(), strict=True):
         title = re.sub(r"[/._-]", " ", passage.document)
         around = find_facts(f"{passage.text}\n{passage.heading}\n{title}", tokenizer).stems
         names = sum(not _is_known(name, around, passage.text) for name in claim.names)
         names += sum(contains(passage.text, literal) is None for literal in claim.literals)
         unknown = len(topic - around) / count
-        best = passages[0].score
-        share = passage.score / best if best > 0 else 1.0
         for start, end in windows(passage.text):
             facts = find_facts(passage.text[start:end], tokenizer)
             missing = [number for number in claim.numbers if is_missing(number, facts)]
@@ -89,8 +88,8 @@ def find_evidence(
             # By experience: words of the window count twice, and long windows are less telling.
             distance = 2 * len(topic - facts.stems) / count + unknown + (end - start) / 1_500
             distance += 0.3 * len(missing) - 0.5 * share
-            found.append(Evidence(passage, start, end, facts, features, distance))
-    return sorted(found, key=lambda evidence: evidence.distance)
+            evidences.append(Evidence(passage, start, end, facts, features, distance))
+    return sorted(evidences, key=lambda evidence: evidence.distance)
 
 
 def _is_known(name: str, stems: frozenset[str], text: str) -> bool:
@@ -124,7 +123,7 @@ def is_missing(number: Number, facts: Facts) -> bool:
 class Question:
     """A question about a number or a name of a claim.
 
-    It is the claim with an interrogative in place of this fact: "in what year" for "in 2014".
+    It is the claim with an interrogative instead of this fact: "in what year" for "in 2014".
     """
 
     text: str

@@ -54,7 +54,7 @@ class Verdict:
         line: The line of the document's text in which the evidence starts, from 1.
         end_line: The line in which it ends.
         page: The page on which it starts, from 1, if the document has pages.
-        instead: What the source says in place of a number or a name of a contradicted sentence, or
+        instead: What the source says instead of a number or a name of a contradicted sentence, or
             the sentences that say the opposite.
     """
 
@@ -244,10 +244,8 @@ def _check_sentences(
             and verdict.score < read.score
             and contains(claim, read.text)
         ):
-            names = ("score", "document", "line", "page")
-            place = {name: getattr(read, name) for name in names}
-            place |= {"document_start": read.start, "document_end": read.end}
-            verdict = Verdict(claim, start, end, "supported", **place, end_line=read.line)
+            location = (read.document, read.start, read.end, read.line, read.line, read.page)
+            verdict = Verdict(claim, start, end, "supported", read.score, *location)
         verdicts.append(verdict)
     return verdicts
 
