@@ -195,11 +195,11 @@ def _locate(candidate: Candidate, score: float, passages: Sequence[Passage]) -> 
             continue
         passage = passages[number]
         start, end = passage.span(span.start, span.end)
-        place = AnswerLocation(passage.document, start, end, part, *passage.locate(start))
-        same = next((n for n, other in enumerate(places) if _overlaps(place, other)), None)
+        location = AnswerLocation(passage.document, start, end, part, *passage.locate(start))
+        same = next((n for n, other in enumerate(places) if _overlaps(location, other)), None)
         # The same mention in two passages that overlap.
         if same is None:
-            places.append(place)
+            places.append(location)
         else:
             total = places[same].score + part
             places[same] = dataclasses.replace(places[same], score=total)
@@ -223,12 +223,16 @@ def _without_overlaps(answers: Sequence[Answer]) -> list[Answer]:
     kept: list[Answer] = []
     taken: list[AnswerLocation] = []
     for answer in answers:
-        sources = [place for place in answer.sources if not any(_overlaps(place, t) for t in taken)]
-        if not answer.sources or sources:
+        is_apart = (not any(_overlaps(source, t) for t in taken) for source in answer.sources)
+        if not answer.sources or any(is_apart):
             kept.append(answer)
             taken += answer.sources
     return kept
 
 
-def _overlaps(place: AnswerLocation, other: AnswerLocation) -> bool:
-    return place.document == other.document and place.start < other.end and other.start < place.end
+def _overlaps(location: AnswerLocation, other: AnswerLocation) -> bool:
+    return (
+        location.document == other.document
+        and location.start < other.end
+        and other.start < location.end
+    )

@@ -64,7 +64,7 @@ class Passage:
         line: Line of the document's text in which it starts, from 1.
         page: Page on which it starts, from 1; `None` if the document has no pages.
         pages: Offsets of the starts of the document's pages.
-        source: The part of the document's text, and what is read in place of its markup. `None` if
+        source: The part of the document's text, and what is read instead of its markup. `None` if
             it is `text`.
 
     Raises:

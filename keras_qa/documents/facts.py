@@ -82,21 +82,21 @@ def find_facts(text: str, tokenizer: FullTextTokenizer) -> Facts:
         _stems(word, tokenizer) if match["word"] and word not in _NUMBER_WORDS else []
         for match, word in zip(tokens, words, strict=True)
     ]
-    for place, word in enumerate(words):
-        if word in ("%", "percent") or words[place - 1 : place + 1] == ["per", "cent"]:
-            stems[place] = ["%"]
+    for position, word in enumerate(words):
+        if word in ("%", "percent") or words[position - 1 : position + 1] == ["per", "cent"]:
+            stems[position] = ["%"]
     numbers, names = [], {}
-    for place, (match, word) in enumerate(zip(tokens, words, strict=True)):
+    for position, (match, word) in enumerate(zip(tokens, words, strict=True)):
         value = _value(word) if match["number"] else _NUMBER_WORDS.get(word)
         if value is not None:
-            after = [stem for some in stems[place + 1 : place + 5] for stem in some][:2]
-            before = [stem for some in stems[max(place - 4, 0) : place] for stem in some][-2:]
+            after = [stem for some in stems[position + 1 : position + 5] for stem in some][:2]
+            before = [stem for some in stems[max(position - 4, 0) : position] for stem in some][-2:]
             numbers.append(Number(value, *match.span(), frozenset(after), frozenset(before)))
-        elif stems[place] and (
+        elif stems[position] and (
             _INNER_CAPITAL.search(match[0])
             or (match[0][0].isupper() and not _BEGIN.search(text[: match.start()][-20:]))
         ):
-            names[stems[place][-1]] = match.span()
+            names[stems[position][-1]] = match.span()
     literals = [match[1].strip(" .,;") for match in _QUOTATION.finditer(text)]
     literals += [match[0] for match in _CODE.finditer(text)]
     content = frozenset(stem for some in stems for stem in some)
@@ -147,7 +147,7 @@ def windows(text: str) -> Iterator[tuple[int, int]]:
         # A line break inside a paragraph ends no sentence.
         for start, end in sentences(re.sub(r"[\n\r]", " ", paragraph[0]))
     ]
-    for place, (start, _) in enumerate(spans):
-        for _, end in spans[place : place + _SENTENCES]:
-            if end == spans[place][1] or len(text[start:end].split()) <= _WORDS:
+    for position, (start, _) in enumerate(spans):
+        for _, end in spans[position : position + _SENTENCES]:
+            if end == spans[position][1] or len(text[start:end].split()) <= _WORDS:
                 yield start, end

@@ -32,7 +32,7 @@ _HIDDEN = re.compile(
 )
 _CODE = re.compile(r"code|math|literal|source|prompt|doctest|testcode|productionlist|graphviz")
 _BARE = re.compile(r"figure|only|ifconfig|class|container|tabs|toggle")
-# What is read in place of the name of a directive with an argument.
+# What is read instead of the name of a directive with an argument.
 _NAMES = {
     "versionadded": "Added in version ",
     "versionchanged": "Changed in version ",
