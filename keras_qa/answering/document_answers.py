@@ -38,12 +38,12 @@ AnyReranker: TypeAlias = Reranker | str | os.PathLike[str]
 Selection: TypeAlias = tuple[Sequence["Passage"], npt.NDArray[np.float64] | None]
 
 
-def open_ranker(ranker: AnyReranker | None) -> Reranker | None:
-    """Returns a ranker, and loads it if it is a name."""
+def open_ranker(ranker: AnyReranker | None, name: str = "ranker") -> Reranker | None:
+    """Returns a ranker, the argument `name`, and loads it if it is a name or a path."""
     if isinstance(ranker, (str, os.PathLike)):
         return Reranker(ranker)
     if not isinstance(ranker, (Reranker, type(None))):
-        raise TypeError(must_be("ranker", "a `Reranker` or its name", ranker))
+        raise TypeError(must_be(name, "a `Reranker` or its name", ranker))
     return ranker
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import pathlib
 import re
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from keras_qa._arguments import check_fraction, must_be, short_repr
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.document_answers import AnyReranker, open_ranker
-from keras_qa.answering.loading import DEFAULT_CHECKER, DEFAULT_RANKER, DEFAULT_READER
+from keras_qa.answering.loading import DEFAULT_CHECKER, DEFAULT_RANKER, DEFAULT_READER, load
 from keras_qa.answering.opening import open_model
 from keras_qa.answering.unsupported_spans import find_unsupported_spans
 from keras_qa.example import Answer
@@ -103,10 +104,11 @@ def verify(
             `Index.add` takes; a `documents.Index`, which saves time if many answers have the same
             documents; or the path of a folder or a file, as in `Index.update`, or of an index.
         question: The question that the answer is about.
-        reader: A `QuestionAnswerer` that marks spans, or what `keras_qa.load` takes: a name is
-            loaded in each call. Or a `models.text_classifier` of tokens with the labels 0 for
-            supported and 1 for unsupported, or its folder or `hf://owner/name`. `None` to compare
-            only words and numbers, which needs no backend.
+        reader: A `QuestionAnswerer` that marks spans, or what `keras_qa.load` takes. Or a
+            `models.text_classifier` of tokens with the labels 0 for supported and 1 for
+            unsupported, or its folder or `hf://owner/name`. `None` to compare only words and
+            numbers, which needs no backend. The three default models are loaded once in a process,
+            and other names in each call.
         threshold: The lowest probability of support, from 0 to 1, and the lowest score of the
             reader's answer to the question. Of a classifier of tokens, the lowest score of an
             unsupported span.
@@ -144,8 +146,12 @@ def verify(
     # Load the models first: reading documents takes longer.
     model = None if reader is None else _load_reader(reader)
     qa = model if isinstance(model, QuestionAnswerer) else None
-    names = (None, None) if qa is None else (ranker, checker)
-    models = (qa, open_ranker(names[0]), open_ranker(names[1]))
+    rankers: tuple[Reranker | None, Reranker | None] = (None, None)
+    if qa is not None:
+        rankers = (
+            open_ranker(_with_default(ranker), "ranker"),
+            open_ranker(_with_default(checker), "checker"),
+        )
     with _open_documents(documents) as index:
         if not len(index):
             raise ValueError("`documents` must hold at least one document that can be read.")
@@ -160,7 +166,7 @@ def verify(
         read = None
         if qa is not None and question is not None:
             read = qa.ask(index, question, min_score=threshold, verbose=0)
-        return _check_sentences(answer, index, models, threshold, question, read)
+        return _check_sentences(answer, index, (qa, *rankers), threshold, question, read)
 
 
 @contextlib.contextmanager
@@ -272,8 +278,21 @@ def _judge(verdict: Verdict, evidence: Evidence, threshold: float) -> Verdict:
     )
 
 
+@functools.cache
+def _load_default(name: str) -> Any:
+    # `verify` is called for each answer, and loading takes longer than checking.
+    return load(name, compile=False)
+
+
+def _with_default(model: Any) -> Any:
+    names = (DEFAULT_READER, DEFAULT_RANKER, DEFAULT_CHECKER)
+    # What exists comes before presets, as in `load`.
+    is_default = isinstance(model, str) and model in names and not os.path.exists(model)
+    return _load_default(model) if is_default else model
+
+
 def _load_reader(reader: Reader) -> QuestionAnswerer | QAModel:
-    loaded: Any = reader
+    loaded: Any = _with_default(reader)
     if isinstance(loaded, (str, os.PathLike)):
         opened = open_model(loaded, compile=False)
         if _classifies_tokens(opened.model):

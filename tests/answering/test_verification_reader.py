@@ -7,7 +7,7 @@ from small_models import same_weights
 
 import keras_qa
 from keras_qa import QuestionAnswerer
-from keras_qa.answering import Verdict
+from keras_qa.answering import Verdict, verification
 from keras_qa.documents import Index
 
 # The reader was trained without such texts.
@@ -58,7 +58,7 @@ HANDBOOK = (
 )
 
 
-def test_the_default_models_read_each_fact() -> None:
+def test_the_default_models_read_each_fact(monkeypatch) -> None:
     answer = (
         "At most 240 hours of annual leave are carried over to the next year. "
         "The People Team answers requests within ten working days. "
@@ -77,6 +77,9 @@ def test_the_default_models_read_each_fact() -> None:
     ]
     for verdict, line in zip(found[:-1], (1, 1, 3, 3, 3), strict=True):
         assert verdict.line <= line <= verdict.end_line
+    # The second call has the models of the first one.
+    monkeypatch.setattr(verification, "load", None)
+    assert keras_qa.verify(answer, [HANDBOOK]) == found
 
 
 @pytest.mark.parametrize(
@@ -94,6 +97,13 @@ def test_the_default_models_read_each_fact() -> None:
 def test_readers_that_cannot_verify(reader, kind: type, message: str) -> None:
     with pytest.raises(kind, match=re.escape(message)):
         keras_qa.verify(ANSWER, [TEXT], QUESTION, reader)
+
+
+@pytest.mark.parametrize("name", ["ranker", "checker"])
+def test_rankers_that_cannot_verify(reader, name: str) -> None:
+    message = f"`{name}` must be a `Reranker` or its name. Received: {name}=5."
+    with pytest.raises(TypeError, match=re.escape(message)):
+        keras_qa.verify("Ann left.", ["Ann left."], reader=reader, **{name: 5})
 
 
 def test_a_classifier_cannot_verify(classifier) -> None:
