@@ -25,6 +25,10 @@ _MEASURE = (
     "percentage|percent|share|rate|amount|size|age|length|port|limit|maximum|minimum|cost|price"
     "|salary|version"
 )
+_MONTH = (
+    "jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?"
+    "|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?"
+)
 # Questions for a kind of answer, in English, and what such an answer contains. The first counts.
 _KINDS = (
     (
@@ -36,7 +40,7 @@ _KINDS = (
     (
         r"\bwhen\b|\b(?:what|which) (?:year|date|day|month|time)\b",
         re.compile(
-            rf"{NUMBER.pattern}|\b(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\b"
+            rf"{NUMBER.pattern}|\b(?:{_MONTH})\b"
             r"|\b(?:mon|tues|wednes|thurs|fri|satur|sun)day\b",
             re.IGNORECASE,
         ),

@@ -143,7 +143,8 @@ def _fit(
 ) -> None:
     fitted = answerer.calibrate(index, examples, **settings)
     most = int(100 * max(fitted.precisions, default=0.0)) / 100
-    say(f"Calibrated on these questions, for `--min-precision` of at most {most:g}.")
+    use = f"for `--min-precision` of at most {most:g}" if most else "too few for `--min-precision`"
+    say(f"Calibrated on these questions, {use}.")
     if out is not None:
         answerer.save(out)
         say(f"Saved {out}.")

@@ -23,7 +23,8 @@ from keras_qa.documents import Passage
         ("What is the maximum size?", ["4 GB"], ["large"]),
         ("What page size is used?", ["4096"], ["small"]),
         ("Which Python version is needed?", ["3.11"], ["the newest"]),
-        ("When was it built?", ["1932", "in March", "Friday"], ["long ago", "Rome"]),
+        ("When was it built?", ["1932", "in March", "Sept", "Friday"], ["long ago", "Rome"]),
+        ("When does it close?", ["Dec 5"], ["the market", "decide first", "a separate octave"]),
         ("What year was it?", ["1932"], ["the last"]),
         # The first kind that is asked for counts: a number, not a place.
         ("How far is it from where we are?", ["3 km"], ["Rome"]),

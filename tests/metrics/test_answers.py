@@ -57,10 +57,12 @@ def test_scores_of_any_text(one: str, other: str) -> None:
         ("well-kept", ["well kept"], True),
         ("", ["two"], False),
         ("two", [], False),
-        # An answer without words is in no text.
+        # An answer without words is in no other text.
         ("two", [""], False),
-        ("the", ["the"], False),
-        ("%", ["%"], False),
+        ("", [""], False),
+        ("The ", ["the"], True),
+        ("%", ["%"], True),
+        ("5 %", ["%"], False),
     ],
 )
 def test_answers_with_at_most_three_more_words(text: str, answers: list, expected: bool) -> None:
