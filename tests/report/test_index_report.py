@@ -218,9 +218,8 @@ def test_evaluate_command(path, data, tmp_path, capsys) -> None:
     assert main([*arguments, "--passages=3", "--fit", f"--out={out}"]) == 0
     printed = capsys.readouterr().out.splitlines()
     most = int(100 * max(fitted.precisions)) / 100
-    assert printed[0] == (
-        f"Calibrated on these questions, for `--min-precision` of at most {most:g}."
-    )
+    use = f"for `--min-precision` of at most {most:g}" if most else "too few for `--min-precision`"
+    assert printed[0] == f"Calibrated on these questions, {use}."
     assert printed[1] == f"Saved {out}."
     assert keras_qa.load(out).model_.preprocessor.asking == fitted
     ask = ["ask", str(path), "--reader", str(out), "--question=Where is John?"]
