@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from keras_qa.documents import Passage, Retriever
 
 # Number of passages that a ranker sorts.
-CANDIDATES = 20
+CANDIDATES = 16
 # The share of the best score of the search, which is added to the logit of a ranker.
 SEARCH_WEIGHT = 4.0
 

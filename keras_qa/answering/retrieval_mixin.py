@@ -136,7 +136,7 @@ class RetrievalMixin(Estimator):
                 `calibrate`, with a confidence of 0.9.
             ranker: An `answering.Reranker`, or what `keras_qa.load` takes: a name is loaded in each
                 call. It sorts the `candidates` of the search, and the first `passages` are read.
-            candidates: Number of passages that the ranker sorts. `None` for 20, as in `calibrate`.
+            candidates: Number of passages that the ranker sorts. `None` for 16, as in `calibrate`.
             **options: As in `answer`. Missing ones have the values of `calibrate`.
 
         Returns:
