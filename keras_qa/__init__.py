@@ -4,7 +4,7 @@ import importlib
 from typing import TYPE_CHECKING
 
 from keras_qa import _backend, metrics, preprocessing, text
-from keras_qa.example import Answer, AnswerLocation, Example, Ranked, Support
+from keras_qa.example import Answer, AnswerLocation, Box, Example, Ranked, Support
 
 if TYPE_CHECKING:
     from keras_qa import answering, documents, integrations, layers, losses, models, onnx, report
@@ -35,6 +35,7 @@ _NAMES = {
 __all__ = [
     "Answer",
     "AnswerLocation",
+    "Box",
     "Example",
     "QuestionAnswerer",
     "Ranked",

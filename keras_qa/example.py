@@ -131,6 +131,21 @@ class AnswerLocation:
 
 
 @dataclasses.dataclass(frozen=True)
+class Box:
+    """A rectangle on a page of a PDF file.
+
+    Its edges are between 0 and 1: shares of the width and the height of the page as it is shown,
+    from the top left corner. Pages count from 1.
+    """
+
+    page: int
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+
+@dataclasses.dataclass(frozen=True)
 class Answer:
     """An answer with its probability and its place in the text.
 
@@ -148,6 +163,8 @@ class Answer:
         page: For an index, the page where it starts, from 1, if the document has pages.
         sources: For an index, all places that mention it, the most likely first, to which
             `document` belongs.
+        boxes: For an index, where the answer is on the page of a PDF file, with a `Box` for each
+            line. Empty for other documents, and if the file is missing or has changed since.
     """
 
     text: str
@@ -159,6 +176,7 @@ class Answer:
     line: int | None = None
     page: int | None = None
     sources: tuple[AnswerLocation, ...] = ()
+    boxes: tuple[Box, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,8 +10,9 @@ FONTS = (
     "/BaseFont /Helvetica-Bold /Encoding /WinAnsiEncoding",
     "/BaseFont /Helvetica /ToUnicode 6 0 R",
 )
-# Of the third font: Chinese letters, a ligature, and a letter and a digit of formulas.
-MEANINGS = {"a": "水", "b": "火", "c": "。", "x": "\ufb03", "y": "\U0001d465", "z": "\U0001d7d7"}
+# Of the third font: Chinese letters, a soft hyphen, a ligature, a letter and a digit of formulas.
+MEANINGS = {"a": "水", "b": "火", "c": "。", "s": "\u00ad", "x": "\ufb03"}
+MEANINGS |= {"y": "\U0001d465", "z": "\U0001d7d7"}
 # A text with its position, font size, font and angle as a matrix.
 UPRIGHT = (1, 0, 0, 1)
 

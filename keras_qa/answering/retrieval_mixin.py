@@ -18,6 +18,7 @@ from keras_qa.answering.document_answers import (
     AnyReranker,
     Candidate,
     Selection,
+    add_boxes,
     feature_rows,
     find_candidates,
     open_ranker,
@@ -53,6 +54,7 @@ class RetrievalOptions(AnswerOptions, total=False):
     min_precision: float | None
     ranker: AnyReranker | None
     candidates: int | None
+    boxes: bool
 
 
 class RetrievalMixin(Estimator):
@@ -106,6 +108,7 @@ class RetrievalMixin(Estimator):
         min_precision: float | None = None,
         ranker: AnyReranker | None = None,
         candidates: int | None = None,
+        boxes: bool = True,
         **options: Unpack[AskOptions],
     ) -> AnswerResult:
         """Answers one or more questions from the documents of an index.
@@ -137,6 +140,7 @@ class RetrievalMixin(Estimator):
             ranker: An `answering.Reranker`, or what `keras_qa.load` takes: a name is loaded in each
                 call. It sorts the `candidates` of the search, and the first `passages` are read.
             candidates: Number of passages that the ranker sorts. `None` for 16, as in `calibrate`.
+            boxes: Whether answers from PDF files get `boxes`, which reads their pages again.
             **options: As in `answer`. Missing ones have the values of `calibrate`.
 
         Returns:
@@ -188,7 +192,8 @@ class RetrievalMixin(Estimator):
             index, questions, reader, passages or PASSAGES, ranker, batch_size, verbose, candidates
         ):
             answers = rank_candidates(results, selection[0], confidence, reader.knows_no_answer)
-            ranked.append(_above(min_score, answers)[:count])
+            answers = _above(min_score, answers)[:count]
+            ranked.append(add_boxes(index, answers) if boxes else answers)
         return select_answers(ranked, top_k, several) if questions else []
 
     def calibrate(

@@ -165,7 +165,7 @@ def verify(
             ]
         read = None
         if qa is not None and question is not None:
-            read = qa.ask(index, question, min_score=threshold, verbose=0)
+            read = qa.ask(index, question, min_score=threshold, verbose=0, boxes=False)
         return _check_sentences(answer, index, (qa, *rankers), threshold, question, read)
 
 

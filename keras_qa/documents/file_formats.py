@@ -37,7 +37,7 @@ _WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _SIGNS = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 
 # Maximum size of a file, except tables.
-_MAX_BYTES = 2**30
+MAX_BYTES = 2**30
 # A DOCX file may unpack to this size, or to so many times its own.
 _MAX_UNPACKED = 2**25
 _MAX_RATIO = 50
@@ -55,7 +55,7 @@ def read_documents(
     after its `name`, `id` or row number. In other tables each row becomes a line of one document.
     """
     read = SUFFIXES[os.path.splitext(os.fspath(path))[1].lower()]
-    if read not in (_csv, _jsonl) and os.path.getsize(path) > _MAX_BYTES:
+    if read not in (_csv, _jsonl) and os.path.getsize(path) > MAX_BYTES:
         raise ValueError("it is larger than a gigabyte")
     yield from read(pathlib.Path(path), name, encoding)
 
@@ -106,7 +106,7 @@ def _docx(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Docum
         import docx
     with _translate_errors("DOCX"), zipfile.ZipFile(path) as archive:
         entries = archive.infolist()
-    limit = max(_MAX_UNPACKED, min(_MAX_RATIO * os.path.getsize(path), _MAX_BYTES))
+    limit = max(_MAX_UNPACKED, min(_MAX_RATIO * os.path.getsize(path), MAX_BYTES))
     if len(entries) > _MAX_MEMBERS or sum(entry.file_size for entry in entries) > limit:
         raise ValueError(f"it unpacks to more than {limit:,} bytes or {_MAX_MEMBERS:,} files")
     with _translate_errors("DOCX"):

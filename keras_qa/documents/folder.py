@@ -13,7 +13,7 @@ from keras_qa._terminal import Bar
 from keras_qa.data.sqlite import sqlite3
 from keras_qa.documents import storage
 from keras_qa.documents.document import Document
-from keras_qa.documents.file_formats import SUFFIXES, read_documents
+from keras_qa.documents.file_formats import MAX_BYTES, SUFFIXES, read_documents
 from keras_qa.documents.storage import get_setting
 from keras_qa.documents.writing import Writer
 
@@ -108,6 +108,37 @@ def read_encoding(connection: sqlite3.Connection) -> str | None:
     return None if value is None else str(value)
 
 
+def read_paged_file(
+    connection: sqlite3.Connection, document: int
+) -> tuple[bytes, tuple[int, ...]] | None:
+    """Returns the file of a document and the offsets of its pages.
+
+    `None` if it has no pages, or if the file is missing, a link, or has changed since.
+    """
+    row = connection.execute(
+        "SELECT files.name, files.hash, documents.pages FROM documents "
+        "JOIN files ON files.id = documents.file WHERE documents.id = ?",
+        (document,),
+    ).fetchone()
+    followed = get_setting(connection, "folder")
+    if row is None or not row[2] or not isinstance(followed, bytes):
+        return None
+    folder = pathlib.Path(storage.decode_text(followed))
+    path = folder if folder.is_file() else folder / storage.decode_text(row[0])
+    try:
+        # A link, or a name in an index from elsewhere, may lead out of the folder.
+        if path.resolve() != path or not path.is_relative_to(folder) or not path.is_file():
+            return None
+        if path.stat().st_size > MAX_BYTES:
+            return None
+        content = path.read_bytes()
+    except OSError:
+        return None
+    if _salted(hashlib.sha256(content).digest(), read_encoding(connection)) != row[1]:
+        return None
+    return content, storage.decode_pages(row[2])
+
+
 class _ReadError(Exception):
     """An error in reading a file, as distinct from one in writing to the index."""
 
@@ -166,7 +197,12 @@ def _read(path: str, name: str, encoding: str | None) -> Iterator[Document]:
 def _digest(path: str, encoding: str | None) -> bytes:
     with _read_errors(), open(path, "rb") as file:
         content = hashlib.file_digest(file, "sha256").digest()
-    return hashlib.sha256(content + (encoding or "").encode()).digest()
+    return _salted(content, encoding)
+
+
+def _salted(digest: bytes, encoding: str | None) -> bytes:
+    """Returns the digest of a file that was read with an encoding."""
+    return hashlib.sha256(digest + (encoding or "").encode()).digest()
 
 
 @contextlib.contextmanager

@@ -14,9 +14,10 @@ from typing import overload
 from keras_qa._arguments import check_number, to_integer
 from keras_qa.data.sqlite import sqlite3, transaction
 from keras_qa.documents import storage
-from keras_qa.documents.document import Document, Passage, to_documents
-from keras_qa.documents.folder import Changes, read_encoding, update_index
+from keras_qa.documents.document import Document, Passage, page_at, to_documents
+from keras_qa.documents.folder import Changes, read_encoding, read_paged_file, update_index
 from keras_qa.documents.full_text import FullTextTokenizer
+from keras_qa.documents.pdf_pages import draw_page, find_boxes
 from keras_qa.documents.search import read_passages, search
 from keras_qa.documents.storage import get_setting, translate_sqlite_errors
 from keras_qa.documents.vector_search import (
@@ -31,7 +32,7 @@ from keras_qa.documents.vector_search import (
 )
 from keras_qa.documents.visible_text import VisibleText, visible_part
 from keras_qa.documents.writing import Writer
-from keras_qa.example import to_questions
+from keras_qa.example import Box, to_questions
 
 # Not `Sequence[str]`, because a string is one.
 Questions = list[str] | tuple[str, ...] | Iterator[str]
@@ -313,6 +314,58 @@ class Index:
             number = self._find(name)
             text = storage.read_text(self._connection, number, start, end)
             return visible_part(text, storage.read_edits(self._connection, number), start)
+
+    def boxes(self, name: str, start: int, end: int) -> tuple[Box, ...]:
+        """Returns where a part of the text of a PDF file is on its pages.
+
+        The file is read again, in the folder that the index follows.
+
+        Args:
+            name: Name of the document.
+            start: Offset of the first character in `text(name)`.
+            end: One past the last character.
+
+        Returns:
+            A `Box` for each line of the part. None if the document is not a PDF file, or if the
+            file is missing, a link, or has changed since.
+
+        Raises:
+            ImportError: If pypdfium2 is not installed.
+            KeyError: If there is no document of this name.
+        """
+        with self._reading():
+            number = self._find(name)
+            file = read_paged_file(self._connection, number)
+            if file is None or not 0 <= start < end:
+                return ()
+            content, pages = file
+            numbers = range(page_at(pages, start) or 1, (page_at(pages, end - 1) or 1) + 1)
+            stops = [*pages[1:], None]
+            parts = [
+                (page, first, storage.read_text(self._connection, number, first, stops[page - 1]))
+                for page in numbers
+                for first in [pages[page - 1]]
+            ]
+        return find_boxes(content, parts, start, end)
+
+    def draw_page(self, name: str, page: int) -> bytes | None:
+        """Returns a picture of a page of a PDF file: a PNG file, 1,600 pixels on its longer side.
+
+        Args:
+            name: Name of the document.
+            page: Number of the page, from 1.
+
+        Returns:
+            `None` if there is no such page, if the document is not a PDF file, or if the file is
+            missing, a link, or has changed since.
+
+        Raises:
+            ImportError: If pypdfium2 is not installed.
+            KeyError: If there is no document of this name.
+        """
+        with self._reading():
+            file = read_paged_file(self._connection, self._find(name))
+        return None if file is None else draw_page(file[0], page)
 
     def _find(self, name: str) -> int:
         """Returns the number of a document, after its checksum is verified."""

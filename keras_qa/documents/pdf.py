@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import math
 import pathlib
@@ -9,10 +10,14 @@ import re
 import statistics
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, BinaryIO
 
 from keras_qa.documents.full_text import UNSPACED
 from keras_qa.documents.pdf_lines import Line, read_lines
+
+if TYPE_CHECKING:
+    from pypdfium2 import PdfDocument
 
 # PDFium is not thread-safe.
 _LOCK = threading.Lock()
@@ -29,7 +34,7 @@ _ROMAN = re.compile(r"^[ivxlc]+(?= |$)|(?<= )[ivxlc]+$")
 _PAGE = re.compile(r"\d+|p|pg|page|pagina|página|seite|of|de|sur|von")
 _SECTION = re.compile(r"(?:\d+|[A-Z])(?:\.\d+)*\.?\s+[^\W\d_]")
 _WORD = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)*")
-_HYPHENS = ("-", "\u2010", "\u00ad")
+HYPHENS = ("-", "\u2010", "\u00ad")
 _UNSPACED = re.compile(f"[{UNSPACED}\u3000-\u303f\uff00-\uffef]")
 _ITEM = re.compile(r"[•*–—-] |[⁰¹²³⁴⁵⁶⁷⁸⁹]|\(?(?:\d{1,3}|[A-Za-z])[.)] ")
 # Lines that would be read as headings or as the borders of code.
@@ -38,10 +43,8 @@ _MARK = re.compile(r"#{1,6}\s|```|~~~|(\W)\1{2,}$")
 
 def read_pdf(path: pathlib.Path) -> tuple[str, tuple[int, ...]]:
     """Returns the text of a PDF file, and the offset of the start of each page."""
-    import pypdfium2
-
     pages = []
-    with _LOCK, open(path, "rb") as file, pypdfium2.PdfDocument(file) as pdf:
+    with open(path, "rb") as file, open_pdf(file) as pdf:
         for number in range(len(pdf)):
             page = pdf[number]
             pages.append(read_lines(page, number))
@@ -49,6 +52,20 @@ def read_pdf(path: pathlib.Path) -> tuple[str, tuple[int, ...]]:
     paragraphs = _group(_remove_margins(pages))
     _mark_headings(paragraphs)
     return _join(paragraphs, len(pages))
+
+
+@contextlib.contextmanager
+def open_pdf(content: bytes | BinaryIO) -> Iterator[PdfDocument]:
+    """Opens a PDF file. No other thread opens one in the block."""
+    try:
+        import pypdfium2
+    except ImportError:
+        raise ImportError(
+            "A PDF file needs the package pypdfium2. Install it with "
+            '`pip install "keras-qa[documents]"`.'
+        ) from None
+    with _LOCK, pypdfium2.PdfDocument(content) as pdf:
+        yield pdf
 
 
 def _remove_margins(pages: list[list[Line]]) -> list[Line]:
@@ -280,7 +297,7 @@ def _separator(before: Line, line: Line, edge: float, is_first: bool) -> str:
 def _broken_word(line: Line) -> str:
     """Returns the beginning of a word at the end of a line, with its hyphen."""
     word = line.text.rsplit(" ", 1)[-1]
-    return word if word[-1:] in _HYPHENS and word[-2:-1].isalpha() else ""
+    return word if word[-1:] in HYPHENS and word[-2:-1].isalpha() else ""
 
 
 def _count_words(lines: list[Line]) -> Counter[str]:

@@ -13,6 +13,7 @@ import math
 import re
 import statistics
 import unicodedata
+from array import array
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -28,6 +29,7 @@ _MAX_SPACING = 0.3
 _MAX_COLUMNS = 5
 _BOLD = re.compile(rb"bold|black|heavy|demi|medi\b|CMBX|CMSSBX|SFBX", re.I)
 _LEADERS = re.compile(r"\s*(?:[.·…_]\s?){4,}\s*")
+_SOFT_HYPHEN = "\u00ad"
 _RIGHT_TO_LEFT = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _COMPATIBLE = (*range(0xFB00, 0xFB07), *range(0x1D400, 0x1D800))
 _CHARACTERS = {
@@ -54,6 +56,8 @@ class Line:
     angle: int
     bold: bool
     page: int
+    # For each character of the text, the number on the page of the one that it stands for.
+    numbers: array[int]
     cells: int = 1
     # Level of a heading, from 1.
     level: int = 0
@@ -116,7 +120,7 @@ def _read_characters(raw: Any, textpage: Any) -> Iterator[_Character]:
             if not is_generated or text == " ":
                 space = _LIKELY_SPACE if is_generated else -math.inf
             continue
-        if not text.isprintable() and code != 0xAD:
+        if not text.isprintable() and text != _SOFT_HYPHEN:
             continue
         raw.FPDFText_GetLooseCharBox(textpage, index, box)
         raw.FPDFText_GetCharOrigin(textpage, index, x, y)
@@ -182,10 +186,10 @@ def _make_piece(
     baseline: float,
     page: int,
 ) -> Line:
-    pairs = itertools.pairwise(characters)
+    neighbours = itertools.pairwise(characters)
     inner = [
         gap
-        for gap, (before, after) in zip(gaps, pairs, strict=True)
+        for gap, (before, after) in zip(gaps, neighbours, strict=True)
         if before.text.isalpha() and after.text.isalpha()
     ]
     # Letters may be spaced, as in listings of TeX.
@@ -199,6 +203,8 @@ def _make_piece(
     for character in characters[:: len(characters) // 8 + 1]:
         raw.FPDFText_GetFontInfo(textpage, character.position, name, len(name), flags)
         fonts.append(_BOLD.search(name.value) is not None)
+    pairs = zip(texts, characters, strict=True)
+    numbers = (character.position for text, character in pairs for _ in text)
     return Line(
         "".join(texts),
         min(character.left for character in characters),
@@ -209,22 +215,46 @@ def _make_piece(
         # A heading may contain code in another font.
         fonts[0] and sum(fonts) >= len(fonts) / 2,
         page,
+        array("I", numbers),
     )
 
 
 def _join_row(pieces: list[Line]) -> Line:
     if not any(_RIGHT_TO_LEFT.search(piece.text) for piece in pieces):
         pieces = sorted(pieces, key=lambda piece: piece.left)
-    text = _LEADERS.sub(" … ", " ".join(piece.text for piece in pieces)).strip()
+    text = " ".join(piece.text for piece in pieces)
+    numbers = array("I")
+    for piece in pieces:
+        # The space between two pieces has the number of what follows.
+        numbers += piece.numbers[:1] + piece.numbers
+    del numbers[0]
+    text, numbers = _shorten_leaders(text, numbers)
+    if _SOFT_HYPHEN in text[:-1]:
+        # A soft hyphen is visible at the end of a line alone.
+        kept = [letter != _SOFT_HYPHEN for letter in text[:-1]] + [True]
+        text = "".join(itertools.compress(text, kept))
+        numbers = array("I", itertools.compress(numbers, kept))
     return dataclasses.replace(
         max(pieces, key=lambda piece: len(piece.text)),
-        # A soft hyphen is visible at the end of a line alone.
-        text=text[:-1].replace("\u00ad", "") + text[-1:],
+        text=text,
         left=min(piece.left for piece in pieces),
         right=max(piece.right for piece in pieces),
         bold=all(piece.bold for piece in pieces),
+        numbers=numbers,
         cells=len(pieces),
     )
+
+
+def _shorten_leaders(text: str, numbers: array[int]) -> tuple[str, array[int]]:
+    kept, last = array("I"), 0
+    for match in _LEADERS.finditer(text):
+        # A match has at least four characters, and its replacement three.
+        kept += numbers[last : match.start() + 3]
+        last = match.end()
+    kept += numbers[last:]
+    text = _LEADERS.sub(" … ", text)
+    start, stripped = len(text) - len(text.lstrip()), text.strip()
+    return stripped, kept[start : start + len(stripped)]
 
 
 def _order_columns(rows: list[list[Line]], depth: int = 0) -> list[list[Line]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Sequence
 
 from keras_qa.data.sqlite import sqlite3
@@ -166,7 +165,7 @@ def read_passages(
             edits[number] = storage.read_edits(connection, number)
         text = storage.read_text(connection, number, start, stop)
         source = visible_part(text, edits[number], start)
-        pages = struct.unpack(f"<{len(raw) // 8}Q", raw) if raw else ()
+        pages = storage.decode_pages(raw)
         passages.append(
             Passage(
                 storage.decode_text(name),

@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import os
 import pathlib
+import struct
 import sys
 import zlib
 from collections.abc import Iterator
@@ -215,6 +216,11 @@ def read_edits(connection: sqlite3.Connection, number: int) -> list[Edit]:
         return decode_edits(raw)
     except (TypeError, ValueError, IndexError):
         raise sqlite3.DatabaseError("the edits of a document are not readable") from None
+
+
+def decode_pages(raw: bytes | None) -> tuple[int, ...]:
+    """Decodes the offsets of pages, as `documents.pages` has them."""
+    return struct.unpack(f"<{len(raw) // 8}Q", raw) if raw else ()
 
 
 def write_checksum(connection: sqlite3.Connection) -> None:

@@ -109,6 +109,7 @@ def evaluate(
         batch_size=batch_size,
         verbose=verbose,
         ranker=ranker,
+        boxes=False,
         **options,
     )
     retrieved = index.search(questions, max(RECALL_AT))

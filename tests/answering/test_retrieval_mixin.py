@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pytest
+from pdf_files import at, write_pdf
 from small_checkpoints import cross_encoder
 from small_examples import SPANS, WITHOUT
 from small_models import same_weights
@@ -134,6 +137,25 @@ def test_headings_are_read_before_passages(qa) -> None:
     plain = [([Passage("a.txt", hit.text, 1.0)], None)]
     [other] = candidates(qa, plain, QUESTIONS[:1])
     assert [entry.features[0] for entry in other] != [entry.features[0] for entry in row]
+
+
+def test_answers_from_pdf_files_have_boxes(qa, tmp_path) -> None:
+    write_pdf(tmp_path / "a.pdf", [b"", at(50, 700, "the door is red.")])
+    with Index.create(tmp_path / "a.index", language="en") as index:
+        index.update(tmp_path / "a.pdf")
+        answers = qa.ask(index, QUESTIONS[0], top_k=99)
+        assert [answer.page for answer in answers if answer.text] == [2] * (len(answers) - 1)
+        for answer in answers:
+            own = index.boxes("a.pdf", answer.start, answer.end) if answer.text else ()
+            assert answer.boxes == own
+            assert len(own) == bool(answer.text)
+        [(plain, *_)] = qa.ask(index, QUESTIONS[:1], top_k=99, boxes=False)
+        assert plain == replace(answers[0], boxes=())
+        shelf = SimpleNamespace(search=index.search)
+        assert qa.ask(shelf, QUESTIONS[0], top_k=1) == [plain]
+        # An answer does not need the file.
+        (tmp_path / "a.pdf").unlink()
+        assert qa.ask(index, QUESTIONS[0]) == plain
 
 
 def test_fitted_weights_are_used(qa, index) -> None:

@@ -313,7 +313,7 @@ def test_files_beyond_the_limits_are_unreadable(folder, tmp_path, monkeypatch) -
         archive.writestr("word/media/document.xml", bytes(2**25 + 1))
     with open(folder / "large.html", "wb") as file:
         file.truncate(10_001)
-    monkeypatch.setattr(file_formats, "_MAX_BYTES", 10_000)
+    monkeypatch.setattr(file_formats, "MAX_BYTES", 10_000)
     (folder / "rows.csv").write_text("a\n" + "1\n" * 6_000)
     with Index.create(tmp_path / "a.index") as index:
         changes = index.update(folder)
