@@ -26,6 +26,7 @@ ENVIRONMENTS = {
     "answering/test_verification.py": "host",
     "browser": "named",
     "cli": "once",
+    "cli/test_completion.py": "host",
     "cli/test_data.py": "host",
     "cli/test_indexing.py": "host",
     "cli/test_interrupts.py": "host",

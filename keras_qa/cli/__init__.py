@@ -11,11 +11,13 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
+import keras_qa
 from keras_qa._arguments import MAX_MESSAGE_LENGTH, shorten
 from keras_qa._terminal import on_terminal
 from keras_qa.cli import (
     answer,
     ask,
+    completion,
     evaluate,
     export,
     indexing,
@@ -30,8 +32,9 @@ from keras_qa.cli.parsing import CommandParser, Parser
 from keras_qa.data.downloads import cache_folder
 from keras_qa.data.rows import MissingColumnError
 
-# Each module has `HELP`, `USAGE`, `EPILOG`, `add_arguments` and `run`, which imports Keras. It
-# returns the exit code or `None`. `needs_backend` says whether options need it (default: always).
+# Each module has `HELP`, `USAGE`, `EPILOG`, `add_arguments` and `run`, which imports Keras. It adds
+# to the results of `--json`, and returns the exit code or `None`. `needs_backend` says whether
+# options need it (default: always).
 COMMANDS = {
     "quickstart": quickstart,
     "train": train,
@@ -42,6 +45,7 @@ COMMANDS = {
     "verify": verify,
     "export": export,
     "serve": serve,
+    "completion": completion,
 }
 
 ERROR = 2
@@ -69,18 +73,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         the reader of the output, such as `head`, has closed it, if `verify` finds a sentence
         without support, or if `export --int8` loses too much to be written.
     """
+    results = output.Results()
     try:
         with interrupts.handle_sigint():
-            return _run(parser().parse_args(arguments))
+            return _run(parser().parse_args(arguments), results)
     except BrokenPipeError:
         return CLOSED
     except (ImportError, MemoryError, OSError, TypeError, ValueError) as error:
-        return _fail(f"error: {_describe(error)}", ERROR)
+        return _fail("error: ", _describe(error), ERROR, results)
     except KeyboardInterrupt as interrupt:
         if on_terminal():
             # The cursor may be in a line of progress: start a new one.
             output.say("")
-        return _fail(f"interrupted. {interrupt}", INTERRUPTED)
+        return _fail("", f"interrupted. {interrupt}", INTERRUPTED, results)
     finally:
         output.discard_unwritten()
 
@@ -93,6 +98,8 @@ def parser() -> argparse.ArgumentParser:
         epilog="Start with `keras-qa quickstart`. `keras-qa COMMAND --help` shows the options of a "
         "command, with an example.",
     )
+    version = f"%(prog)s {keras_qa.__version__}"
+    main_parser.add_argument("--version", action="version", version=version)
     commands = main_parser.add_subparsers(
         required=True, metavar="COMMAND", title="commands", parser_class=CommandParser
     )
@@ -106,18 +113,24 @@ def parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command_parser)
+        command_parser.add_argument(
+            "--json", action="store_true", help="print the results as one JSON object"
+        )
         needs_backend = getattr(module, "needs_backend", lambda options: True)
-        command_parser.set_defaults(run=module.run, needs_backend=needs_backend)
+        command_parser.set_defaults(command=name, run=module.run, needs_backend=needs_backend)
     return main_parser
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace, results: output.Results) -> int:
     code: int | None
     with contextlib.ExitStack() as stack:
+        if options.json:
+            stack.enter_context(results.as_json(options.command))
         if options.needs_backend(options):
             _import_backend()
             stack.enter_context(_progress_bars_on_terminals_only())
-        code = options.run(options)
+        code = options.run(options, results)
+    results.print()
     output.flush()
     return code or 0
 
@@ -169,9 +182,11 @@ def _describe(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _fail(message: str, code: int) -> int:
-    # If standard error is closed, the exit code alone reports the failure.
+def _fail(kind: str, message: str, code: int, results: output.Results) -> int:
+    line = shorten(" ".join(message.split()), MAX_MESSAGE_LENGTH - len(kind))
+    # If standard output or error is closed, the exit code reports the failure.
     with contextlib.suppress(OSError):
-        line = shorten(" ".join(message.split()), MAX_MESSAGE_LENGTH)
-        output.say(f"keras-qa: {line}", error=True)
+        output.say(f"keras-qa: {kind}{line}", error=True)
+    with contextlib.suppress(OSError):
+        results.print(error=line)
     return code

@@ -12,7 +12,7 @@ from keras_qa.answering import opening
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli import data
 from keras_qa.cli.interrupts import advise_after_interrupt
-from keras_qa.cli.output import NO_ANSWER, print_answers, say
+from keras_qa.cli.output import NO_ANSWER, Results, print_answers, say
 from keras_qa.cli.parsing import (
     CommandParser,
     Option,
@@ -102,7 +102,7 @@ def needs_backend(options: argparse.Namespace) -> bool:
     return opening.needs_backend(options.file)
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace, results: Results) -> None:
     """Answers the question, or the questions of the file."""
     options.text, options.question = given_once(options, "text"), given_once(options, "question")
     received = list(given_options(options, ("text", "question")))
@@ -116,12 +116,12 @@ def run(options: argparse.Namespace) -> None:
     if options.choices is not None and options.input is not None:
         raise ValueError("`--choices` is for one question. Add a column `choices` to the file.")
     if options.input is None:
-        _answer_one(options)
+        _answer_one(options, results)
     else:
-        _answer_file(options)
+        _answer_file(options, results)
 
 
-def _answer_one(options: argparse.Namespace) -> None:
+def _answer_one(options: argparse.Namespace, results: Results) -> None:
     from keras_qa.answering.answerer import QuestionAnswerer
 
     text = data.read_text(options.text)
@@ -134,12 +134,13 @@ def _answer_one(options: argparse.Namespace) -> None:
     elif options.top_k is None:
         settings["top_k"] = 1
     answers: Any = answerer.answer(text, options.question, **settings)
+    results.add(question=options.question, answers=answers)
     print_answers(answers, text)
     if not answers:
         say(f"  {NO_ANSWER}")
 
 
-def _answer_file(options: argparse.Namespace) -> None:
+def _answer_file(options: argparse.Namespace, results: Results) -> None:
     from keras_qa.answering.answer_file import answer_file
     from keras_qa.answering.answerer import QuestionAnswerer
 
@@ -160,6 +161,7 @@ def _answer_file(options: argparse.Namespace) -> None:
             all_spans=options.all_spans,
             **given_options(options, SPANS),
         )
+    results.add(output=options.output, questions=done, answered_before=earlier)
     before = f", {earlier:,} were answered before" if earlier else ""
     took = clock(time.monotonic() - began)
     say(f"Answered {done:,} questions in {took}{before}. Wrote {options.output}.")

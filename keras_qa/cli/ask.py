@@ -1,11 +1,11 @@
-"""`keras-qa ask`: answers questions from a folder of documents, or from an index."""
+"""`keras-qa ask`: answers questions from documents: a folder, a file, or an index."""
 
 from __future__ import annotations
 
 import argparse
 import contextlib
 import dataclasses
-import os
+import pathlib
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from keras_qa._arguments import check_not_blank
 from keras_qa.answering import opening
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli.indexing import FOLDER, READING, open_folder, open_index
-from keras_qa.cli.output import SENTENCE_REACH, print_answers, say, say_warnings
+from keras_qa.cli.output import SENTENCE_REACH, Results, print_answers, say, say_warnings
 from keras_qa.cli.parsing import (
     READER_HELP,
     CommandParser,
@@ -30,14 +30,16 @@ if TYPE_CHECKING:
     from keras_qa.documents import Index
     from keras_qa.example import Answer
 
-HELP = "answer questions from a folder of documents, or from an index"
-USAGE = "%(prog)s FOLDER|FILE.index [QUESTION] [options]"
+HELP = "answer questions from a folder of documents, one document, or an index"
+USAGE = "%(prog)s FOLDER|FILE [QUESTION] [options]"
 EPILOG = """\
 examples:
   keras-qa ask handbook/ "How long is the warranty?"
   keras-qa ask handbook/ "How long is the warranty?" --index /tmp/handbook.index --top-k 3
+  keras-qa ask manual.pdf "How long is the warranty?"
   keras-qa ask handbook.index --reader hf://deepset/minilm-uncased-squad2 --no-answer yes
-The index of a folder is saved beside it, as FOLDER.index, and updated before the questions.
+The index of a folder or a document is saved beside it, as FOLDER.index or manual.pdf.index, and
+updated before the questions.
 Without a question, the command reads questions from a prompt, until an empty line or Ctrl-D.
 """
 
@@ -73,12 +75,14 @@ def add_arguments(parser: CommandParser) -> None:
     """Adds the options of the command."""
     parser.add_argument(
         "documents",
-        metavar="FOLDER|FILE.index",
-        help="a folder of documents, or an index, as `keras-qa index` makes it",
+        metavar="FOLDER|FILE",
+        help="a folder of documents, one document, or an index, as `keras-qa index` makes it",
     )
     parser.add_positional("question", "QUESTION", "the question (default: those of a prompt)")
     add_options(parser, OPTIONS)
-    add_options(parser.add_argument_group("the index of a folder"), {"index": INDEX, **FOLDER})
+    add_options(
+        parser.add_argument_group("the index of a folder or a document"), {"index": INDEX, **FOLDER}
+    )
 
 
 def needs_backend(options: argparse.Namespace) -> bool:
@@ -86,7 +90,7 @@ def needs_backend(options: argparse.Namespace) -> bool:
     return opening.needs_backend(options.reader, options.ranker, options.embed)
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace, results: Results) -> None:
     """Answers the question, or the questions of a prompt."""
     from keras_qa.answering import Reranker
     from keras_qa.answering.answerer import QuestionAnswerer
@@ -95,39 +99,43 @@ def run(options: argparse.Namespace) -> None:
     if question is not None:
         check_not_blank("question", question)
     questions = _questions(question)
-    is_folder = _is_folder(options)
+    is_index = _is_index(options)
     with contextlib.ExitStack() as stack:
         # Load models before reading a folder, which takes longer, so that an error comes early.
         ranker = None if options.ranker is None else Reranker(options.ranker)
-        if is_folder:
+        if is_index:
+            index = stack.enter_context(open_index(options.documents, options.embed))
+            reader = QuestionAnswerer.from_preset(options.reader, compile=False)
+        else:
             reader = QuestionAnswerer.from_preset(options.reader, compile=False)
             opened = open_folder(options.documents, options.index, options)
             index = stack.enter_context(opened)
-        else:
-            index = stack.enter_context(open_index(options.documents, options.embed))
-            reader = QuestionAnswerer.from_preset(options.reader, compile=False)
         stack.enter_context(say_warnings())
         settings = given_options(options, ("passages", "no_answer", *LEAST))
         for question in questions:
-            for answer in reader.ask(index, question, options.top_k, ranker=ranker, **settings):
+            answers = reader.ask(index, question, options.top_k, ranker=ranker, **settings)
+            results.add(question=question, answers=answers)
+            for answer in answers:
                 _print(answer, index)
 
 
-def _is_folder(options: argparse.Namespace) -> bool:
-    path = os.path.expanduser(options.documents)
-    if os.path.isdir(path):
-        return True
-    if not os.path.exists(path):
+def _is_index(options: argparse.Namespace) -> bool:
+    from keras_qa.documents.file_formats import SUFFIXES
+
+    path = pathlib.Path(options.documents).expanduser()
+    if path.is_dir() or (path.exists() and path.suffix.lower() in SUFFIXES):
+        return False
+    if not path.exists():
         raise FileNotFoundError(
-            f"There is no folder and no index {options.documents!r}. Give a folder of documents, "
-            "or an index, as `keras-qa index` makes it."
+            f"There is no folder and no file {options.documents!r}. Give a folder of documents, "
+            "one document, or an index, as `keras-qa index` makes it."
         )
     for name in given_options(options, ("index", "language", "encoding")):
         raise ValueError(
-            f"`--{name}` is for a folder, and {options.documents!r} is a file. Leave it out, or "
-            "give the folder."
+            f"`--{name}` is for a folder or a document, and {options.documents!r} is an index. "
+            "Leave it out, or give the folder."
         )
-    return False
+    return True
 
 
 def _questions(question: str | None) -> Iterator[str]:

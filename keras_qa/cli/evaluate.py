@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from keras_qa.answering import opening
 from keras_qa.cli import data
 from keras_qa.cli.indexing import READING, open_index
-from keras_qa.cli.output import print_scores, say
+from keras_qa.cli.output import Results, print_scores, say
 from keras_qa.cli.parsing import (
     READER_HELP,
     Option,
@@ -35,7 +35,7 @@ examples:
   keras-qa evaluate reader.keras --data dev-v2.0.json more.json --report report.html
   keras-qa evaluate reader.keras --index handbook.index --data questions.json
   keras-qa evaluate reader.keras --index handbook.index --data questions.json \
-      --fit --out calibrated.keras
+      --fit --output calibrated.keras
 """
 
 SPLIT = Option(
@@ -60,8 +60,14 @@ DOCUMENTS: Options = {
     "index": Option("FILE.index", "answer from this index, not from each question's text"),
     "ranker": Option("RANKER", "sort the passages by this ranker, as `keras-qa ask` does"),
     **READING,
-    "out": Option("FILE.keras", "with --fit: file to save the calibrated reader to"),
+    "output": Option("FILE.keras", "with --fit: file to save the calibrated reader to"),
 }
+
+# Fields of a report that `--json` prints.
+REPORTED = (
+    *("calibration_error", "version", "official"),
+    *("located", "recall", "right", "refused"),
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,12 +90,13 @@ def needs_backend(options: argparse.Namespace) -> bool:
     return opening.needs_backend(options.file, options.ranker)
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace, results: Results) -> None:
     """Evaluates a saved answerer, and writes the report if `--report` is given."""
     from keras_qa import report
     from keras_qa.answering import Reranker
     from keras_qa.answering.answerer import QuestionAnswerer
     from keras_qa.report.evaluation import has_spans
+    from keras_qa.report.findings import coverage_steps
 
     _check(options)
     answerer = QuestionAnswerer.from_preset(options.file, compile=False)
@@ -102,7 +109,7 @@ def run(options: argparse.Namespace) -> None:
             settings["ranker"] = Reranker(options.ranker)
         with open_index(options.index, options.embed) as index:
             if options.fit:
-                _fit(answerer, index, examples, options.out, settings)
+                _fit(answerer, index, examples, options.output, settings)
             result = report.evaluate(answerer, examples, index, version=options.version, **settings)
         print_scores(result.scores)
         _print_retrieval(result)
@@ -112,26 +119,35 @@ def run(options: argparse.Namespace) -> None:
         if result.official:
             say(f"Official scores of SQuAD {result.version}: {json.dumps(result.official)}")
     else:
-        print_scores(answerer.evaluate(examples))
+        scores = answerer.evaluate(examples)
+        results.add(**scores)
+        print_scores(scores)
         return
+    results.add(
+        **result.scores,
+        **{name: getattr(result, name) for name in REPORTED},
+        coverage=coverage_steps(result.points, 5),
+        report=options.report,
+        output=options.output,
+    )
     if options.report:
         result.save(options.report, title)
         say(f"Wrote {options.report}.")
 
 
 def _check(options: argparse.Namespace) -> None:
-    for name in given_options(options, ("ranker", *READING, "fit", "out")):
+    for name in given_options(options, ("ranker", *READING, "fit", "output")):
         if not options.index:
             raise ValueError(
                 f"`{option_name(name)}` is for asking documents: name them by `--index`."
             )
-    if options.out is not None:
+    if options.output is not None:
         if not options.fit:
-            raise ValueError("`--out` saves what `--fit` calibrates: give both, or neither.")
+            raise ValueError("`--output` saves what `--fit` calibrates: give both, or neither.")
         # Not at the top: it needs Keras, as training does.
         from keras_qa.training.runs import check_keras_path
 
-        check_keras_path(options.out)
+        check_keras_path(options.output, "output")
 
 
 def _fit(

@@ -5,8 +5,15 @@ from __future__ import annotations
 import argparse
 
 from keras_qa.cli import data
-from keras_qa.cli.output import say
-from keras_qa.cli.parsing import READER_HELP, Option, Options, add_options
+from keras_qa.cli.output import Results, say
+from keras_qa.cli.parsing import (
+    READER_HELP,
+    CommandParser,
+    Option,
+    Options,
+    add_options,
+    given_once,
+)
 
 HELP = "export a reader, a ranker or an embedder to ONNX, to answer without Keras"
 USAGE = "%(prog)s READER FOLDER [--int8 --data FILE] [options]"
@@ -18,6 +25,7 @@ READER of `keras-qa answer`, `ask` and `evaluate` may then be the folder, or a g
 reader-onnx/onnx/model_quantized.onnx.
 """
 
+OUTPUT: Options = {"output": Option("FOLDER", "the folder, by name")}
 INT8: Options = {
     "data": Option(
         "FILE",
@@ -29,10 +37,11 @@ INT8: Options = {
 }
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: CommandParser) -> None:
     """Adds the options of the command."""
     parser.add_argument("file", metavar="READER", help=READER_HELP)
-    parser.add_argument("folder", metavar="FOLDER", help="the folder to write")
+    parser.add_positional("output", "FOLDER", "the folder to write")
+    add_options(parser, OUTPUT)
     small = parser.add_argument_group("weights of int8")
     small.add_argument(
         "--int8",
@@ -42,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(small, {**INT8, **data.COLUMNS})
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace, results: Results) -> int:
     """Exports the reader, and prints what the weights of int8 cost.
 
     Returns:
@@ -51,13 +60,17 @@ def run(options: argparse.Namespace) -> int:
     from keras_qa.answering.loading import load
     from keras_qa.onnx import export
 
+    folder = given_once(options, "output")
+    if folder is None:
+        raise ValueError("`export` needs the folder to write: FOLDER or --output.")
     if options.int8 != (options.data is not None):
         raise ValueError("`--int8` and `--data` need each other. Give both, or neither.")
     options.lenient = False
     examples = data.from_files(options.data, options) if options.int8 else None
     reader = load(options.file, compile=False)
-    scores = export(reader, options.folder, options.int8, examples, options.max_loss)
-    say(f"Wrote {options.folder}.")
+    scores = export(reader, folder, options.int8, examples, options.max_loss)
+    say(f"Wrote {folder}.")
+    results.add(output=folder, int8=scores)
     if scores is None:
         return 0
     for name, graph in (("float32", scores.float32), ("int8", scores.int8)):

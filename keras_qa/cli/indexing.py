@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import os
 import pathlib
 import time
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING
 from keras_qa._terminal import clock
 from keras_qa.answering import opening
 from keras_qa.cli.interrupts import advise_after_interrupt
-from keras_qa.cli.output import say
+from keras_qa.cli.output import Results, say
 from keras_qa.cli.parsing import Option, Options, add_options, positive, yes_or_no
 
 if TYPE_CHECKING:
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
     from keras_qa.documents.folder import Changes
     from keras_qa.documents.vector_search import TextEmbedderLike
 
-HELP = "make an index of a folder of documents, or update it"
-USAGE = "%(prog)s FOLDER [--out FILE.index] [options]"
+HELP = "make an index of a folder of documents or of one document, or update it"
+USAGE = "%(prog)s FOLDER|FILE [--output FILE.index] [options]"
 EPILOG = """\
 examples:
   keras-qa index handbook/
-  keras-qa index letters/ --out letters.index --language en --encoding cp1252
+  keras-qa index letters/ --output letters.index --language en --encoding cp1252
   keras-qa index handbook/ --embed minilm
 The same command again reads new and changed files, and removes deleted ones from the index.
 """
@@ -57,7 +58,7 @@ FOLDER: Options = {
     ),
 }
 INDEX: Options = {
-    "out": Option("FILE.index", "the index, new or to update (default: FOLDER.index)"),
+    "output": Option("FILE.index", "the index, new or to update (default: FOLDER.index)"),
     **FOLDER,
     "embed": Option(
         "ENCODER",
@@ -85,13 +86,13 @@ def needs_backend(options: argparse.Namespace) -> bool:
     """Whether a model of the options needs a backend."""
     if options.embed is not None:
         return opening.needs_backend(options.embed)
-    name = _read_encoder_name(_index_path(options.folder, options.out, "--out"))
+    name = _read_encoder_name(_index_path(options.folder, options.output, "--output"))
     return name is not None and not opening.is_exported_here(name)
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace, results: Results) -> None:
     """Makes or updates the index of a folder."""
-    with open_folder(options.folder, options.out, options, is_asked=False):
+    with open_folder(options.folder, options.output, options, results):
         pass
 
 
@@ -104,17 +105,18 @@ def open_index(path: str, embed: str | None, **options: float) -> Index:
 
 @contextlib.contextmanager
 def open_folder(
-    folder: str, path: str | None, options: argparse.Namespace, is_asked: bool = True
+    folder: str, path: str | None, options: argparse.Namespace, results: Results | None = None
 ) -> Iterator[Index]:
     """Makes or updates the index of a folder, and opens it with its encoder while the block runs.
 
     `path` is the index: `None` for the one beside the folder. `options` has those of `FOLDER` and
-    `--embed`. If the index is asked, standard output is for the answers.
+    `--embed`. With `results`, the changes are the result of the command; without, it asks the
+    index, and standard output is for the answers.
     """
     from keras_qa.documents import Index
     from keras_qa.documents.file_formats import SUFFIXES
 
-    path = _index_path(folder, path, "--index" if is_asked else "--out")
+    path = _index_path(folder, path, "--index" if results is None else "--output")
     is_new = not os.path.exists(os.path.expanduser(path))
     encoder = _find_encoder(path, options.embed)
     with Index.create(path, options.language, encoder, exist_ok=True) as index:
@@ -124,18 +126,21 @@ def open_folder(
             if is_new:
                 index.path.unlink()
             raise ValueError(
-                f"The folder {folder!r} holds no documents that can be read. Expected files that "
+                f"{folder!r} holds no documents that can be read. Expected files that "
                 f"end in {', '.join(SUFFIXES)}."
             )
-        if changes.written or changes.removed or not is_asked:
-            say(_summary(index, changes, seconds), error=is_asked)
+        if results is not None:
+            counts = {"documents": len(index), "passages": index.passages}
+            results.add(output=str(index.path), **counts, **dataclasses.asdict(changes))
+        if changes.written or changes.removed or results is not None:
+            say(_summary(index, changes, seconds), error=results is None)
         yield index
 
 
 def _index_path(folder: str, path: str | None, option: str) -> str:
     """Returns `path`, or `FOLDER.index` beside the folder. `option` is for the error message."""
     if not os.path.exists(os.path.expanduser(folder)):
-        raise FileNotFoundError(f"There is no folder {folder!r}.")
+        raise FileNotFoundError(f"There is no folder and no file {folder!r}.")
     if path is not None:
         return path
     beside = pathlib.Path(folder)

@@ -6,11 +6,13 @@ Only the functions `say` and `print_…` print, and they remove what could contr
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import json
 import os
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TextIO
+from typing import Any, TextIO
 
 from keras_qa._terminal import on_terminal, plain
 from keras_qa.example import Answer
@@ -33,6 +35,36 @@ SENTENCE_REACH = 2_000
 def say(text: str, error: bool = False) -> None:
     """Prints lines without characters that control the terminal; `error` for standard error."""
     _write(_plain_lines(text), sys.stderr if error else sys.stdout)
+
+
+class Results:
+    """The results of a command, which `--json` prints as one JSON object."""
+
+    def __init__(self) -> None:
+        self._results: list[dict[str, Any]] = []
+        self._command: str | None = None
+        self._stream: TextIO | None = None
+
+    def add(self, **result: Any) -> None:
+        """Adds a result: its fields are JSON values and dataclasses."""
+        self._results.append(result)
+
+    @contextlib.contextmanager
+    def as_json(self, command: str) -> Iterator[None]:
+        """Keeps standard output for the object: what the block prints there is discarded."""
+        self._command, self._stream = command, sys.stdout
+        with open(os.devnull, "w") as null, contextlib.redirect_stdout(null):
+            yield
+
+    def print(self, error: str | None = None) -> None:
+        """Prints the object, only the first time and only after `as_json`."""
+        if self._command is None:
+            return
+        found = {"command": self._command, "results": self._results}
+        self._command = None
+        if error is not None:
+            found["error"] = error
+        _write(json.dumps(found, default=dataclasses.asdict), self._stream)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from keras_qa import _backend
 from keras_qa.answering.loading import DEFAULT_READER
-from keras_qa.cli.output import print_answers, say
+from keras_qa.cli.output import Results, print_answers, say
 from keras_qa.data import babi
 
 if TYPE_CHECKING:
@@ -74,9 +74,9 @@ Try next, and `--help` of a command for your own files:
   mkdir -p handbook
   echo "The warranty lasts two years." > handbook/lamp.txt
   keras-qa ask handbook "How long is the warranty?"
-  keras-qa train --data simulated --examples 10000 --model memory_network --epochs 5 --out qa.keras
+  keras-qa train --data simulated --examples 10000 --model memory_network --epochs 5 --output qa.keras
   keras-qa answer qa.keras "Mary went to the garden." "Where is Mary?"
-""".rstrip()
+""".rstrip()  # noqa: E501
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -89,15 +89,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace, results: Results) -> None:
     """Asks two presets, then trains a small model on simulated stories and asks it."""
     from keras_qa import training
     from keras_qa.answering.loading import load
 
     say(f"keras-qa on {_backend.configured()}: `{PRESET}`, a preset that answers about stories.\n")
-    _ask(load(PRESET), READY_STORY, ("Where is the milk?", "Where is Mary?"))
+    _ask(results, load(PRESET), READY_STORY, ("Where is the milk?", "Where is Mary?"))
     say(f"\n`{DEFAULT_READER}`, a preset that marks answers in texts, here in a handbook.\n")
-    _ask_handbook(load(DEFAULT_READER, compile=False))
+    _ask_handbook(results, load(DEFAULT_READER, compile=False))
     say(f"\nNow train a model on {EXAMPLES:,} simulated questions of bAbI task 1.")
     stories = babi.simulate(task=1, examples=EXAMPLES + UNSEEN, seed=options.seed)
     answerer = training.train(
@@ -109,24 +109,28 @@ def run(options: argparse.Namespace) -> None:
     ).answerer
     scores = answerer.evaluate(stories[EXAMPLES:])
     say(f"\nRight on {scores['exact_match']:.1f} % of {scores['examples']} unseen questions.\n")
-    _ask(answerer, STORY, ("Where is Mary?", "Where is John?"))
+    _ask(results, answerer, STORY, ("Where is Mary?", "Where is John?"))
     say(NEXT)
 
 
-def _ask(answerer: QuestionAnswerer, story: str, questions: Iterable[str]) -> None:
+def _ask(
+    results: Results, answerer: QuestionAnswerer, story: str, questions: Iterable[str]
+) -> None:
     say(story)
     for question in questions:
         say(f"\n{question}")
         answers = answerer.answer(story, question, top_k=3)
+        results.add(question=question, answers=answers)
         print_answers(answers)
         say("  The model attended to:")
         for fact in answers[0].support:
             say(f"  {fact.weight:6.1%}  {fact.text}")
 
 
-def _ask_handbook(reader: QuestionAnswerer) -> None:
+def _ask_handbook(results: Results, reader: QuestionAnswerer) -> None:
     say(HANDBOOK)
     answers = reader.answer(HANDBOOK, HANDBOOK_QUESTIONS)
     for question, answer in zip(HANDBOOK_QUESTIONS, answers, strict=True):
         say(f"\n{question}")
+        results.add(question=question, answers=[answer])
         print_answers([answer], HANDBOOK)

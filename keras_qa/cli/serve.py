@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from keras_qa.answering import opening
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli.indexing import open_index
-from keras_qa.cli.output import say
+from keras_qa.cli.output import Results, say
 from keras_qa.cli.parsing import READER_HELP, Option, Options, add_options, given_options, positive
 
 # The environment variable with the token.
@@ -94,7 +94,7 @@ def needs_backend(options: argparse.Namespace) -> bool:
     return opening.needs_backend(options.reader, options.ranker, options.embed)
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace, results: Results) -> None:
     """Serves the reader until a signal."""
     from keras_qa import serving
     from keras_qa.answering import Reranker
@@ -104,6 +104,12 @@ def run(options: argparse.Namespace) -> None:
     limits = given_options(options, LIMITS)
     timeout = Limits(**limits).timeout
     token = _read_token(options.token_file)
+
+    def ready(url: str) -> None:
+        say(f"Serving {options.reader} at {url}. Ctrl-C ends it.")
+        results.add(url=url)
+        results.print()
+
     with contextlib.ExitStack() as stack:
         # Each thread that runs PyTorch has workers of its own. With those of a second thread there
         # are more than cores, and they sleep after each operation, which costs 10 % of the speed.
@@ -131,7 +137,7 @@ def run(options: argparse.Namespace) -> None:
             options.host,
             options.port,
             timeout,
-            lambda url: say(f"Serving {options.reader} at {url}. Ctrl-C ends it."),
+            ready,
         )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from keras_qa.cli import data
 from keras_qa.cli.interrupts import advise_after_interrupt
-from keras_qa.cli.output import print_scores, say
+from keras_qa.cli.output import Results, print_scores, say
 from keras_qa.cli.parsing import Option, Options, add_options, given_options, option_name, positive
 from keras_qa.data import unanswerable
 from keras_qa.text import WordVectors
@@ -19,17 +19,17 @@ from keras_qa.text import WordVectors
 MODELS = ("universal_transformer", "memory_network")
 
 HELP = "train an answerer on texts, questions and answers, and save it"
-USAGE = "%(prog)s --data DATA --out FILE.keras [options]"
+USAGE = "%(prog)s --data DATA --output FILE.keras [options]"
 EPILOG = """\
 examples:
-  keras-qa train --data questions.csv --out qa.keras
-  keras-qa train --data simulated --task 2 --examples 10000 --out qa.keras
+  keras-qa train --data questions.csv --output qa.keras
+  keras-qa train --data simulated --task 2 --examples 10000 --output qa.keras
   keras-qa train --data train.json --validation-data dev.json --model span_reader \\
-      --vectors glove.6B.50d.txt --out reader.keras
+      --vectors glove.6B.50d.txt --output reader.keras
   keras-qa train --data small.json large.json --validation-data dev.json \\
-      --model span_reader --out reader.keras
+      --model span_reader --output reader.keras
   keras-qa train --data boolq/train.jsonl --validation-data boolq/valid.jsonl \
-      --model span_reader --backbone minilm --answer-types span yes no --out reader.keras
+      --model span_reader --backbone minilm --answer-types span yes no --output reader.keras
 
 Training stops when the accuracy on the validation data no longer rises, or, if all of its answers
 are right, when its loss no longer falls.
@@ -37,7 +37,7 @@ Options that are not given come from the model's recipe.
 """
 
 RUN: Options = {
-    "out": Option("FILE.keras", "file to save the answerer to", required=True),
+    "output": Option("FILE.keras", "file to save the answerer to", required=True),
     "validation_data": Option(
         "FILE",
         "one or more files of examples, like --data, that the best epoch is chosen by (default: "
@@ -133,13 +133,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add_options(parser.add_argument_group(title), options)
 
 
-def run(options: argparse.Namespace) -> None:
+def run(options: argparse.Namespace, results: Results) -> None:
     """Trains an answerer by a recipe and saves it."""
     from keras_qa import training
     from keras_qa.training.results import add_results
     from keras_qa.training.runs import check_keras_path
 
-    check_keras_path(options.out)
+    check_keras_path(options.output, "output")
     if options.adapter is not None:
         if options.lora_rank is None:
             raise ValueError("`--adapter` needs `--lora-rank`: it saves the weights of LoRA.")
@@ -165,20 +165,23 @@ def run(options: argparse.Namespace) -> None:
             recipe=given_options(options, RECIPE),
             seed=options.seed,
             seeds=options.seeds,
-            out=options.out,
+            out=options.output,
             resume=options.resume,
             answerer_options=answerer_options,
         )
-    say(f"Saved {options.out}.")
+    say(f"Saved {options.output}.")
     if options.adapter is not None:
         result.answerer.save_adapter(options.adapter)
         say(f"Saved {options.adapter}.")
+    runs = [{**about, **dataclasses.asdict(run)} for run in result.runs]
     if options.results:
-        runs = [{**about, **dataclasses.asdict(run)} for run in result.runs]
         add_results(options.results, runs)
+    scores = None
     if valid:
         say(result.summary())
-        print_scores(result.answerer.evaluate(valid))
+        scores = result.answerer.evaluate(valid)
+        print_scores(scores)
+    results.add(output=options.output, adapter=options.adapter, runs=runs, scores=scores)
 
 
 def _models(options: argparse.Namespace, validated: bool) -> Sequence[str]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import json
 from typing import TYPE_CHECKING
 
 from keras_qa.answering import opening
 from keras_qa.answering.loading import DEFAULT_CHECKER, DEFAULT_RANKER, DEFAULT_READER
 from keras_qa.cli import data
-from keras_qa.cli.output import print_marked, say, say_warnings
+from keras_qa.cli.output import Results, print_marked, say, say_warnings
 from keras_qa.cli.parsing import Option, Options, add_options
 
 if TYPE_CHECKING:
@@ -63,7 +62,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "answer", metavar="ANSWER", help="a text file, -, or a text, as in `answer`"
     )
     add_options(parser, OPTIONS)
-    parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def needs_backend(options: argparse.Namespace) -> bool:
@@ -80,7 +78,7 @@ def _models(options: argparse.Namespace) -> list[str | None]:
     return [None if name == "none" else name for name in names]
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: argparse.Namespace, results: Results) -> int:
     """Verifies the answer. Returns the exit code."""
     from keras_qa.answering.verification import verify
 
@@ -97,12 +95,8 @@ def run(options: argparse.Namespace) -> int:
             checker,
         )
     unsupported = [(verdict.start, verdict.end) for verdict in verdicts if not verdict.supported]
-    if options.json:
-        rows = [
-            {**dataclasses.asdict(verdict), "supported": verdict.supported} for verdict in verdicts
-        ]
-        say(json.dumps(rows, indent=2))
-        return 1 if unsupported else 0
+    for verdict in verdicts:
+        results.add(**dataclasses.asdict(verdict), supported=verdict.supported)
     if reader is None:
         say(WORDS_ONLY)
     print_marked(answer, unsupported)

@@ -108,7 +108,7 @@ def open_file(path: pathlib.Path, timeout: float) -> sqlite3.Connection:
     """Opens an index. Raises the errors of `Index.open`."""
     if not path.is_file():
         raise FileNotFoundError(
-            f"There is no index at {str(path)!r}. Make one with `keras-qa index FOLDER --out "
+            f"There is no index at {str(path)!r}. Make one with `keras-qa index FOLDER --output "
             f"{path.name}`."
         )
     # Read the file through SQLite only: closing any other handle of the process on it would

@@ -115,7 +115,7 @@ def test_verify_with_a_question(folder, capsys) -> None:
     )
     sure = ["--question=How long does the warranty last?", "--threshold=1"]
     assert main([*asked, *sure, f"--reader={DEFAULT_READER}", "--json"]) == 1
-    found = json.loads(capsys.readouterr().out)
+    found = json.loads(capsys.readouterr().out)["results"]
     assert [one["supported"] for one in found] == [False, False]
     assert 0.5 < found[0]["score"] < 1
     # Nothing is left beside the folder.
@@ -162,11 +162,14 @@ def test_options_of_the_index(folder, tmp_path, capsys) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["hanbook"], "There is no folder and no index 'hanbook'. Give a folder of documents, or"),
-        (["empty"], "The folder 'empty' holds no documents that can be read. Expected files that"),
-        (["handbook/lamp.txt"], "is not an index of keras-qa: it is not an SQLite file. Make one"),
-        (["handbook/lamp.txt", "--index=a.index"], "`--index` is for a folder, and 'handbook/lam"),
-        (["handbook/lamp.txt", "--language=en"], "`--language` is for a folder, and 'handbook/"),
+        (["hanbook"], "There is no folder and no file 'hanbook'. Give a folder of documents, on"),
+        (["empty"], "'empty' holds no documents that can be read. Expected files that"),
+        (["empty/picture.png"], "is not an index of keras-qa: it is not an SQLite file. Make one"),
+        (
+            ["empty/picture.png", "--index=a.index"],
+            "`--index` is for a folder or a document, and '",
+        ),
+        (["empty/picture.png", "--language=en"], "`--language` is for a folder or a document, and"),
         (["handbook", "--question=b"], "The question must be given once. Received: 'a', and --que"),
         (["handbook", "--index=none/a.index"], "`path` is in a folder that does not exist: 'none"),
         (["handbook", "--reader=none"], "There is no file `none`, and no preset of that name."),
@@ -216,7 +219,7 @@ def asking(out: pathlib.Path, question: str, *more: str) -> list[str]:
 
 def test_ask_loads_the_encoder_of_the_index(texts, encoder, tmp_path, capsys) -> None:
     out = tmp_path / "a.index"
-    assert main(["index", texts, f"--out={out}", f"--embed={encoder}"]) == 0
+    assert main(["index", texts, f"--output={out}", f"--embed={encoder}"]) == 0
     assert ": 2 documents, 2 passages with vectors. 2 new" in capsys.readouterr().out
     with Index.open(out) as index:
         assert index.encoder_name == str(encoder.resolve())
@@ -227,7 +230,7 @@ def test_ask_loads_the_encoder_of_the_index(texts, encoder, tmp_path, capsys) ->
     assert ".txt:1" in printed
     # `index` loads it, too.
     pathlib.Path(texts, "c.txt").write_text("Sandra left.")
-    assert main(["index", texts, f"--out={out}"]) == 0
+    assert main(["index", texts, f"--output={out}"]) == 0
     printed = capsys.readouterr().out
     assert "3 passages with vectors. 1 new or changed" in printed
     assert printed.endswith(f"encoder {encoder.resolve()}.\n")
@@ -245,7 +248,7 @@ def test_vectors_are_added_to_the_index_of_a_folder(texts, encoder, capsys) -> N
 
 def test_a_missing_encoder_raises(texts, encoder, tmp_path, capsys) -> None:
     out = tmp_path / "a.index"
-    assert main(["index", texts, f"--out={out}", f"--embed={encoder}"]) == 0
+    assert main(["index", texts, f"--output={out}", f"--embed={encoder}"]) == 0
     shutil.rmtree(encoder)
     assert error_line(capsys, *asking(out, "Where is Mary?")) == (
         f"keras-qa: error: `{out}` names the encoder '{encoder.resolve()}', which is neither "
@@ -287,7 +290,7 @@ def test_an_index_cannot_name_a_remote_encoder(name, texts, tmp_path, capsys, mo
 
 def test_a_given_encoder_must_load(texts, encoder, tmp_path, capsys) -> None:
     out, plain = tmp_path / "a.index", tmp_path / "plain.index"
-    assert main(["index", texts, f"--out={out}", f"--embed={encoder}"]) == 0
+    assert main(["index", texts, f"--output={out}", f"--embed={encoder}"]) == 0
     Index.create(plain).close()
     second = copy("roberta", tmp_path / "second")
     capsys.readouterr()
@@ -298,10 +301,10 @@ def test_a_given_encoder_must_load(texts, encoder, tmp_path, capsys) -> None:
         (out, second, "Open it with the encoder that it was made with, or create another index."),
         (out, "none", "There is no file `none`, and no preset"),
         (plain, encoder, "was made without an encoder, and has no vectors. Add them: `In"),
-        (tmp_path / "none.index", encoder, "There is no folder and no index '"),
+        (tmp_path / "none.index", encoder, "There is no folder and no file '"),
     ):
         assert message in error_line(capsys, *asking(path, "Who is there?", f"--embed={told}"))
-    errors = error_line(capsys, "index", texts, f"--out={tmp_path / 'c.index'}", "--embed=none")
+    errors = error_line(capsys, "index", texts, f"--output={tmp_path / 'c.index'}", "--embed=none")
     assert "There is no file `none`, and no preset" in errors
     assert not (tmp_path / "c.index").exists()
 

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 from babi_archive import write_archive
-from command_line import error_line
+from command_line import check_fields, error_line
 from small_examples import EXAMPLES
 from small_models import same_weights
 
@@ -18,6 +18,7 @@ import keras_qa
 from keras_qa.answering import answerer
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli import main, quickstart
+from keras_qa.cli.output import Results
 from keras_qa.training.checkpoints import TrainingCheckpoint
 
 TEXT, QUESTION = EXAMPLES[0].text, EXAMPLES[0].question
@@ -32,7 +33,7 @@ def test_train_and_evaluate(tmp_path, capsys) -> None:
     path.write_text("\n".join(map(json.dumps, rows)))
     data = [f"--data={path}", "--columns=text=context,answers=answer"]
     options = [f"--validation={path}", "--model=answer_classifier", "--epochs=2", "--seed=0"]
-    assert main(["train", *data, *options, f"--out={out}"]) == 0
+    assert main(["train", *data, *options, f"--output={out}"]) == 0
     loaded = keras_qa.load(out)
     assert set(loaded.vectorizer_.answers) == {"", "red", "green", "blue"}
     scores = loaded.evaluate(EXAMPLES)
@@ -47,14 +48,17 @@ def test_train_and_evaluate(tmp_path, capsys) -> None:
     ("arguments", "message"),
     [
         (["evaluate", "none.keras", "--data=simulated"], "There is no file `none.keras`"),
-        (["train", "--data=none.csv", "--out=x.keras"], ": There is no file 'none.csv'.\n"),
-        (["train", "--data=none.json", "--out=x.keras"], ": There is no file 'none.json'.\n"),
-        (["train", "--data=simulated", "--seeds=0", "--out=x.keras"], "`seeds` must be a positive"),
+        (["train", "--data=none.csv", "--output=x.keras"], ": There is no file 'none.csv'.\n"),
+        (["train", "--data=none.json", "--output=x.keras"], ": There is no file 'none.json'.\n"),
         (
-            ["train", "--data", "simulated", "x.csv", "--out=x.keras"],
+            ["train", "--data=simulated", "--seeds=0", "--output=x.keras"],
+            "`seeds` must be a positive",
+        ),
+        (
+            ["train", "--data", "simulated", "x.csv", "--output=x.keras"],
             "`simulated` must be the only",
         ),
-        (["train", "--data=simulated", "--task=4", "--out=x.keras"], "`task` must be"),
+        (["train", "--data=simulated", "--task=4", "--output=x.keras"], "`task` must be"),
         (["answer", "QA", "A text.", "?", "--top-k=0"], "`top_k` must be a positive"),
     ],
 )
@@ -73,7 +77,7 @@ def test_simulated_stories_train(tmp_path, capsys) -> None:
     arguments += ["--model=memory_network", "--augment-to=200", "--weight-decay=0.25"]
     arguments += ['--model-options={"embedding_dim": 8, "num_hops": 1}']
     arguments += [f"--results={tmp_path / 'results.json'}"]
-    assert main(["train", *arguments, f"--out={tmp_path / 'qa.keras'}"]) == 0
+    assert main(["train", *arguments, f"--output={tmp_path / 'qa.keras'}"]) == 0
     printed = capsys.readouterr().out
     assert "100 questions to train on, 200 to validate on." in printed
     copies = [run["copies"] for run in json.loads((tmp_path / "results.json").read_text())]
@@ -101,7 +105,7 @@ def test_interrupted_training_on_all_tasks_is_resumed(tmp_path, capsys, monkeypa
     arguments = ["train", "--data=babi", f"--path={archive}", "--variant=en-valid", "--task=all"]
     arguments += ["--simulate=1", "--epochs=2", "--batch-size=8", "--model=memory_network"]
     arguments += [f"--results={tmp_path / 'results.json'}"]
-    stopped = [*arguments, f"--out={tmp_path / 'stopped.keras'}"]
+    stopped = [*arguments, f"--output={tmp_path / 'stopped.keras'}"]
     save = TrainingCheckpoint.save
 
     def save_and_stop(self, path) -> None:
@@ -117,7 +121,7 @@ def test_interrupted_training_on_all_tasks_is_resumed(tmp_path, capsys, monkeypa
     )
     assert not (tmp_path / "stopped.keras").exists()
     assert main([*stopped, "--resume"]) == 0
-    assert main([*arguments, f"--out={tmp_path / 'unbroken.keras'}"]) == 0
+    assert main([*arguments, f"--output={tmp_path / 'unbroken.keras'}"]) == 0
     printed = capsys.readouterr().out
     assert "Task 3: en-valid has no train file. Used instead: 1 simulated questions." in printed
     models = [keras_qa.load(tmp_path / f"{name}.keras").model_ for name in ("stopped", "unbroken")]
@@ -139,7 +143,13 @@ def test_interrupted_training_on_all_tasks_is_resumed(tmp_path, capsys, monkeypa
 
 def test_quickstart(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
+    results = []
+    monkeypatch.setattr(Results, "add", lambda self, **result: results.append(result))
     assert main(["quickstart"]) == 0
+    check_fields({"command": "quickstart", "results": results})
+    assert [result["answers"][0].text for result in results[:4]] == [
+        *("bathroom", "garden", "Ingrid Solberg", "four hours")
+    ]
     printed, trained = capsys.readouterr().out.split("Now train a model on")
     ready, handbook = printed.split(f"`{DEFAULT_READER}`, a preset that marks answers")
     for part, question, answer in (
@@ -258,7 +268,7 @@ def test_keras_progress_bars_only_on_terminals(
 
 
 def test_unwritable_results_raise_before_training(tmp_path, capsys) -> None:
-    arguments = ["train", "--data=simulated", "--examples=10", f"--out={tmp_path / 'qa.keras'}"]
+    arguments = ["train", "--data=simulated", "--examples=10", f"--output={tmp_path / 'qa.keras'}"]
     (tmp_path / "r.json").write_text("{}")
     assert main([*arguments, f"--results={tmp_path / 'r.json'}"]) == 2
     printed = capsys.readouterr()
@@ -271,7 +281,7 @@ def test_unwritable_results_raise_before_training(tmp_path, capsys) -> None:
 def test_a_wrong_column_names_the_option(tmp_path, monkeypatch, capsys, columns: str) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.csv").write_text("text,question,answer,id\nA text.,Why?,text,1\n")
-    errors = error_line(capsys, "train", "--data=a.csv", "--out=o.keras", f"--columns={columns}")
+    errors = error_line(capsys, "train", "--data=a.csv", "--output=o.keras", f"--columns={columns}")
     field = columns.split(",")[-1].split("=")[0]
     assert errors == (
         "keras-qa: error: `a.csv` has no column `zebra`. It has: `text`, `question`, `answer`, "

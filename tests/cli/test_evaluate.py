@@ -25,7 +25,7 @@ def folder(tmp_path_factory):
     # Its ids are those of the first questions of the other file.
     answered = squad_file(folder / "answered.json", EXAMPLES)
     arguments = ["--data", both, answered, f"--validation-data={both}"]
-    arguments += [f"--out={folder / 'reader.keras'}"]
+    arguments += [f"--output={folder / 'reader.keras'}"]
     arguments += ["--model=span_reader", f"--model-options={SMALL}", "--epochs=2"]
     arguments += ["--max-length=16", "--learning-rate=0.02", f"--results={folder / 'results.json'}"]
     assert main(["train", *arguments]) == 0
@@ -53,7 +53,7 @@ def test_yes_and_no_are_trained_and_printed_without_a_place(tmp_path, capsys) ->
     data.write_text("\n".join(map(json.dumps, rows * 4)))
     arguments = ["train", f"--data={data}", f"--validation-data={data}", "--model=span_reader"]
     arguments += [f"--model-options={SMALL}", "--epochs=12", "--learning-rate=0.02"]
-    assert main([*arguments, "--answer-types", "span", "yes", "no", f"--out={out}"]) == 0
+    assert main([*arguments, "--answer-types", "span", "yes", "no", f"--output={out}"]) == 0
     assert "exact match 100.0 %" in capsys.readouterr().out
     asked = ["--text=the car is red.", "--question=is it blue"]
     assert main(["answer", out, *asked]) == 0
@@ -112,7 +112,7 @@ def test_reader_starts_from_word_vectors(tmp_path, capsys) -> None:
     text = "".join(f"{word} {' '.join(map(str, row))}\n" for word, row in rows)
     (tmp_path / "vectors.txt").write_text(text)
     data = squad_file(tmp_path / "data.json", EXAMPLES[:8])
-    arguments = [f"--data={data}", "--model=span_reader", f"--out={tmp_path / 'a.keras'}"]
+    arguments = [f"--data={data}", "--model=span_reader", f"--output={tmp_path / 'a.keras'}"]
     arguments += [f"--vectors={tmp_path / 'vectors.txt'}", '--model-options={"units": 4}']
     arguments += ["--epochs=1"]
     assert main(["train", *arguments]) == 0
@@ -208,7 +208,7 @@ def test_errors_are_one_line(folder, tmp_path, capsys, command: str, message: st
     data = folder / "both.json"
     files = {
         "answer": [folder / "reader.keras", f"--input={data}", f"--output={tmp_path / 'a.jsonl'}"],
-        "train": [f"--data={data}", f"--out={tmp_path / 'a.keras'}"],
+        "train": [f"--data={data}", f"--output={tmp_path / 'a.keras'}"],
     }
     assert message in error_line(capsys, name, *files[name], *options)
     assert not list(tmp_path.iterdir())

@@ -19,7 +19,7 @@ def folder(tmp_path):
 
 def test_summary_of_changes(folder, tmp_path, capsys) -> None:
     out = tmp_path / "handbook.index"
-    assert main(["index", str(folder), f"--out={out}", "--language=en"]) == 0
+    assert main(["index", str(folder), f"--output={out}", "--language=en"]) == 0
     printed, errors = capsys.readouterr()
     assert printed.startswith(
         f"{out}: 1 documents, 1 passages. 1 new or changed, 0 gone, 1 left out"
@@ -28,12 +28,12 @@ def test_summary_of_changes(folder, tmp_path, capsys) -> None:
     reason = "it is not UTF-8 at byte 0. Name its encoding with `--encoding`."
     assert errors == f"Left out \N{REPLACEMENT CHARACTER}[31m.txt: {reason}\n"
     (folder / "a.txt").unlink()
-    assert main(["index", str(folder), f"--out={out}", "--encoding=cp1252"]) == 0
+    assert main(["index", str(folder), f"--output={out}", "--encoding=cp1252"]) == 0
     printed, errors = capsys.readouterr()
     assert ": 1 documents, 1 passages. 1 new or changed, 1 gone, 0 left out, 0 of other" in printed
     assert printed.endswith(". Settings: language en, encoding cp1252.\n")
     # The index keeps its settings.
-    assert main(["index", str(folder), f"--out={out}"]) == 0
+    assert main(["index", str(folder), f"--output={out}"]) == 0
     printed, errors = capsys.readouterr()
     assert ": 1 documents, 1 passages. 0 new or changed, 0 gone, 0 left out" in printed
     assert printed.endswith(". Settings: language en, encoding cp1252.\n")
@@ -49,7 +49,7 @@ def test_default_path_of_the_index(folder, tmp_path, monkeypatch, capsys) -> Non
         assert "handbook.index: 1 documents, 1 passages." in capsys.readouterr().out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["handbook", "handbook.index"]
     assert error_line(capsys, "index", "/") == (
-        "keras-qa: error: The folder '/' has no name. Name its index by `--out`.\n"
+        "keras-qa: error: The folder '/' has no name. Name its index by `--output`.\n"
     )
 
 
@@ -58,7 +58,7 @@ def test_unreadable_files_are_counted_by_their_reason(folder, tmp_path, capsys) 
         (folder / f"{number:02}.txt").write_bytes(b"a" * (number % 25) + b"\xff")
     for number in range(44):
         (folder / f"{number:02}.pdf").write_bytes(b"")
-    assert main(["index", str(folder), f"--out={tmp_path / 'a.index'}"]) == 0
+    assert main(["index", str(folder), f"--output={tmp_path / 'a.index'}"]) == 0
     errors = capsys.readouterr().err.splitlines()
     assert len(errors) == 21
     assert errors[0].startswith("Left out 44 files, such as 00.pdf: it is not a readable PDF file")
@@ -72,7 +72,7 @@ def test_a_folder_without_documents_is_an_error(folder, tmp_path, capsys) -> Non
     printed, errors = capsys.readouterr()
     assert printed == ""
     assert errors.splitlines()[-1].startswith(
-        f"keras-qa: error: The folder '{folder}' holds no documents that can be read. Expected fil"
+        f"keras-qa: error: '{folder}' holds no documents that can be read. Expected files that"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["handbook"]
 
@@ -82,17 +82,17 @@ def test_errors_are_one_line(folder, tmp_path, capsys) -> None:
     text.write_text("A text.")
     Index.create(english, language="en").close()
     for name, out, options, message in (
-        (missing, text, [], "There is no folder '"),
+        (missing, text, [], "There is no folder and no file '"),
         (folder, text, [], "is not an index of keras-qa: it is not an SQLite file."),
         (folder, english, ["--language=de"], "was made for the language 'en', which"),
         (folder, missing, ["--language=x"], "`language` must be a code of"),
     ):
-        assert message in error_line(capsys, "index", name, f"--out={out}", *options)
+        assert message in error_line(capsys, "index", name, f"--output={out}", *options)
     assert not missing.exists()
 
 
 def test_it_needs_no_backend(folder, tmp_path) -> None:
     code = "import sys; from keras_qa.cli import main; sys.exit(main(sys.argv[1:]))"
     out = tmp_path / "a.index"
-    done = python(code, "index", str(folder), f"--out={out}", hidden=(*BACKENDS, "keras"))
+    done = python(code, "index", str(folder), f"--output={out}", hidden=(*BACKENDS, "keras"))
     assert (done.returncode, done.stdout.count("1 passages")) == (0, 1), done.stderr

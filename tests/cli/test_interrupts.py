@@ -117,7 +117,7 @@ def test_the_process_ends_at_once_after_ctrl_c() -> None:
         "atexit.register(print, 'late')\n"
         "cli.command()"
     )
-    command = [sys.executable, "-c", code, "index", ".", "--out=a.index"]
+    command = [sys.executable, "-c", code, "index", ".", "--output=a.index"]
     # TensorFlow would log to the terminal.
     alone = {**os.environ, "KERAS_BACKEND": "none"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=alone)

@@ -59,7 +59,7 @@ def _sources() -> pathlib.Path:
 
 def test_options_of_train_are_fields_of_its_recipe() -> None:
     given = ["--gradient-accumulation-steps=4", "--learning-rate=0.8", "--epochs=3"]
-    options = parser().parse_args(["train", "--data=a.csv", "--out=a.keras", *given])
+    options = parser().parse_args(["train", "--data=a.csv", "--output=a.keras", *given])
     found = {name: value for name in train.RECIPE if (value := getattr(options, name)) is not None}
     assert found == {"gradient_accumulation_steps": 4, "learning_rate": 0.8, "epochs": 3}
 
@@ -75,7 +75,7 @@ def test_options_of_train_are_fields_of_its_recipe() -> None:
     ],
 )
 def test_default_models(validated: bool, arguments: list[str], models: list[str]) -> None:
-    options = parser().parse_args(["train", "--data=a.csv", "--out=a.keras", *arguments])
+    options = parser().parse_args(["train", "--data=a.csv", "--output=a.keras", *arguments])
     assert list(train._models(options, validated)) == models
 
 
@@ -88,7 +88,7 @@ def test_examples_in_help_are_commands(command: str, capsys) -> None:
     lines = re.findall(r"^  (.*keras-qa .*)$", shown, re.MULTILINE)
     assert lines
     for line in lines:
-        words = shlex.split(line)
+        words = shlex.split(line.partition(" > ")[0])
         options = parser().parse_args(words[words.index("keras-qa") + 1 :])
         assert options.run is COMMANDS[command].run
 
@@ -99,11 +99,11 @@ def test_examples_in_help_are_commands(command: str, capsys) -> None:
         ("", "keras-qa: error: the following arguments are required: COMMAND."),
         ("evaluate", "keras-qa evaluate: error: the following arguments are required: READER"),
         (
-            "train --data=x --out=y --hard-example-share=z",
+            "train --data=x --output=y --hard-example-share=z",
             "keras-qa train: error: argument --hard-example-share: invalid float value: 'z'.",
         ),
         (
-            "train --data=x --out=y --task=first",
+            "train --data=x --output=y --task=first",
             "keras-qa train: error: argument --task: must be from 1 to 20, or all. Received: 'f",
         ),
         (
@@ -116,7 +116,7 @@ def test_examples_in_help_are_commands(command: str, capsys) -> None:
             "keras-qa ask: error: unrecognized arguments: --topk 3. The nearest option is --top-k.",
         ),
         (
-            "train --data=a.csv --out=o --batchsize=3",
+            "train --data=a.csv --output=o --batchsize=3",
             "keras-qa train: error: unrecognized arguments: --batchsize=3. The nearest option is "
             "--batch-size.",
         ),
@@ -148,7 +148,7 @@ def test_positional_arguments(arguments, expected) -> None:
 
 def test_columns() -> None:
     def columns(given: str) -> dict[str, str]:
-        arguments = ["train", "--data=d", "--out=o", f"--columns={given}"]
+        arguments = ["train", "--data=d", "--output=o", f"--columns={given}"]
         return data.columns(parser().parse_args(arguments))
 
     assert columns("text=a b,id=n=o") == {"text": "a b", "id": "n=o"}
@@ -166,7 +166,7 @@ def parts(tmp_path, monkeypatch):
         (tmp_path / f"{name}.csv").write_text("text,question,answer,id\n" + "".join(rows))
 
     def run(arguments: str) -> tuple[list[str], list[str], object]:
-        options = parser().parse_args(["train", "--out=o", *arguments.split()])
+        options = parser().parse_args(["train", "--output=o", *arguments.split()])
         train, valid, about = data.training_parts(options)
         return [one.question for one in train], [one.question for one in valid], about["data"]
 

@@ -74,7 +74,7 @@ def test_json(folder, capsys) -> None:
     assert main([*VERIFY, "--json"]) == 1
     printed = capsys.readouterr().out
     assert "\x1b" not in printed
-    found = json.loads(printed)
+    found = json.loads(printed)["results"]
     places = ("document", "document_start", "document_end", "line", "end_line", "page", "instead")
     score = found[1].pop("score")
     assert 0 <= score < 0.5

@@ -453,7 +453,8 @@ def test_the_command_trains_by_lora(folder, tmp_path, capsys) -> None:
     data = tmp_path / "data.jsonl"
     data.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
     arguments = ["train", f"--data={data}", "--model=span_reader", f"--backbone={folder}"]
-    arguments += ["--lora-rank=2", "--epochs=1", "--batch-size=2", f"--out={tmp_path / 'qa.keras'}"]
+    arguments += ["--lora-rank=2", "--epochs=1", "--batch-size=2"]
+    arguments += [f"--output={tmp_path / 'qa.keras'}"]
     arguments += [f"--adapter={tmp_path / 'adapter.keras'}", "--unanswerable=1"]
     assert main(arguments) == 0
     assert "4 questions to train on" in capsys.readouterr().out
@@ -477,6 +478,6 @@ def test_the_command_trains_by_lora(folder, tmp_path, capsys) -> None:
 def test_the_command_refuses(arguments, message: str, tmp_path, capsys) -> None:
     data = tmp_path / "data.jsonl"
     data.write_text('{"text": "A b.", "question": "C?", "answers": ["b"], "answer_start": [2]}\n')
-    given = ["train", f"--data={data}", "--model=span_reader", f"--out={tmp_path / 'qa.keras'}"]
+    given = ["train", f"--data={data}", "--model=span_reader", f"--output={tmp_path / 'qa.keras'}"]
     assert main([*given, *arguments]) == 2
     assert message in capsys.readouterr().err

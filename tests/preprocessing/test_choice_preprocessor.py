@@ -254,7 +254,7 @@ def test_the_command_line_trains_evaluates_and_answers(tmp_path, capsys) -> None
     data, out = tmp_path / "data.jsonl", str(tmp_path / "chooser.keras")
     data.write_text("".join(json.dumps(row) + "\n" for row in rows))
     arguments = ["--data", str(data), "--validation-data", str(data), "--model", "multiple_choice"]
-    arguments += ["--model-options", json.dumps(SIZES), "--epochs", "2", "--out", out]
+    arguments += ["--model-options", json.dumps(SIZES), "--epochs", "2", "--output", out]
     assert main(["train", *arguments, "--max-length", "16"]) == 0
     assert keras_qa.load(out).vectorizer_.max_length == 16
     capsys.readouterr()

@@ -215,7 +215,7 @@ def test_evaluate_command(path, data, tmp_path, capsys) -> None:
     assert printed[-1] == f"Wrote {page}."
     assert "recall" in Page(page.read_text("utf-8")).tables
 
-    assert main([*arguments, "--passages=3", "--fit", f"--out={out}"]) == 0
+    assert main([*arguments, "--passages=3", "--fit", f"--output={out}"]) == 0
     printed = capsys.readouterr().out.splitlines()
     most = int(100 * max(fitted.precisions)) / 100
     use = f"for `--min-precision` of at most {most:g}" if most else "too few for `--min-precision`"
@@ -234,7 +234,7 @@ def test_evaluate_with_a_ranker(path, data, tmp_path, capsys) -> None:
     out = tmp_path / "calibrated.keras"
     arguments = ["evaluate", str(READER), "--index", str(path), "--data", data, "--no-answer=no"]
     arguments += [f"--ranker={tmp_path / 'ranker.keras'}", "--passages=3"]
-    assert main([*arguments, "--fit", f"--out={out}"]) == 0
+    assert main([*arguments, "--fit", f"--output={out}"]) == 0
     printed = capsys.readouterr().out.splitlines()
     reader = keras_qa.load(READER)
     options = {"passages": 3, "no_answer": False, "ranker": ranker}
@@ -249,13 +249,16 @@ def test_evaluate_with_a_ranker(path, data, tmp_path, capsys) -> None:
 
 def test_invalid_combinations_of_options(path, data, capsys) -> None:
     index = ["--index", str(path)]
-    options = ["--fit", "--no-answer=no", "--passages=2", "--embed=minilm", "--out=a.keras"]
+    options = ["--fit", "--no-answer=no", "--passages=2", "--embed=minilm", "--output=a.keras"]
     for option in (*options, "--ranker=minilm-rerank"):
         message = f"`{option.split('=')[0]}` is for asking documents: name them by `--index`."
         assert message in error_line(capsys, "evaluate", READER, "--data", data, option)
     for arguments, message in (
-        ([*index, "--out=a.keras"], "`--out` saves what `--fit` calibrates: give both, or neither"),
-        ([*index, "--fit", "--out=a.h5"], "`out` must end in `.keras`"),
+        (
+            [*index, "--output=a.keras"],
+            "`--output` saves what `--fit` calibrates: give both, or neither",
+        ),
+        ([*index, "--fit", "--output=a.h5"], "`output` must end in `.keras`"),
         (["--index=none.index"], "There is no index at "),
         ([*index, f"--ranker={READER}"], "is not a ranker. Expected"),
     ):

@@ -111,9 +111,9 @@ def test_blocks_import_keras_after_keras_qa_which_chooses_the_backend(language):
 
 @pytest.mark.full
 def test_a_newcomer_can_run_all_blocks_up_to_documents(tmp_path):
-    """In the order of the site, in one folder, each in a process; then two that import Keras."""
+    """In the order of the site, in one folder, each in a process; then three others."""
     nav = re.findall(r"(?<=: )[\w-]+\.md", (ROOT / "mkdocs.yml").read_text("utf-8"))
-    names = [*nav[: nav.index("documents.md") + 1], "saving.md", "keras.md"]
+    names = [*nav[: nav.index("documents.md") + 1], "command-line.md", "saving.md", "keras.md"]
     pages = ["README.md", *(f"docs/{name}" for name in names)]
     path = os.pathsep.join([str(pathlib.Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, "KERAS_QA_HOME": str(tmp_path / "home")}

@@ -13,7 +13,7 @@ import time
 import tomllib
 
 import pytest
-from command_line import error_line
+from command_line import check_fields, error_line
 from servers import error_of, send
 
 import keras_qa
@@ -115,7 +115,7 @@ sys.exit(code)
 def test_an_exported_reader_is_served_without_keras_and_with_few_files_until_ctrl_c() -> None:
     reader = ROOT / "tests" / "golden" / "exported" / "reader"
     started = subprocess.Popen(
-        [sys.executable, "-c", EXPORTED, "serve", str(reader), "--port", "0"],
+        [sys.executable, "-c", EXPORTED, "serve", str(reader), "--port", "0", "--json"],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -123,7 +123,9 @@ def test_an_exported_reader_is_served_without_keras_and_with_few_files_until_ctr
     )
     text, question = "then she slept. Mary went to the bathroom.", "Where went Mary?"
     with started:
-        url = re.search(r"http://\S+(?=\.)", started.stdout.readline())[0]
+        started_as = json.loads(started.stdout.readline())
+        check_fields(started_as)
+        url = started_as["results"][0]["url"]
         host, port = url.removeprefix("http://").split(":")
         # More than the process has file descriptors, most without a request.
         idle = [socket.create_connection((host, int(port)), timeout=30) for _ in range(450)]
