@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from keras_qa._arguments import to_keras_path
+from keras_qa._arguments import check_flag, to_keras_path
 from keras_qa.answering.opening import Opened, open_model
 from keras_qa.example import Example, to_examples, with_answers
 from keras_qa.onnx.runtime import check_trainable
@@ -30,12 +31,22 @@ class SaveMixin:
 
     model_: QAModel
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], keep_optimizer: bool = False) -> None:
         """Saves weights, vocabulary and settings as one `.keras` file, for any backend.
 
-        The path must end in `.keras`, and the answerer must be fitted.
+        The path must end in `.keras`, and the answerer must be fitted. The optimizer of a loaded
+        file starts anew. With `keep_optimizer` it continues; Adam's state makes a file three times
+        as large.
         """
-        self._fitted()[0].save(to_keras_path("path", path))
+        check_flag("keep_optimizer", keep_optimizer)
+        model, _ = self._fitted()
+        path = to_keras_path("path", path)
+        check_trainable(model)
+        # Not at the top: it needs Keras.
+        from keras_qa.engine.compiling import without_optimizer_state
+
+        with contextlib.nullcontext() if keep_optimizer else without_optimizer_state(model):
+            model.save(path)
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Saves a model on a published encoder as a checkpoint in Hugging Face's layout.

@@ -124,6 +124,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     add_options(parser, RUN)
     parser.add_argument("--resume", action="store_true", help="continue an interrupted run")
+    parser.add_argument(
+        "--keep-optimizer",
+        action="store_true",
+        help="save the optimizer's state too, in a file three times as large",
+    )
     data.add_arguments(parser, {"simulate": SIMULATE})
     for title, options in (
         ("the model", MODEL),
@@ -168,6 +173,7 @@ def run(options: argparse.Namespace, results: Results) -> None:
             out=options.output,
             resume=options.resume,
             answerer_options=answerer_options,
+            keep_optimizer=options.keep_optimizer,
         )
     say(f"Saved {options.output}.")
     if options.adapter is not None:

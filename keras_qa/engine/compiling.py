@@ -181,6 +181,18 @@ def recompile(model: keras.Model, optimizer: Optimizer) -> None:
     optimizer.build(model.trainable_variables)
 
 
+@contextlib.contextmanager
+def without_optimizer_state(model: keras.Model) -> Iterator[None]:
+    """Replaces the optimizer in the block by a new one, whose file needs no weights."""
+    optimizer = model.optimizer
+    if optimizer is not None:
+        model.optimizer = optimizer.from_config(optimizer.get_config())
+    try:
+        yield
+    finally:
+        model.optimizer = optimizer
+
+
 def _portable(config: Any) -> Any:
     """Replaces the module of PyTorch's optimizers in a config by `keras.optimizers`.
 

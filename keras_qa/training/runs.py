@@ -41,6 +41,7 @@ def train(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int = 1,
     answerer_options: Mapping[str, Any] | None = None,
+    keep_optimizer: bool = False,
 ) -> Training:
     """Trains an answerer by a recipe, and keeps the best epoch and seed by validation accuracy.
 
@@ -72,6 +73,7 @@ def train(
         verbose: 0 is silent, 1 prints a line per epoch.
         answerer_options: Further arguments of `QuestionAnswerer`, such as
             `{"vectors": "glove.txt"}`.
+        keep_optimizer: Whether `out` has the state of the optimizer, see `QuestionAnswerer.save`.
 
     Returns:
         A `Training`: the answerer, and a `Run` for each model, number of copies and seed.
@@ -131,7 +133,7 @@ def train(
     assert kept is not None
     if out is not None:
         with replace_atomically(out) as partial:
-            kept.save(partial)
+            kept.save(partial, keep_optimizer)
         for file in files.values():
             file.unlink(missing_ok=True)
     return Training(kept, runs, best)

@@ -49,6 +49,30 @@ def test_lists_give_lists(classifier) -> None:
     assert (sentences.text, sentences.start, sentences.end) == ("green", 12, 17)
 
 
+def test_a_file_has_the_optimizer_if_it_is_kept(tmp_path) -> None:
+    answerer = QuestionAnswerer(seed=0)
+    answerer.fit(EXAMPLES, epochs=2, batch_size=3, optimizer=keras.optimizers.Adam(0.5), verbose=0)
+    optimizer = answerer.model_.optimizer
+    answerer.save(tmp_path / "new.keras")
+    answerer.save(tmp_path / "kept.keras", keep_optimizer=True)
+    assert answerer.model_.optimizer is optimizer
+    sizes = [(tmp_path / f"{name}.keras").stat().st_size for name in ("new", "kept")]
+    weights = sum(weight.nbytes for weight in answerer.model_.get_weights())
+    assert sizes[1] - sizes[0] > 1.9 * weights
+    for name, steps in (("new", 0), ("kept", 6)):
+        loaded = keras_qa.load(tmp_path / f"{name}.keras")
+        assert int(loaded.model_.optimizer.iterations) == steps
+        assert float(loaded.model_.optimizer.learning_rate) == 0.5
+        assert same_weights(loaded.model_, answerer.model_.get_weights())
+        loaded.fit(EXAMPLES, epochs=1, batch_size=3, verbose=0)
+        assert int(loaded.model_.optimizer.iterations) == steps + 3
+    with pytest.raises(OSError, match="none"):
+        answerer.save(tmp_path / "none" / "a.keras")
+    assert answerer.model_.optimizer is optimizer
+    with pytest.raises(ValueError, match="`keep_optimizer` must be"):
+        answerer.save(tmp_path / "a.keras", keep_optimizer="yes")
+
+
 @pytest.mark.parametrize(
     ("text", "question"),
     [
