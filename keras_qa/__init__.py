@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from keras_qa import training as recipes
     from keras_qa.answering.answerer import QuestionAnswerer
     from keras_qa.answering.loading import load, presets
+    from keras_qa.answering.pipeline import pipeline
     from keras_qa.answering.verification import verify
 
 __version__ = "0.1.0"
@@ -28,6 +29,7 @@ _PUBLIC = {"datasets": "data", "inputs": "engine", "recipes": "training"}
 _NAMES = {
     "QuestionAnswerer": "answering.answerer",
     "load": "answering.loading",
+    "pipeline": "answering.pipeline",
     "presets": "answering.loading",
     "verify": "answering.verification",
 }
@@ -51,6 +53,7 @@ __all__ = [
     "metrics",
     "models",
     "onnx",
+    "pipeline",
     "preprocessing",
     "presets",
     "recipes",

@@ -62,6 +62,7 @@ ENVIRONMENTS = {
     "onnx/test_runtime.py": "host",
     "openapi": "named",
     "parity": "named",
+    "pipeline": "named",
     "preprocessing": "host",
     "preprocessing/test_choice_preprocessor.py": "once",
     "preprocessing/test_register.py": "once",

@@ -48,7 +48,7 @@ def find_unsupported_spans(
         )
     tokenizer = preprocessor.vectorizer.tokenizer
     longest = min(_MAX_LENGTH, preprocessor.vectorizer.max_length)
-    offsets = tokenizer.raw_offsets(answer)
+    offsets = tokenizer.pieces([answer], raw=True).offsets.tolist()
     count = len(offsets)
     room = longest - count - sum(map(len, (tokenizer.before, tokenizer.between, tokenizer.after)))
     if room < 1:

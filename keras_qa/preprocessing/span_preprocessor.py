@@ -396,9 +396,14 @@ def change_windows(model: Model, windower: Windower, options: Mapping[str, Any])
     return windower
 
 
+def longest_window(model: Model) -> int | None:
+    """Returns the `max_length` of the first layer that has one."""
+    return next((layer.max_length for layer in model.layers if hasattr(layer, "max_length")), None)
+
+
 def check_windows(model: Model, windower: Windower) -> None:
     """Raises if windows are longer than the `max_length` of a layer."""
-    limit = next((layer.max_length for layer in model.layers if hasattr(layer, "max_length")), None)
+    limit = longest_window(model)
     if limit is not None and windower.max_length > limit:
         raise ValueError(
             f"`max_length` is {windower.max_length}, but the backbone reads at most {limit} "

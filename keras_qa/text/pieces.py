@@ -93,15 +93,18 @@ class Pieces:
         )
 
 
-def encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str]) -> Pieces:
+def encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str], raw: bool = False) -> Pieces:
     """Tokenizes texts, without special tokens.
 
     A word is a run of letters and digits with their marks, however the tokenizer splits it. Every
     other piece is a word of its own. In Korean and in scripts without spaces between words, each
     piece is a word. Such a word has the size of half a word per letter in Han, Hiragana and
     Katakana, and of a quarter per letter in Thai, Lao, Khmer and Myanmar, but at most 1.
+
+    With `raw`, offsets and words are those of the `tokenizers` library: pieces may include white
+    space, and words are what the tokenizer splits a text into before it looks for pieces.
     """
-    chunks = [_encode_chunk(tokenizer, chunk) for chunk in _split_into_chunks(texts)]
+    chunks = [_encode_chunk(tokenizer, chunk, raw) for chunk in _split_into_chunks(texts)]
     begins = np.zeros(len(texts) + 1, "int64")
     np.cumsum(np.concatenate([np.diff(chunk.begins) for chunk in chunks]), out=begins[1:])
     ids, offsets, words, word_sizes = (
@@ -143,7 +146,7 @@ def _split_into_chunks(texts: Sequence[str]) -> Iterator[list[str]]:
     yield chunk
 
 
-def _encode_chunk(tokenizer: tokenizers.Tokenizer, texts: list[str]) -> Pieces:
+def _encode_chunk(tokenizer: tokenizers.Tokenizer, texts: list[str], raw: bool) -> Pieces:
     if len(texts) > _FEW_TEXTS:
         encodings = tokenizer.encode_batch(texts, add_special_tokens=False)
     else:
@@ -156,6 +159,11 @@ def _encode_chunk(tokenizer: tokenizers.Tokenizer, texts: list[str]) -> Pieces:
     ids = np.fromiter(chain(entry.ids for entry in encodings), "int32", total)
     pairs = chain(chain(entry.offsets for entry in encodings))
     offsets = np.fromiter(pairs, "int64", 2 * total).reshape(-1, 2)
+    if raw:
+        numbers = chain(entry.word_ids for entry in encodings)
+        words = _raw_words(offsets, [-1 if word is None else word for word in numbers], counts)
+        sizes = np.ones(total, "float32")
+        return Pieces(ids, offsets.astype("int32"), words.astype("int32"), sizes, begins)
     # From here on, characters are counted through all texts of the chunk.
     kinds, text_begins = _kinds(texts)
     base = np.repeat(text_begins[:-1], counts)
@@ -165,6 +173,17 @@ def _encode_chunk(tokenizer: tokenizers.Tokenizer, texts: list[str]) -> Pieces:
     words -= np.where(words[:, :1] < 0, 0, base[:, None])
     offsets = np.stack([starts - base, ends - base], axis=1)
     return Pieces(ids, offsets.astype("int32"), words.astype("int32"), word_sizes, begins)
+
+
+def _raw_words(offsets: np.ndarray, numbers: list[int], counts: np.ndarray) -> np.ndarray:
+    """`(pieces, 2)`: offsets of the tokenizer's own words, from their numbers in each text."""
+    # Pieces with the number -1 are in no word.
+    word, text = np.array(numbers, "int64"), np.repeat(np.arange(len(counts)), counts)
+    first = np.ones(len(word), bool)
+    first[1:] = (word[1:] != word[:-1]) | (text[1:] != text[:-1]) | (word[1:] < 0)
+    group = np.cumsum(first) - 1
+    ends = offsets[np.roll(first, -1), 1]
+    return np.stack([offsets[first, 0][group], ends[group]], axis=1)
 
 
 def _kinds(texts: Sequence[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:

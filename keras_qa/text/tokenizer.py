@@ -71,15 +71,12 @@ class Tokenizer:
         return encoded.ids, encoded.offsets
 
     @translate_errors()
-    def pieces(self, texts: Sequence[str]) -> pieces.Pieces:
-        """Returns the pieces of several texts, concatenated."""
-        return pieces.encode(self._tokenizer, texts)
+    def pieces(self, texts: Sequence[str], raw: bool = False) -> pieces.Pieces:
+        """Returns the pieces of several texts, concatenated.
 
-    @translate_errors()
-    def raw_offsets(self, text: str) -> list[tuple[int, int]]:
-        """Returns the offsets of the `tokenizers` library, whose pieces may include white space."""
-        plain = pieces.replace_surrogates(text)
-        return list(self._tokenizer.encode(plain, add_special_tokens=False).offsets)
+        With `raw`, offsets and words are those of the `tokenizers` library.
+        """
+        return pieces.encode(self._tokenizer, texts, raw)
 
     def to_json(self) -> str:
         """The tokenizer as JSON, in the format of the `tokenizers` library."""

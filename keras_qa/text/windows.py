@@ -150,6 +150,14 @@ class Windower:
             for first in range(0, layout.total, windows):
                 yield layout.windows(first, min(first + windows, layout.total))
 
+    def pieces(self, texts: Sequence[str]) -> Pieces:
+        """Returns the pieces of texts and questions. A subclass may change offsets and words."""
+        return self.tokenizer.pieces(texts)
+
+    def step(self, room: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Returns how many pieces a window begins after the previous one, by its room for them."""
+        return room - np.minimum(self.stride, room // 2)
+
     def get_config(self) -> dict[str, Any]:
         """The constructor arguments, with the tokenizer as JSON."""
         return {
@@ -241,7 +249,7 @@ class _Layout:
         self.first = first
         texts: dict[str, int] = {}
         text_ids = [texts.setdefault(item.plain_text, len(texts)) for item in examples]
-        both = self.tokenizer.pieces([*texts, *(item.question for item in examples)])
+        both = windower.pieces([*texts, *(item.question for item in examples)])
         self.text = both.select(0, len(texts))
         self.question = both.select(len(texts), len(texts) + len(examples))
         if isinstance(tokenizer, SubwordTokenizer):
@@ -267,7 +275,7 @@ class _Layout:
                 "longer with `max_length`."
             )
         begins, counts = self.text.begins[:-1][text_ids], np.diff(self.text.begins)[text_ids]
-        step = room - np.minimum(windower.stride, room // 2)
+        step = windower.step(room)
         each = 1 + np.maximum(-(-(counts - room) // step), 0)
         self.total = int(each.sum())
         self.example = np.repeat(np.arange(len(examples)), each)

@@ -120,3 +120,18 @@ def test_any_answer_up_to_the_maximum_length_is_found(text, data, kind, most) ->
     windower = Windower(tokenizer, max_length=300, stride=100)
     got = best(windower, Example(text, "?", answer, start), SpanDecoder(most))
     assert (got == answer) == (size <= most)
+
+
+def test_raw_pieces_have_the_offsets_and_words_of_the_library() -> None:
+    plain = train_unigram()
+    texts = [" Mary went home.", "", "went", "\ud800 Mary"]
+    raw = SubwordTokenizer(plain).pieces(texts, raw=True)
+    for number, text in enumerate(texts):
+        encoding = plain.encode(text.replace("\ud800", "\ufffd"), add_special_tokens=False)
+        rows = slice(raw.begins[number], raw.begins[number + 1])
+        assert raw.ids[rows].tolist() == encoding.ids
+        assert raw.offsets[rows].tolist() == [*map(list, encoding.offsets)]
+        words = [list(encoding.word_to_chars(word)) for word in encoding.word_ids]
+        assert raw.words[rows].tolist() == words
+    # A word has the white space before it.
+    assert raw.words[0].tolist() == [0, 5]
