@@ -2,11 +2,14 @@
 
 python -m benchmarks.rerank_preset train FOLDER ranker.keras --start first.keras
 python -m benchmarks.preset_file ranker.keras keras_qa/models/ready/minilm-rerank.keras
+python -m benchmarks.rerank_preset calibrate FOLDER keras_qa/models/ready/minilm-rerank.keras
 python -m benchmarks.rerank_preset evaluate FOLDER keras_qa/models/ready/minilm-rerank.keras
+python -m benchmarks.rerank_preset relevance FOLDER keras_qa/models/ready/minilm-rerank.keras
 
 FOLDER holds `reading/train.json`, to train on: the negatives of a question are other paragraphs of
-this file, which a search by words finds. `squad_small/` and `ranking/selqa-valid.jsonl` are for the
-evaluation. An interrupted training continues from the checkpoint beside the adapter.
+this file, which a search by words finds. `reading/valid.json` is for the calibration, and
+`squad_small/` and `ranking/selqa-valid.jsonl` are for the evaluation. An interrupted training
+continues from the checkpoint beside the adapter.
 """
 
 from __future__ import annotations
@@ -41,12 +44,20 @@ SETTINGS = {
 LEFT_OUT = "squadshifts-amazon"
 # Number of hits that the ranker sorts.
 FIRST = 20
+# Values of `min_precision` that are measured.
+LEAST = (0.5, 0.8, 0.9, 0.95)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.rerank_preset", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, file in (("train", "the adapter to write"), ("evaluate", "a ranker")):
+    files = {
+        "train": "the adapter to write",
+        "calibrate": "the adapter to change",
+        "evaluate": "a ranker",
+        "relevance": "a calibrated ranker",
+    }
+    for name, file in files.items():
         command = commands.add_parser(name)
         command.add_argument("folder", type=pathlib.Path)
         command.add_argument("ranker", type=pathlib.Path, help=file)
@@ -57,12 +68,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--start", type=pathlib.Path, help="the adapter of a reader, whose LoRA is trained further"
     )
     commands.choices["evaluate"].add_argument("--out", default=RESULTS / "rerank.json")
+    commands.choices["relevance"].add_argument("--out", default=RESULTS / "relevance.json")
     options = parser.parse_args(arguments)
     if options.command == "train":
         settings = {name: getattr(options, name) for name in SETTINGS}
         train(options.folder, options.ranker, settings, options.start)
+    elif options.command == "calibrate":
+        calibrate(options.folder, options.ranker)
     else:
-        evaluate(options.folder, options.ranker, options.out)
+        run = evaluate if options.command == "evaluate" else measure_relevance
+        run(options.folder, options.ranker, options.out)
 
 
 def train(
@@ -178,6 +193,90 @@ def evaluate(folder: pathlib.Path, path: pathlib.Path, out: pathlib.Path) -> Non
         here = {"contender": contender, "backend": keras.config.backend(), **record}
         print(here)
         add_results(out, [{**here, **circumstances()}])
+
+
+def find_texts(
+    passages: Iterable[str], examples: Sequence[Any]
+) -> tuple[list[str], list[list[str]], list[list[bool]]]:
+    """Returns questions, the texts that a search by words finds first, and which are right."""
+    questions = [example.question for example in examples]
+    with make_index(passages) as index:
+        texts = [[hit.text for hit in hits] for hits in index.search(questions, k=FIRST)]
+    right = [
+        [text in example.plain_text for text in row]
+        for row, example in zip(texts, examples, strict=True)
+    ]
+    return questions, texts, right
+
+
+def calibrate(folder: pathlib.Path, path: pathlib.Path) -> None:
+    """Adds the calibration to an adapter, whose weights stay the same bytes."""
+    from keras_qa import datasets
+    from keras_qa.answering import Reranker
+    from keras_qa.models.adapters import CONFIG
+    from keras_qa.preprocessing.preprocessor import serialize
+
+    examples = datasets.squad.load(folder / "reading" / "valid.json")
+    passages = [example.plain_text for example in examples]
+    ranker = Reranker(path)
+    relevance = ranker.calibrate(*find_texts(passages, examples))
+    print(f"scale {relevance.scale:.3f}, offset {relevance.offset:.3f}", flush=True)
+    for least in LEAST:
+        print(f"{least:.0%}: scores from {relevance.threshold(least):.3f}", flush=True)
+    with zipfile.ZipFile(path) as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    config = {**json.loads(parts[CONFIG]), "preprocessor": serialize(ranker.model_.preprocessor)}
+    parts[CONFIG] = json.dumps(config).encode("utf-8")
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+
+
+def measure_relevance(folder: pathlib.Path, path: pathlib.Path, out: pathlib.Path) -> None:
+    """Adds a record for each data set and minimum precision."""
+    import keras
+
+    from keras_qa import datasets
+    from keras_qa.answering import Reranker
+    from keras_qa.training.results import add_results
+
+    ranker = Reranker(path)
+    train, valid = (
+        datasets.squad.load(folder / "squad_small" / f"{part}.json") for part in ("train", "valid")
+    )
+    passages = [example.plain_text for example in (*train, *valid)]
+    lines = (folder / "ranking" / "selqa-valid.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    relevant = [[n in row["relevant"] for n in range(len(row["candidates"]))] for row in rows]
+    sentences = [row["question"] for row in rows], [row["candidates"] for row in rows], relevant
+    data = {
+        "squad_small/valid.json": find_texts(passages, valid),
+        "ranking/selqa-valid.jsonl": sentences,
+    }
+    for name, (questions, texts, right) in data.items():
+        ranked = ranker.rank(questions, texts)
+        for least in LEAST:
+            threshold = ranker.model_.preprocessor.relevance.threshold(least)
+            kept = [
+                [row[item.index] for item in some if item.score >= threshold]
+                for row, some in zip(right, ranked, strict=True)
+            ]
+            hits, count = sum(map(sum, kept)), sum(map(len, kept))
+            shares = {
+                "precision": hits / max(count, 1),
+                "recall": hits / sum(map(sum, right)),
+                # As if the right texts were not among those that are sorted.
+                "none": np.mean([not any(not is_right for is_right in row) for row in kept]),
+            }
+            record = {
+                "min_precision": least,
+                "backend": keras.config.backend(),
+                "data": name,
+                **{key: round(100 * float(value), 2) for key, value in shares.items()},
+                "questions": len(questions),
+            }
+            print(record, flush=True)
+            add_results(out, [{**record, **circumstances()}])
 
 
 def scores(right: Sequence[Sequence[bool]]) -> dict[str, float]:

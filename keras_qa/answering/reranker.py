@@ -14,6 +14,7 @@ from keras_qa._arguments import (
     check_number,
     check_positive_integers,
     is_ordered,
+    must_be,
     short_repr,
     to_integer,
     to_optional_integer,
@@ -23,7 +24,7 @@ from keras_qa.answering.estimator import SaveMixin
 from keras_qa.answering.opening import open_model
 from keras_qa.example import Example, Ranked, to_examples, to_questions
 from keras_qa.onnx.runtime import check_trainable
-from keras_qa.preprocessing.pair_preprocessor import stack_rows
+from keras_qa.preprocessing.pair_preprocessor import Relevance, stack_rows
 from keras_qa.preprocessing.preprocessor import SEQUENCE, Preprocessor
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class Reranker(SaveMixin):
         texts: Iterable[str] | Iterable[Iterable[str]],
         top_k: int | None = None,
         batch_size: int = 32,
+        min_precision: float | None = None,
     ) -> list[Any]:
         """Sorts texts by their scores for a question, best first.
 
@@ -107,6 +109,9 @@ class Reranker(SaveMixin):
                 texts for each.
             top_k: Maximum number of texts to return for a question. `None` for all.
             batch_size: Maximum number of pairs that are computed at once.
+            min_precision: Minimum share of relevant texts among all that are returned, by the
+                result of `calibrate`, with a confidence of 0.9. Texts with lower scores are left
+                out, so that the list is empty if none is relevant. `None` for all texts.
 
         Returns:
             A list of `Ranked`, or for a list of questions a list of these. Texts with equal scores
@@ -114,20 +119,71 @@ class Reranker(SaveMixin):
 
         Raises:
             TypeError: If questions or texts are not strings.
-            ValueError: If an argument is out of its range, or numbers of lists differ.
+            ValueError: If an argument is out of its range, or numbers of lists differ. With
+                `min_precision` also if the ranker is not calibrated, or no score reaches it.
         """
         top_k = to_optional_integer("top_k", top_k)
         batch_size = to_integer("batch_size", batch_size)
         questions = to_questions(question)
         lists = _text_lists(texts, questions, isinstance(question, str))
+        least = -np.inf if min_precision is None else self._threshold(min_precision)
         ranked = []
         all_logits = self.logits(questions, lists, batch_size)
         for logits, strings in zip(all_logits, lists, strict=True):
-            values = sigmoid(logits) if self._is_sigmoid else logits
+            values = self._scores(logits)
             # By logits, since sigmoids of different logits may be equal.
-            order = np.argsort(-logits, kind="stable")[:top_k]
-            ranked.append([Ranked(int(n), strings[n], float(values[n])) for n in order])
+            order = np.argsort(-logits, kind="stable")
+            kept = order[values[order] >= least][:top_k]
+            ranked.append([Ranked(int(n), strings[n], float(values[n])) for n in kept])
         return ranked[0] if isinstance(question, str) else ranked
+
+    def calibrate(
+        self,
+        questions: str | Iterable[str],
+        texts: Iterable[str] | Iterable[Iterable[str]],
+        labels: Iterable[int] | Iterable[Iterable[int]],
+        batch_size: int = 32,
+    ) -> Relevance:
+        """Fits the scores of `rank` to texts of which it is known whether they are relevant.
+
+        From then on, a score is the probability that a text is relevant: a logistic regression on
+        the logit. It and the precision above a score are those of the given texts, so give such as
+        `rank` will sort, for example the first 20 that the search finds for each question.
+
+        The result is stored in `model_.preprocessor.relevance`, and saved with the model, until the
+        next `fit`.
+
+        Args:
+            questions: A list of questions, or one question.
+            texts: A list of texts for each question, or one text for each.
+            labels: In the form of `texts`: 1 for a text that answers its question, 0 for any other.
+            batch_size: Maximum number of pairs that are computed at once.
+
+        Returns:
+            The `scale` and `offset` of the logit, and with `threshold(min_precision)` the minimum
+            score for a precision.
+
+        Raises:
+            TypeError: If questions or texts are not strings.
+            ValueError: If numbers of texts and labels differ, a label is neither 0 nor 1, only one
+                of these occurs, or texts with the label 1 do not have higher logits.
+
+        Reference:
+            Platt 1999, "Probabilistic Outputs for Support Vector Machines". Geifman and El-Yaniv
+            2017, "Selective Classification for Deep Neural Networks", arXiv:1705.08500: the
+            precisions.
+        """
+        check_positive_integers(batch_size=batch_size)
+        is_single, names = isinstance(questions, str), to_questions(questions)
+        rows: list[Any] = [texts] if is_single else _rows("texts", texts)
+        label_rows: list[Any] = [labels] if is_single else _rows("labels", labels)
+        if all(isinstance(text, str) for text in rows):
+            rows, label_rows = [[text] for text in rows], [[label] for label in label_rows]
+        lists = _text_lists(rows, names, is_single=False)
+        known = _to_labels(label_rows, lists)
+        logits = np.concatenate([np.zeros(0), *self.logits(names, lists, batch_size)])
+        relevance = self._preprocessor.relevance = Relevance.fit(logits, known)
+        return relevance
 
     def fit(
         self,
@@ -197,6 +253,8 @@ class Reranker(SaveMixin):
         steps = epochs * (options.get("steps_per_epoch") or -(-len(labels) // batch_size))
         rate = WarmupLinearDecay(learning_rate, max(steps, 1), steps // 10)
         optimizer = keras.optimizers.AdamW(rate, weight_decay=0.01)
+        # A calibration is of the weights before.
+        self._preprocessor.relevance = None
         # It shares the layers of the ranker.
         model = choose_on_encoder(encoder, self.model_.get_layer("logits"), optimizer)
         self.history_ = model.fit(
@@ -209,7 +267,8 @@ class Reranker(SaveMixin):
     ) -> list[npt.NDArray[np.float64]]:
         """Computes the logits of texts for each question, in their order.
 
-        The scores of `rank` are sigmoids of these, or these.
+        The scores of `rank` are sigmoids of these, or these. After `calibrate`, they are sigmoids
+        of multiples of these.
         """
         # Equal pairs have equal scores: in batches of other widths the last digits differ.
         numbers: dict[tuple[str, str], int] = {}
@@ -218,11 +277,10 @@ class Reranker(SaveMixin):
             for question, strings in zip(questions, texts, strict=True)
             for text in strings
         ]
-        preprocessor: Any = self.model_.preprocessor
         pairs, parts = list(numbers), [np.zeros(0)]
         for start in range(0, len(pairs), PAIRS):
             first, second = zip(*pairs[start : start + PAIRS], strict=True)
-            feed = preprocessor.make_feed(self.model_, first, second)
+            feed = self._preprocessor.make_feed(self.model_, first, second)
             logits = self.model_.predict(feed, batch_size=batch_size, verbose=0)
             parts.append(logits[:, 0].astype("float64"))
         ends = np.cumsum([*map(len, texts)], dtype=int)
@@ -231,6 +289,23 @@ class Reranker(SaveMixin):
     def _fitted(self) -> tuple[QAModel, Preprocessor]:
         assert self.model_.preprocessor is not None
         return self.model_, self.model_.preprocessor
+
+    @property
+    def _preprocessor(self) -> Any:
+        return self.model_.preprocessor
+
+    def _scores(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.floating[Any]]:
+        if self._preprocessor.relevance is not None:
+            return self._preprocessor.relevance.scores(logits)
+        return sigmoid(logits) if self._is_sigmoid else logits
+
+    def _threshold(self, min_precision: float) -> float:
+        if self._preprocessor.relevance is None:
+            raise ValueError(
+                "`min_precision` needs a calibration. Call `calibrate(questions, texts, labels)` "
+                "first, with texts of which it is known whether they are relevant."
+            )
+        return self._preprocessor.relevance.threshold(min_precision)
 
     def _make_training_data(
         self, name: str, examples: Iterable[Example | Mapping[str, Any]]
@@ -253,8 +328,7 @@ class Reranker(SaveMixin):
             )
         counts = np.array(list(map(len, texts)))
         repeated = np.repeat(np.array(questions, object), counts).tolist()
-        preprocessor: Any = self.model_.preprocessor
-        rows = preprocessor.make_feed(self.model_, repeated, list(itertools.chain(*texts)))
+        rows = self._preprocessor.make_feed(self.model_, repeated, list(itertools.chain(*texts)))
         return {name: stack_rows(array, counts) for name, array in rows.items()}, counts - 1
 
 
@@ -290,3 +364,32 @@ def _strings(name: str, values: Any) -> list[str]:
     if not all(isinstance(item, str) for item in strings):
         raise TypeError(f"`{name}` must be a list of strings. Received: {short_repr(values)}.")
     return strings
+
+
+def _rows(name: str, values: Any) -> list[Any]:
+    if not is_ordered(values):
+        raise TypeError(must_be(name, "a list", values))
+    return list(values)
+
+
+def _to_labels(rows: list[Any], texts: list[list[str]]) -> npt.NDArray[np.bool_]:
+    """Returns whether each text is relevant, of all questions after each other."""
+    labels = [list(row) if is_ordered(row) else [row] for row in rows]
+    if [*map(len, labels)] != [*map(len, texts)]:
+        raise ValueError(
+            f"`labels` must have an entry for each text. Received: {sum(map(len, labels))} labels "
+            f"and {sum(map(len, texts))} texts, or lists of other lengths."
+        )
+    values = [label for row in labels for label in row]
+    for position, value in enumerate(values):
+        if np.ndim(value) or value not in (0, 1):
+            raise ValueError(
+                f"`labels` must be 0 or 1. Received: {short_repr(value)} at position {position} "
+                "of all."
+            )
+    if len({*values}) != 2:
+        raise ValueError(
+            "`labels` must have both 0 and 1: texts that answer their questions, and others. "
+            f"Received: {len(values)} labels of {short_repr({*map(int, values)})}."
+        )
+    return np.array(values, bool)

@@ -273,8 +273,8 @@ class RetrievalMixin(Estimator):
             ranker is not None,
             passages,
             _without_none(options),
-            tuple(precisions.tolist()),
-            tuple(thresholds.tolist()),
+            precisions=tuple(precisions.tolist()),
+            thresholds=tuple(thresholds.tolist()),
         )
         return preprocessor.asking
 

@@ -7,18 +7,9 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, TypedDict
 
-import numpy as np
-
-from keras_qa._arguments import (
-    check_flag,
-    check_number,
-    check_positive_integers,
-    entry,
-    is_number,
-    must_be,
-)
+from keras_qa._arguments import check_flag, check_positive_integers, entry
 from keras_qa.preprocessing.confidence import Confidence
-from keras_qa.preprocessing.selective import CONFIDENCE
+from keras_qa.preprocessing.selective import PrecisionTable
 
 
 class AskOptions(TypedDict, total=False):
@@ -43,25 +34,20 @@ class AskOptions(TypedDict, total=False):
 
 
 @dataclasses.dataclass(frozen=True)
-class AskCalibration:
-    """The result of `QuestionAnswerer.calibrate`: default settings of `ask`.
+class AskCalibration(PrecisionTable):
+    """The result of `QuestionAnswerer.calibrate`: default settings of `ask`, see `PrecisionTable`.
 
     Args:
         confidence: The weights of the probabilities of answers.
         has_ranker: Whether the calibration had a ranker. `ask` uses the weights if it has one, too.
         passages: Number of passages that were read for each question.
         options: The options of the calibration, see `AskOptions`.
-        precisions: Precisions that can be reached, ascending, as lower bounds with a
-            confidence of 0.9.
-        thresholds: The minimum score of an answer for each of them.
     """
 
     confidence: Confidence
     has_ranker: bool = False
     passages: int = 10
     options: AskOptions = dataclasses.field(default_factory=AskOptions)
-    precisions: tuple[float, ...] = ()
-    thresholds: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         check_flag("has_ranker", self.has_ranker)
@@ -69,30 +55,7 @@ class AskCalibration:
         unknown = set(self.options) - set(AskOptions.__annotations__)
         if unknown:
             raise ValueError(f"`options` must be those of `ask`. Received: {min(unknown)!r:.80}.")
-        if len(self.precisions) != len(self.thresholds):
-            raise ValueError(
-                "`precisions` and `thresholds` must have the same length. Received: "
-                f"{len(self.precisions)} and {len(self.thresholds)}."
-            )
-        for name in ("precisions", "thresholds"):
-            for value in getattr(self, name):
-                check_number(name, value)
-
-    def threshold(self, min_precision: float) -> float:
-        """Returns the minimum score for a precision, or raises if no score reaches it."""
-        if not is_number(min_precision) or not 0 < min_precision <= 1:
-            raise ValueError(
-                must_be("min_precision", "a number above 0 and at most 1", min_precision)
-            )
-        for precision, threshold in zip(self.precisions, self.thresholds, strict=True):
-            if precision >= min_precision:
-                return threshold
-        best = max(self.precisions, default=0.0)
-        raise ValueError(
-            f"`min_precision` is {min_precision:g}, but the questions of `calibrate` support at "
-            f"most {np.floor(best * 1e4) / 1e4:g}, with a confidence of {CONFIDENCE:g}. Use a "
-            "lower value, or calibrate on more questions."
-        )
+        super().__post_init__()
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments in types of JSON."""

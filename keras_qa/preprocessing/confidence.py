@@ -103,7 +103,7 @@ class Confidence:
         """
         rows = np.concatenate([np.zeros((0, len(FEATURES))), *features])
         right = np.concatenate([np.zeros(0, bool), *is_right]).astype("float64")
-        fitted = _fit_logistic(_with_ones(rows), right, self._vector, strength)
+        fitted = fit_logistic(_with_ones(rows), right, self._vector, strength)
         weights = dict(zip(FEATURES, fitted[:-1].tolist(), strict=True))
         changed = dataclasses.replace(self, weights=weights, bias=float(fitted[-1]))
         best = [changed.answers(row).max() if len(row) else 0.0 for row in features]
@@ -112,7 +112,7 @@ class Confidence:
         # Answerable questions alone do not tell when there is no answer.
         if empty.any():
             labels = empty.astype("float64")
-            first, second = _fit_logistic(inputs, labels, self.no_answer, strength).tolist()
+            first, second = fit_logistic(inputs, labels, self.no_answer, strength).tolist()
             # The less likely an answer is, the likelier is that there is none.
             changed = dataclasses.replace(changed, no_answer=(first, min(second, 0.0)))
         return changed
@@ -181,11 +181,11 @@ def _logit(chance: npt.ArrayLike) -> npt.NDArray[np.float64]:
     return logits
 
 
-def _fit_logistic(
+def fit_logistic(
     inputs: npt.NDArray[np.float64],
     labels: npt.NDArray[np.float64],
     start: npt.ArrayLike,
-    strength: float,
+    strength: float = STRENGTH,
 ) -> npt.NDArray[np.float64]:
     """Returns the likeliest weights under a normal distribution around `start`, by Newton."""
     center = np.asarray(start, "float64")

@@ -2,21 +2,78 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from keras_qa._arguments import check_choice, entry
+from keras_qa._arguments import check_choice, check_number, entry
+from keras_qa._numbers import sigmoid
+from keras_qa.preprocessing.confidence import fit_logistic
 from keras_qa.preprocessing.preprocessor import Model, Preprocessor, select_inputs
+from keras_qa.preprocessing.selective import PrecisionTable, precision_thresholds
 from keras_qa.preprocessing.token_preprocessor import TokenPreprocessor
 from keras_qa.text import SubwordTokenizer, Windower
 from keras_qa.text.pairs import TRUNCATIONS, encode_pairs
 from keras_qa.text.windows import MAX_LENGTH
 
 
+@dataclasses.dataclass(frozen=True)
+class Relevance(PrecisionTable):
+    """The result of `Reranker.calibrate`: from logits to probabilities of being relevant.
+
+    The probability is `sigmoid(scale * logit + offset)` (Platt 1999, "Probabilistic Outputs for
+    Support Vector Machines"). See `PrecisionTable` for the other arguments.
+
+    Args:
+        scale: A positive number.
+        offset: A number.
+    """
+
+    scale: float
+    offset: float
+
+    def __post_init__(self) -> None:
+        check_number("scale", self.scale, positive=True)
+        check_number("offset", self.offset)
+        super().__post_init__()
+
+    @classmethod
+    def fit(cls, logits: npt.NDArray[np.float64], labels: npt.NDArray[np.bool_]) -> Relevance:
+        """Fits the probabilities to logits of texts, which are relevant or not."""
+        inputs = np.stack([logits, np.ones(len(logits))], axis=1)
+        scale, offset = fit_logistic(inputs, labels.astype("float64"), (1.0, 0.0)).tolist()
+        if scale <= 0:
+            raise ValueError(
+                "The model does not score texts with the label 1 higher than the others. Check "
+                "`labels`: 1 is for a text that answers its question, and 0 for any other."
+            )
+        precisions, thresholds = precision_thresholds(sigmoid(inputs @ (scale, offset)), labels)
+        return cls(
+            scale,
+            offset,
+            precisions=tuple(precisions.tolist()),
+            thresholds=tuple(thresholds.tolist()),
+        )
+
+    def scores(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.floating[Any]]:
+        """Returns the probabilities that texts with these logits are relevant."""
+        return sigmoid(self.scale * logits + self.offset)
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Relevance:
+        """Creates a calibration from its config: its arguments in types of JSON."""
+        lists = {name: tuple(entry(config, name, list)) for name in ("precisions", "thresholds")}
+        return cls(**{"scale": None, "offset": None, **config, **lists})
+
+
 class PairPreprocessor(Preprocessor):
-    """Turns pairs of texts into the inputs of a model of `models.text_classifier`."""
+    """Turns pairs of texts into the inputs of a model of `models.text_classifier`.
+
+    `relevance` has the scores of a ranker, or is `None` if it was not calibrated.
+    """
 
     name = "pairs"
     description = "classifies pairs of texts"
@@ -28,6 +85,7 @@ class PairPreprocessor(Preprocessor):
         check_choice("truncation", truncation, TRUNCATIONS)
         self.vectorizer = vectorizer
         self.truncation = truncation
+        self.relevance: Relevance | None = None
 
     def for_questions(self, model: Model) -> Preprocessor:
         # A model that labels tokens marks spans.
@@ -53,12 +111,18 @@ class PairPreprocessor(Preprocessor):
         return self.vectorizer.max_length
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "truncation": self.truncation}
+        config = {**super().get_config(), "truncation": self.truncation}
+        if self.relevance is not None:
+            config["relevance"] = dataclasses.asdict(self.relevance)
+        return config
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> PairPreprocessor:
         vectorizer = Windower.from_config(entry(config, "vectorizer", dict))
-        return cls(vectorizer, entry(config, "truncation", str))
+        preprocessor = cls(vectorizer, entry(config, "truncation", str))
+        if config.get("relevance") is not None:
+            preprocessor.relevance = Relevance.from_config(entry(config, "relevance", dict))
+        return preprocessor
 
 
 def stack_rows(rows: np.ndarray, counts: np.ndarray) -> np.ndarray:

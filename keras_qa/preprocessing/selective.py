@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from keras_qa._arguments import check_number, is_number, must_be
 
 # Confidence of the precisions that `precision_thresholds` returns.
 CONFIDENCE = 0.9
@@ -112,3 +115,43 @@ def precision_thresholds(
     before = np.append(-1.0, np.maximum.accumulate(precision)[:-1])
     kept = precision > before[: len(precision)]
     return precision[kept], thresholds[kept]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PrecisionTable:
+    """The precisions that scores can reach, as `precision_thresholds` returns them.
+
+    Args:
+        precisions: Precisions that can be reached, ascending, as lower bounds with a
+            confidence of 0.9.
+        thresholds: The minimum score for each of them.
+    """
+
+    precisions: tuple[float, ...] = ()
+    thresholds: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if len(self.precisions) != len(self.thresholds):
+            raise ValueError(
+                "`precisions` and `thresholds` must have the same length. Received: "
+                f"{len(self.precisions)} and {len(self.thresholds)}."
+            )
+        for name in ("precisions", "thresholds"):
+            for value in getattr(self, name):
+                check_number(name, value)
+
+    def threshold(self, min_precision: float) -> float:
+        """Returns the minimum score for a precision, or raises if no score reaches it."""
+        if not is_number(min_precision) or not 0 < min_precision <= 1:
+            raise ValueError(
+                must_be("min_precision", "a number above 0 and at most 1", min_precision)
+            )
+        for precision, threshold in zip(self.precisions, self.thresholds, strict=True):
+            if precision >= min_precision:
+                return threshold
+        best = max(self.precisions, default=0.0)
+        raise ValueError(
+            f"`min_precision` is {min_precision:g}, but the questions of `calibrate` support at "
+            f"most {np.floor(best * 1e4) / 1e4:g}, with a confidence of {CONFIDENCE:g}. Use a "
+            "lower value, or calibrate on more questions."
+        )

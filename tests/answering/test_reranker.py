@@ -9,10 +9,11 @@ import pytest
 from small_checkpoints import copy, cross_encoder
 
 import keras_qa
-from keras_qa import Ranked
+from keras_qa import Example, Ranked
 from keras_qa.answering import Reranker, reranker
 from keras_qa.cli import main
 from keras_qa.models import span_reader, text_classifier
+from keras_qa.onnx import export
 
 TEXTS = ["Mary slept.", "She went home.", "", "Mary went to the bathroom.", "Mary slept."]
 
@@ -97,6 +98,108 @@ class TestRanking:
         for bias, score in ((1e6, 1.0), (-1e6, 0.0)):
             head.bias.assign([bias])
             assert [item.score for item in large.rank("Who?", TEXTS)] == [score] * 5
+
+
+class TestRelevance:
+    """A calibration of which the right texts are those with the higher logits."""
+
+    QUESTIONS = ("Who slept?", "Where is Mary?", "She?")
+
+    @pytest.fixture
+    def calibrated(self, folder) -> Reranker:
+        ranker = Reranker(folder)
+        logits = ranker.logits(self.QUESTIONS, [TEXTS] * 3)
+        self.middle = float(np.median(np.concatenate(logits)))
+        # Many copies, since few texts support no high precision.
+        labels = [(row > self.middle).tolist() * 10 for row in logits]
+        fitted = ranker.calibrate(self.QUESTIONS, [TEXTS * 10] * 3, labels)
+        assert ranker.model_.preprocessor.relevance is fitted
+        return ranker
+
+    def test_scores_are_probabilities_and_irrelevant_texts_are_left_out(self, calibrated) -> None:
+        fitted = calibrated.model_.preprocessor.relevance
+        (logits,) = calibrated.logits(["Who slept?"], [TEXTS])
+        ranked = calibrated.rank("Who slept?", TEXTS)
+        chances = 1 / (1 + np.exp(-(fitted.scale * logits + fitted.offset)))
+        for item in ranked:
+            assert item.score == pytest.approx(chances[item.index], abs=1e-9)
+        kept = [item for item in ranked if logits[item.index] > self.middle]
+        assert calibrated.rank("Who slept?", TEXTS, min_precision=0.9) == kept
+        assert 0 < len(kept) < len(TEXTS)
+        assert calibrated.rank("Who slept?", TEXTS, 1, min_precision=0.9) == kept[:1]
+        others = [text for text, logit in zip(TEXTS, logits, strict=True) if logit <= self.middle]
+        # None of these.
+        assert calibrated.rank("Who slept?", others, min_precision=0.9) == []
+        lists = calibrated.rank(["Who slept?"] * 2, [TEXTS, others], min_precision=0.9)
+        assert [[item.index for item in row] for row in lists] == [[i.index for i in kept], []]
+
+    def test_pairs_and_one_question_are_the_same_as_lists(self, calibrated) -> None:
+        fitted = calibrated.model_.preprocessor.relevance
+        (logits,) = calibrated.logits(["Who slept?"], [TEXTS])
+        labels = logits > np.median(logits)
+        expected = calibrated.calibrate(["Who slept?"], [TEXTS], [labels.tolist()])
+        assert expected != fitted
+        assert calibrated.calibrate("Who slept?", TEXTS, labels.astype(int)) == expected
+        assert calibrated.calibrate(["Who slept?"] * 5, TEXTS, labels) == expected
+
+    def test_files_and_exported_folders_keep_it(self, calibrated, tmp_path) -> None:
+        expected = calibrated.rank("Who slept?", TEXTS, min_precision=0.9)
+        calibrated.save(tmp_path / "ranker.keras")
+        export(calibrated, tmp_path / "exported")
+        for name in ("ranker.keras", "exported"):
+            loaded = keras_qa.load(tmp_path / name)
+            assert loaded.model_.preprocessor.relevance == calibrated.model_.preprocessor.relevance
+            ranked = loaded.rank("Who slept?", TEXTS, min_precision=0.9)
+            assert [item.index for item in ranked] == [item.index for item in expected]
+            scores = [item.score for item in expected]
+            np.testing.assert_allclose([item.score for item in ranked], scores, atol=1e-5)
+        loaded = Reranker(tmp_path / "ranker.keras")
+        loaded.fit([Example("a", "Who?", "a", negatives=["b"])], epochs=1, verbose=0)
+        assert loaded.model_.preprocessor.relevance is None
+
+    def test_without_a_calibration(self, cross) -> None:
+        message = r"^`min_precision` needs a calibration. Call `calibrate\(questions, texts, labels"
+        with pytest.raises(ValueError, match=message):
+            cross.rank("Who?", TEXTS, min_precision=0.9)
+
+    @pytest.mark.parametrize("value", [0, 1.1, "high", True])
+    def test_bad_precisions(self, value, calibrated) -> None:
+        with pytest.raises(ValueError, match="^`min_precision` must be a number above 0 and at m"):
+            calibrated.rank("Who?", TEXTS, min_precision=value)
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (
+                (["a"], [["b", "c"]], [[1]]),
+                "`labels` must have an entry for each text. Received: 1",
+            ),
+            ((["a"], [["b", "c"]], [1, 0]), "`labels` must have an entry for each text. Received"),
+            ((["a"], [["b", "c"]], 1), "`labels` must be a list. Received: labels=1"),
+            ((["a"], "b", [1]), "`texts` must be a list. Received: texts='b'"),
+            ((["a"], [["b", 3]], [[1, 0]]), r"`texts\[0\]` must be a list of strings"),
+            ((["a", "b"], [["b", "c"]], [[1, 0]]), "`texts` has 1 lists, but there are 2 questi"),
+            ((["a"], [["b", "c"]], [[1, 2]]), "`labels` must be 0 or 1. Received: 2 at position 1"),
+            ((["a"], [["b", "c"]], [[1, "0"]]), "`labels` must be 0 or 1. Received: '0' at pos"),
+            ((["a"], [["b", "c"]], [[1, None]]), "`labels` must be 0 or 1. Received: None at pos"),
+            ((["a"], [["b", "c"]], [[1, [0]]]), r"`labels` must be 0 or 1. Received: \[0\] at"),
+            (
+                (["a"], [["b", "c"]], [[1, 1]]),
+                "`labels` must have both 0 and 1: .* 2 labels of {1}",
+            ),
+            (([], [], []), "`labels` must have both 0 and 1: .* 0 labels"),
+            ((["a"], [["b", "c"]], [[1, 0]], 0), "`batch_size` must be a positive integer"),
+        ],
+    )
+    def test_bad_input(self, arguments, message: str, cross) -> None:
+        before = cross.model_.get_weights()
+        with pytest.raises((TypeError, ValueError), match=message) as raised:
+            cross.calibrate(*arguments)
+        assert "\n" not in str(raised.value)
+        assert len(str(raised.value)) <= 300
+        assert cross.model_.preprocessor.relevance is None
+        for one, other in zip(before, cross.model_.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
 
 
 class TestFiles:
