@@ -40,7 +40,7 @@ def find_unsupported_spans(
     the highest score of its tokens.
     """
     preprocessor: Any = model.preprocessor
-    num_labels = model.outputs[0].shape[-1]
+    num_labels = model.width
     if preprocessor is None or num_labels != 2:
         raise ValueError(
             "`reader` must have a tokenizer and two labels to classify tokens, 0 for supported and "

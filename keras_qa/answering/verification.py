@@ -309,6 +309,16 @@ def _load_reader(reader: Reader) -> QuestionAnswerer | QAModel:
     raise TypeError(must_be("reader", expected, reader))
 
 
+def open_classifier(name: str | os.PathLike[str], loaded: Any) -> QAModel | None:
+    """Returns the classifier of tokens of which `load` made a reader, or `None` for other models.
+
+    Its preprocessor makes pairs instead of windows, as `verify` needs it.
+    """
+    is_reader = getattr(loaded.model_.preprocessor, "name", None) == "tokens"
+    model = open_model(name, compile=False).model if is_reader else None
+    return model if _classifies_tokens(model) else None
+
+
 def _classifies_tokens(model: Any) -> bool:
     """Whether a model classifies the tokens of pairs, rather than reads texts in windows."""
     preprocessor = getattr(model, "preprocessor", None)

@@ -33,8 +33,15 @@ INT8: Options = {
         "thresholds of the small one are fitted: .csv, .tsv, .jsonl, .parquet or SQuAD's .json",
         nargs="+",
     ),
-    "max_loss": Option("F1", "highest loss in percent points (default: %(default)s)", float, 0.5),
+    "max_loss": Option(
+        "POINTS",
+        "highest loss of F1, or of agreement, in percent points (default: %(default)s)",
+        float,
+        0.5,
+    ),
 }
+# What is printed of the scores of a graph.
+SCORES = {"exact_match": "exact match", "f1": "F1", "agreement": "agreement"}
 
 
 def add_arguments(parser: CommandParser) -> None:
@@ -58,6 +65,7 @@ def run(options: argparse.Namespace, results: Results) -> int:
         The exit code: 1 if the weights of int8 lose too much, and no graph of them was written.
     """
     from keras_qa.answering.loading import load
+    from keras_qa.answering.verification import open_classifier
     from keras_qa.onnx import export
 
     folder = given_once(options, "output")
@@ -67,18 +75,22 @@ def run(options: argparse.Namespace, results: Results) -> int:
         raise ValueError("`--int8` and `--data` need each other. Give both, or neither.")
     options.lenient = False
     examples = data.from_files(options.data, options) if options.int8 else None
-    reader = load(options.file, compile=False)
-    scores = export(reader, folder, options.int8, examples, options.max_loss)
+    model = load(options.file, compile=False)
+    # The folder of a classifier is for `verify`, too.
+    model = open_classifier(options.file, model) or model
+    scores = export(model, folder, options.int8, examples, options.max_loss)
     say(f"Wrote {folder}.")
     results.add(output=folder, int8=scores)
     if scores is None:
         return 0
     for name, graph in (("float32", scores.float32), ("int8", scores.int8)):
         rate = graph.scores["examples"] / max(graph.seconds, 1e-9)
-        say(
-            f"{name:8} {graph.size / 1e6:7.1f} MB  {rate:7.1f} questions a second  exact match "
-            f"{graph.scores['exact_match']:.2f} %  F1 {graph.scores['f1']:.2f} %"
-        )
+        shown = [
+            f"{SCORES[key]} {value:.2f} %" for key, value in graph.scores.items() if key in SCORES
+        ]
+        size = f"{name:8} {graph.size / 1e6:7.1f} MB"
+        say("  ".join([size, f"{rate:7.1f} questions a second", *shown]))
     kept = "Wrote onnx/model_quantized.onnx" if scores.is_kept else "Wrote no int8 graph"
-    say(f"{kept}: it loses {scores.loss:.2f} F1, and {options.max_loss:g} may be lost.")
+    lost = f"{scores.loss:.2f} {SCORES[scores.score]}"
+    say(f"{kept}: it loses {lost}, and {options.max_loss:g} may be lost.")
     return 0 if scores.is_kept else 1

@@ -20,7 +20,7 @@ from keras_qa.models.pretrained.checkpoint_writer import describe_checkpoint
 from keras_qa.onnx import runtime
 from keras_qa.onnx.onnx_graph import Proto, write_graph
 from keras_qa.onnx.onnx_model import build_model
-from keras_qa.onnx.quantization import MAX_SIZE, QuantizedScores, measure, quantize
+from keras_qa.onnx.quantization import MAX_SIZE, QuantizedScores, compare, measure, quantize
 from keras_qa.preprocessing.preprocessor import TASKS, Preprocessor, serialize
 from keras_qa.text import SubwordTokenizer
 
@@ -47,7 +47,8 @@ def export(
             Temperature and thresholds are fitted again for it. It is written only if it loses at
             most `max_loss`.
         validation_data: The examples on which both graphs are compared. Needed with `int8`.
-        max_loss: The highest loss of F1, in percent points.
+        max_loss: The highest loss in percent points: of F1, or if the model answers no questions,
+            of the agreement of both graphs on the questions and texts of the examples.
         data_size: Weights of more bytes are written to `model.onnx_data`.
 
     Returns:
@@ -79,10 +80,6 @@ def export(
     if int8 and not examples:
         raise ValueError("`int8` compares both graphs on `validation_data`. Give some examples.")
     keras_model, preprocessor, task, name = _parts(model)
-    if int8 and not preprocessor.answers_questions:
-        raise ValueError(
-            f"`int8` needs a model that answers questions, but this one {preprocessor.description}."
-        )
     proto = build_model(keras_model, [item.graph_name for item in runtime.TASKS[task][1]])
     described = _describe(keras_model, preprocessor, task)
     (target / runtime.ONNX).mkdir(parents=True, exist_ok=True)
@@ -109,7 +106,8 @@ def export(
     if not int8:
         return None
     assert examples is not None
-    return _add_int8(target, proto, settings, examples, float(max_loss))
+    answers_questions = preprocessor.answers_questions
+    return _add_int8(target, proto, settings, examples, float(max_loss), answers_questions)
 
 
 def _add_int8(
@@ -118,6 +116,7 @@ def _add_int8(
     settings: dict[str, Any],
     examples: list[Example],
     max_loss: float,
+    answers_questions: bool,
 ) -> QuantizedScores:
     """Adds a graph with weights of int8, unless it loses too much."""
     graphs, is_kept = settings["graphs"], False
@@ -125,11 +124,14 @@ def _add_int8(
         quantize(folder, proto)
         graphs[runtime.QUANTIZED] = graphs[runtime.GRAPH]
         _write_settings(folder, settings)
-        before, _ = measure(folder / runtime.GRAPH, examples)
-        after, preprocessor = measure(folder / runtime.QUANTIZED, examples)
+        if answers_questions:
+            before, _ = measure(folder / runtime.GRAPH, examples)
+            after, preprocessor = measure(folder / runtime.QUANTIZED, examples)
+            graphs[runtime.QUANTIZED] = _config(preprocessor)
+        else:
+            before, after = compare(folder, examples)
         scores = QuantizedScores(before, after, max_loss)
         is_kept = scores.is_kept
-        graphs[runtime.QUANTIZED] = _config(preprocessor)
     finally:
         if not is_kept:
             graphs.pop(runtime.QUANTIZED, None)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from keras_qa._arguments import check_choice, check_number, entry
 from keras_qa._numbers import sigmoid
 from keras_qa.preprocessing.confidence import fit_logistic
-from keras_qa.preprocessing.preprocessor import Model, Preprocessor, select_inputs
+from keras_qa.preprocessing.preprocessor import TOKENS, Model, Preprocessor, select_inputs
 from keras_qa.preprocessing.selective import PrecisionTable, precision_thresholds
 from keras_qa.preprocessing.token_preprocessor import TokenPreprocessor
 from keras_qa.text import SubwordTokenizer, Windower
@@ -89,8 +89,7 @@ class PairPreprocessor(Preprocessor):
 
     def for_questions(self, model: Model) -> Preprocessor:
         # A model that labels tokens marks spans.
-        shape = None if isinstance(model.output, dict) else model.output.shape
-        if shape is None or len(shape) != 3 or shape[-1] != 2:
+        if (model.task, model.width) != (TOKENS, 2):
             raise ValueError(
                 f"`model` must answer questions, but `{model.name}` {self.description}. Pass a "
                 "reader, or use this model with `answering.Reranker`."
