@@ -79,9 +79,8 @@ def load(
         >>> keras_qa.load(path)
         QuestionAnswerer(model=<answer_classifier>)
     """
-    kind, source = find(path)
-    if kind == EMBEDDER:
-        return TextEmbedder(source)
+    if find(path)[0] == EMBEDDER:
+        return TextEmbedder(path)
     opened = open_model(path, compile, backbone)
     if opened.model.task == EMBEDDING:
         return TextEmbedder(opened)

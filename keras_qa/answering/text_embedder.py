@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa._arguments import is_integer, short_repr
-from keras_qa.answering.opening import Opened, open_model
+from keras_qa.answering.opening import EMBEDDER, Opened, find, open_model
 from keras_qa.onnx.runtime import EMBEDDING
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 from keras_qa.text import SubwordTokenizer, Windower
@@ -25,9 +25,10 @@ class TextEmbedder:
     pooling.
 
     Args:
-        encoder: `"minilm"`, which is in this package; a folder in Hugging Face's layout or
-            `hf://owner/name` (extra `hf`), optionally with `@revision`; or a reader with a
-            published encoder, such as a `.keras` file; or an exported folder of an embedder.
+        encoder: `"minilm"` or `"minilm-embed"`, which is in this package; a folder in Hugging
+            Face's layout or `hf://owner/name` (extra `hf`), optionally with `@revision`; or a
+            reader with a published encoder, such as a `.keras` file; or an exported folder of an
+            embedder.
         max_length: Maximum number of pieces in a text, special tokens included, at most the limit
             of the encoder. The rest of the text is cut off.
         name: Name of the encoder in an index. `None` for `encoder`, with the full path of a file or
@@ -61,7 +62,10 @@ class TextEmbedder:
         max_length: int = 256,
         name: str | None = None,
     ) -> None:
-        opened = encoder if isinstance(encoder, Opened) else open_model(encoder)
+        if not isinstance(encoder, Opened):
+            kind, source = find(encoder)
+            encoder = open_model(source if kind == EMBEDDER else encoder)
+        opened = encoder
         model, tokenizer, longest, own_name = _encoder_of(opened)
         special = len(tokenizer.before) + len(tokenizer.after)
         if not is_integer(max_length, special + 1):
@@ -75,15 +79,26 @@ class TextEmbedder:
         self.model_ = model
         self.dimension: int = model.width
 
-    def __call__(self, texts: list[str]) -> npt.NDArray[np.float32]:
-        """Returns the vectors of texts: `(texts, dimension)` float32. Each row has length 1."""
+    def __call__(self, texts: list[str], normalize: bool = True) -> npt.NDArray[np.float32]:
+        """Returns the vectors of texts: `(texts, dimension)` float32.
+
+        Each row has length 1, or with `normalize=False` that of the mean.
+        """
         if not isinstance(texts, (list, tuple)) or not all(isinstance(t, str) for t in texts):
             raise TypeError(f"`texts` must be a list of strings. Received: {texts!r:.80}.")
         if not texts:
             return np.zeros((0, self.dimension), "float32")
         means = self.model_.predict(self._feed(texts), batch_size=32, verbose=0)
+        if not normalize:
+            return means.astype("float32")
         # Normalize in float32: the model may compute in half precision.
         return means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-12)
+
+    def count_pieces(self, texts: list[str]) -> npt.NDArray[np.int64]:
+        """Returns the number of pieces that are read of each text, special tokens included."""
+        special = len(self.tokenizer.before) + len(self.tokenizer.after)
+        counts = np.diff(self.tokenizer.pieces(texts).begins) + special
+        return np.minimum(counts, self.max_length)
 
     def exported_parts(self) -> tuple[Any, PairPreprocessor, str, str]:
         """Returns what `onnx.export` writes: the model, its preprocessor, its task and its name."""

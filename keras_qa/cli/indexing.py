@@ -18,6 +18,7 @@ from keras_qa.cli.output import Results, say
 from keras_qa.cli.parsing import Option, Options, add_options, positive, yes_or_no
 
 if TYPE_CHECKING:
+    from keras_qa.answering import TextEmbedder
     from keras_qa.documents import Index
     from keras_qa.documents.folder import Changes
     from keras_qa.documents.vector_search import TextEmbedderLike
@@ -96,8 +97,8 @@ def run(options: argparse.Namespace, results: Results) -> None:
         pass
 
 
-def open_index(path: str, embed: str | None, **options: float) -> Index:
-    """Opens an index. If `embed` is `None`, the index names its encoder."""
+def open_index(path: str, embed: str | TextEmbedder | None, **options: float) -> Index:
+    """Opens an index with an encoder or its name. If it is `None`, the index names its encoder."""
     from keras_qa.documents import Index
 
     return Index.open(path, _find_encoder(path, embed), **options)
@@ -184,12 +185,12 @@ def _summary(index: Index, changes: Changes, seconds: float) -> str:
     )
 
 
-def _find_encoder(path: str, embed: str | None) -> TextEmbedderLike | None:
+def _find_encoder(path: str, embed: str | TextEmbedder | None) -> TextEmbedderLike | None:
     """Loads an encoder by name; if it is `None`, the one that the index names, which is local."""
     from keras_qa.answering import TextEmbedder
 
     if embed is not None:
-        return TextEmbedder(embed)
+        return TextEmbedder(embed) if isinstance(embed, str) else embed
     name = _read_encoder_name(path)
     if name is None:
         return None

@@ -1,4 +1,4 @@
-"""`keras-qa serve`: serves a reader over HTTP."""
+"""`keras-qa serve`: serves models over HTTP."""
 
 from __future__ import annotations
 
@@ -11,23 +11,33 @@ import re
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from keras_qa.answering import opening
-from keras_qa.answering.loading import DEFAULT_READER
+from keras_qa.answering.loading import DEFAULT_CHECKER, DEFAULT_RANKER, DEFAULT_READER
 from keras_qa.cli.indexing import open_index
 from keras_qa.cli.output import Results, say
-from keras_qa.cli.parsing import READER_HELP, Option, Options, add_options, given_options, positive
+from keras_qa.cli.parsing import (
+    READER_HELP,
+    Option,
+    Options,
+    add_options,
+    given_options,
+    positive,
+    yes_or_no,
+)
 
 # The environment variable with the token.
 TOKEN = "KERAS_QA_TOKEN"
 
-HELP = "serve a reader over HTTP: a page for people, and routes for programs"
-USAGE = "%(prog)s READER [options]"
+HELP = "serve a reader, ranker or embedder over HTTP: a page for people, and routes for programs"
+USAGE = "%(prog)s MODEL [options]"
 EPILOG = f"""\
 examples:
   keras-qa serve {DEFAULT_READER}
   keras-qa serve reader.keras --index handbook.index --port 8080
-  keras-qa serve {DEFAULT_READER} --index handbook.index --ranker minilm-rerank
+  keras-qa serve {DEFAULT_READER} --index handbook.index --ranker {DEFAULT_RANKER}
+  keras-qa serve minilm-embed --ranker {DEFAULT_RANKER}
   KERAS_QA_TOKEN=secret keras-qa serve {DEFAULT_READER} --host 0.0.0.0
 Open http://127.0.0.1:8000 in a browser; /docs describes the routes. Ctrl-C ends the server.
 Everyone who reaches the address can ask, unless {TOKEN} or --token-file sets a token.
@@ -38,8 +48,21 @@ _INDEX_TIMEOUT = 2.0
 
 DOCUMENTS: Options = {
     "index": Option("FILE.index", "answer from its documents, too: see `keras-qa index`"),
-    "embed": Option("ENCODER", "the encoder of the index, as in `ask`"),
-    "ranker": Option("RANKER", "a ranker, for the route /rerank and for documents"),
+    "embed": Option(
+        "ENCODER", "an encoder for the routes /embed and /v1/embeddings, and for the index"
+    ),
+    "ranker": Option("RANKER", "a ranker for the routes /rerank and /v2/rerank, and for documents"),
+    "checker": Option(
+        "CHECKER",
+        f"the model that checks claims for the route /verify (default: {DEFAULT_CHECKER}, without "
+        "Keras none); or none",
+    ),
+    "verify": Option(
+        "yes|no",
+        "whether a reader serves /verify, by two more models (default: yes)",
+        yes_or_no,
+        True,
+    ),
     "name": Option("NAME", "the name of the model in the routes (default: that of its file)"),
 }
 # Fields of `serving.limits.Limits`, which needs the extra `serve` and has the defaults.
@@ -83,7 +106,11 @@ ADDRESS: Options = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
-    parser.add_argument("reader", metavar="READER", help=READER_HELP)
+    parser.add_argument(
+        "reader",
+        metavar="MODEL",
+        help=f"{READER_HELP}; or a ranker, an encoder such as minilm-embed",
+    )
     add_options(parser, DOCUMENTS)
     add_options(parser.add_argument_group("address"), ADDRESS)
     add_options(parser.add_argument_group("limits"), LIMITS)
@@ -91,14 +118,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def needs_backend(options: argparse.Namespace) -> bool:
     """Whether a model of the options needs a backend."""
-    return opening.needs_backend(options.reader, options.ranker, options.embed)
+    checker = None if options.checker == "none" else options.checker
+    return opening.needs_backend(options.reader, options.ranker, options.embed, checker)
 
 
 def run(options: argparse.Namespace, results: Results) -> None:
-    """Serves the reader until a signal."""
+    """Serves the models until a signal."""
     from keras_qa import serving
-    from keras_qa.answering import Reranker
-    from keras_qa.answering.answerer import QuestionAnswerer
     from keras_qa.serving.limits import Limits
 
     limits = given_options(options, LIMITS)
@@ -114,17 +140,13 @@ def run(options: argparse.Namespace, results: Results) -> None:
         # Each thread that runs PyTorch has workers of its own. With those of a second thread there
         # are more than cores, and they sleep after each operation, which costs 10 % of the speed.
         thread = stack.enter_context(ThreadPoolExecutor(1))
-        loaded = thread.submit(QuestionAnswerer.from_preset, options.reader, compile=False)
-        reader = loaded.result()
-        ranker = options.ranker and thread.submit(Reranker, options.ranker).result()
-        index = None
+        models = thread.submit(_load_models, options).result()
         if options.index is not None:
-            opened = thread.submit(open_index, options.index, options.embed, timeout=_INDEX_TIMEOUT)
-            index = stack.enter_context(opened.result())
+            encoder = models["embedder"]
+            opened = thread.submit(open_index, options.index, encoder, timeout=_INDEX_TIMEOUT)
+            models["index"] = stack.enter_context(opened.result())
         app = serving.create_app(
-            reader,
-            index,
-            ranker,
+            **models,
             name=options.name or model_name(options.reader),
             token=token,
             allowed_hosts=_hosts(options),
@@ -139,6 +161,50 @@ def run(options: argparse.Namespace, results: Results) -> None:
             timeout,
             ready,
         )
+
+
+def _load_models(options: argparse.Namespace) -> dict[str, Any]:
+    """Returns the models of the options by the arguments of `create_app`."""
+    from keras_qa.answering import Reranker, TextEmbedder
+    from keras_qa.answering.loading import load
+
+    model: Any = load(options.reader, compile=False)
+    models = {
+        "ranker": options.ranker and Reranker(options.ranker),
+        "embedder": options.embed and TextEmbedder(options.embed),
+    }
+    kinds = {Reranker: "ranker", TextEmbedder: "embedder"}
+    kind = kinds.get(type(model), "qa")
+    if models.get(kind) is not None:
+        option = "--ranker" if kind == "ranker" else "--embed"
+        raise ValueError(
+            f"`{options.reader[-100:]}` is served for the same routes as {option}. Leave {option} "
+            "out, or name a reader as MODEL."
+        )
+    models[kind] = model
+    if kind == "qa" and options.verify:
+        models["verify"] = _load_verifier(options, model, models["ranker"])
+    return models
+
+
+def _load_verifier(options: argparse.Namespace, qa: Any, ranker: Any) -> dict[str, Any] | None:
+    """Returns the arguments of `verify`, or `None` if the reader cannot verify answers."""
+    from keras_qa.answering import Reranker
+    from keras_qa.answering.verification import open_classifier
+
+    if not qa.model_.preprocessor.compares_passages:
+        model = open_classifier(options.reader, qa)
+        return None if model is None else {"reader": model}
+    checker = options.checker
+    # With a reader in an exported folder, no model needs Keras.
+    if opening.needs_backend(options.reader):
+        ranker, checker = ranker or Reranker(DEFAULT_RANKER), checker or DEFAULT_CHECKER
+    has_checker = checker not in (None, "none")
+    return {
+        "reader": qa,
+        "ranker": ranker,
+        "checker": Reranker(checker) if has_checker else None,
+    }
 
 
 def model_name(reader: str) -> str:

@@ -1,6 +1,6 @@
-"""An HTTP server for a reader: `create_app` makes an ASGI application, `run` serves it.
+"""An HTTP server for models: `create_app` makes an ASGI application, `run` serves it.
 
-This room does not import Keras: it serves any object with the methods of `QuestionAnswerer`.
+This room does not import Keras: it serves any objects with the methods of readers and rankers.
 """
 
 try:

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import pathlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +20,12 @@ from starlette.routing import Route
 from keras_qa.serving.guard import Guard, Metrics, error_response
 from keras_qa.serving.limits import Limits
 from keras_qa.serving.model_queue import ModelError, UnavailableError
+from keras_qa.serving.model_routes import Json, Models
 from keras_qa.serving.openapi import describe
-from keras_qa.serving.routes import Json, Service
+from keras_qa.serving.routes import Service
 
 if TYPE_CHECKING:
-    from keras_qa.answering import Reranker
+    from keras_qa.answering import Reranker, TextEmbedder
     from keras_qa.answering.answerer import QuestionAnswerer
     from keras_qa.documents import Index
 
@@ -32,10 +33,12 @@ _FOLDER = pathlib.Path(__file__).parent
 
 
 def create_app(
-    qa: QuestionAnswerer,
+    qa: QuestionAnswerer | None = None,
     index: Index | None = None,
     ranker: Reranker | None = None,
     *,
+    embedder: TextEmbedder | None = None,
+    verify: Mapping[str, Any] | None = None,
     name: str = "reader",
     token: str | None = None,
     allowed_hosts: Collection[str] | None = None,
@@ -44,14 +47,20 @@ def create_app(
 ) -> Starlette:
     """Makes the ASGI application that `keras-qa serve` runs.
 
-    All calls of the model run in one thread. Questions of concurrent requests are answered in
-    batches. The answers are those of `qa.answer`, `qa.ask` and `ranker.rank`.
+    All calls of the models run in one thread. Questions of concurrent requests are answered in
+    batches. The answers are those of `qa.answer`, `qa.ask`, `ranker.rank`, `embedder` and
+    `keras_qa.verify`.
 
     Args:
         qa: A fitted `QuestionAnswerer` that answers questions about texts without choices, or an
-            object with its methods `answer` and `ask`.
-        index: An index of documents for `POST /ask`, or `None`.
-        ranker: A ranker for `POST /rerank`, which also sorts passages for `/ask`, or `None`.
+            object with its methods `answer` and `ask`. `None` to serve other models alone.
+        index: An index of documents for `POST /ask` and `POST /verify`, or `None`.
+        ranker: A ranker for `POST /rerank` and `POST /v2/rerank`, which also sorts passages for
+            `/ask`, or `None`.
+        embedder: An `answering.TextEmbedder` for `POST /embed` and `POST /v1/embeddings`, or
+            `None`.
+        verify: The arguments `reader`, `ranker` and `checker` of `keras_qa.verify` for
+            `POST /verify`, with models that are loaded, or `None`.
         name: The name of the model in the routes.
         token: A token that requests must have in their header `Authorization: Bearer`. `None` for
             none.
@@ -59,16 +68,16 @@ def create_app(
         thread: A `concurrent.futures.ThreadPoolExecutor` with one thread, which runs the model.
             PyTorch is faster if the model was loaded in it, too. `None` for a new one.
         **limits: `max_batch`, `max_wait_ms`, `max_queue`, `max_body`, `max_text`, `max_question`,
-            `max_question_tokens`, `max_questions`, `max_passages`, `max_texts`, `max_top_k`,
-            `timeout` and `body_timeout`, see docs/serving.md.
+            `max_question_tokens`, `max_questions`, `max_passages`, `max_texts`, `max_answer`,
+            `max_top_k`, `timeout` and `body_timeout`, see docs/serving.md.
 
     Returns:
         A `starlette.applications.Starlette`.
 
     Raises:
         TypeError: If a limit is unknown.
-        ValueError: If a limit is out of its range, the token is empty or not ASCII, or the model
-            cannot answer a question.
+        ValueError: If there is no model, a limit is out of its range, the token is empty or not
+            ASCII, or a model cannot answer a question.
 
     Examples:
         >>> import keras_qa
@@ -81,14 +90,18 @@ def create_app(
     """
     if token is not None and not re.fullmatch(r"[!-~]+", token):
         raise ValueError("`token` must be at least one ASCII character, and no spaces.")
+    models = Models(qa, index, ranker, embedder, verify)
+    if all(model is None for model in (qa, ranker, embedder, verify)):
+        raise ValueError("There is no model to serve. Pass `qa`, `ranker`, `embedder` or `verify`.")
     metrics = Metrics()
     thread = thread or ThreadPoolExecutor(1)
-    service = Service(qa, index, ranker, name, Limits(**limits), metrics, thread)
+    service = Service(models, name, Limits(**limits), metrics, thread)
     description = Json(describe(name, service.routes, service.requests))
     # A response is an ASGI application that sends itself.
     routes = [
         *service.routes,
-        Route("/", _html("page.html"), methods=["GET"]),
+        # The page asks a reader.
+        Route("/", _html("docs.html" if qa is None else "page.html"), methods=["GET"]),
         Route("/docs", _html("docs.html"), methods=["GET"]),
         Route("/openapi.json", description, methods=["GET"]),
     ]
@@ -107,19 +120,18 @@ def create_app(
 
 async def _handle(request: Request[Any], error: Exception) -> Response:
     """Returns the response to an error."""
+    path = request.url.path
     if isinstance(error, HTTPException):
         hint = " `/docs` lists the routes." if error.status_code in (404, 405) else ""
-        return error_response(
-            f"{error.detail.rstrip('.')}.{hint}", error.status_code, error.headers
-        )
+        message = f"{error.detail.rstrip('.')}.{hint}"
+        return error_response(message, error.status_code, error.headers, path)
     if isinstance(error, UnavailableError):
-        return error_response(str(error), 503, {"Retry-After": str(error.retry_after)})
+        return error_response(str(error), 503, {"Retry-After": str(error.retry_after)}, path)
     if isinstance(error, (ClientDisconnect, TypeError, ValueError)):
-        return error_response(str(error), 400)
+        return error_response(str(error), 400, path=path)
     # The message of an unexpected error may contain texts.
-    return error_response(
-        str(error) if isinstance(error, ModelError) else "The server failed.", 500
-    )
+    message = str(error) if isinstance(error, ModelError) else "The server failed."
+    return error_response(message, 500, path=path)
 
 
 def _html(name: str) -> HTMLResponse:

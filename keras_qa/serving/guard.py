@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from keras_qa._terminal import plain
 from keras_qa.serving.limits import Limits
+from keras_qa.serving.schemas import make_error
 
 _logger = logging.getLogger("keras_qa.serving")
 
@@ -114,16 +115,16 @@ class Guard:
 
     def _refusal(self, scope: Scope) -> JSONResponse | None:
         """Returns the response to a request that is not allowed."""
-        headers = Headers(scope=scope)
+        headers, path = Headers(scope=scope), scope["path"]
         if self._hosts is not None and _host(headers.get("host", "")) not in self._hosts:
-            return error_response(
-                "This host name is not served. Allow it with `allowed_hosts`, or --allow-host.", 421
+            message = (
+                "This host name is not served. Allow it with `allowed_hosts`, or --allow-host."
             )
+            return error_response(message, 421, path=path)
         if scope["method"] not in ("GET", "HEAD") and _is_foreign(headers):
-            return error_response(
-                "A page of another site sent this request. Send JSON as `application/json`.", 403
-            )
-        is_open = scope["path"] in _OPEN and scope["method"] in ("GET", "HEAD")
+            message = "A page of another site sent this request. Send JSON as `application/json`."
+            return error_response(message, 403, path=path)
+        is_open = path in _OPEN and scope["method"] in ("GET", "HEAD")
         if self._token is None or is_open:
             return None
         scheme, _, token = headers.get("authorization", "").partition(" ")
@@ -131,7 +132,7 @@ class Guard:
         if scheme.lower() == "bearer" and hmac.compare_digest(token_bytes, self._token):
             return None
         message = "The token is missing or wrong. Send it as a Bearer token."
-        return error_response(message, 401, {"WWW-Authenticate": "Bearer"})
+        return error_response(message, 401, {"WWW-Authenticate": "Bearer"}, path)
 
 
 def _method(scope: Scope) -> str:
@@ -154,10 +155,11 @@ def _is_foreign(headers: Headers) -> bool:
 
 
 def error_response(
-    message: str, status: int, headers: Mapping[str, str] | None = None
+    message: str, status: int, headers: Mapping[str, str] | None = None, path: str = ""
 ) -> JSONResponse:
-    """Returns an error of one line."""
-    return JSONResponse({"error": plain(" ".join(message.split()))[:300]}, status, headers)
+    """Returns an error of one line, in the form of the route at a path."""
+    line = plain(" ".join(message.split()))[:300]
+    return JSONResponse(make_error(path, line), status, headers)
 
 
 async def read_body(request: Request[Any], limits: Limits) -> bytes:

@@ -65,7 +65,12 @@ class SlicedModel:
 
 
 def predict_in_slices(owner: Any, rows: int, check: Callable[[], None]) -> Any:
-    """Returns a copy of a reader or a ranker whose model is a `SlicedModel`."""
+    """Returns a copy of a reader, ranker or embedder whose model is a `SlicedModel`.
+
+    For a classifier of tokens, which is a model, it is a `SlicedModel`.
+    """
+    if not hasattr(owner, "model_"):
+        return SlicedModel(owner, rows, check)
     copied = copy.copy(owner)
     copied.model_ = SlicedModel(owner.model_, rows, check)
     return copied

@@ -8,7 +8,7 @@ from typing import Any
 from starlette.routing import Route
 
 import keras_qa
-from keras_qa.serving.schemas import ERROR, QUERIES, RESPONSES, Schema
+from keras_qa.serving.schemas import QUERIES, RESPONSES, Schema, error_schema
 
 _PROBLEMS = {
     "400": "The request is invalid. The error says what was expected.",
@@ -21,7 +21,8 @@ _PROBLEMS = {
     "503": "The server is busy, or cannot read the index. `Retry-After` has the seconds to wait.",
 }
 _ABOUT = (
-    "Answers questions about texts. Offsets count characters, which are code points of Unicode. If "
+    "Answers questions about texts, sorts texts, turns them into vectors, or verifies answers, by "
+    "the models that it serves. Offsets count characters, which are code points of Unicode. If "
     "the server has a token, send it in the header `Authorization: Bearer TOKEN`."
 )
 
@@ -46,7 +47,7 @@ def describe(name: str, routes: Sequence[Route], requests: Mapping[str, Schema])
             "responses": {
                 "200": success,
                 **{
-                    status: {"description": text, "content": _json(ERROR)}
+                    status: {"description": text, "content": _json(error_schema(path))}
                     for status, text in _PROBLEMS.items()
                 },
             },

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
-import logging
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import Executor
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.applications import Starlette
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.requests import Request
+from starlette.responses import Response
 
 import keras_qa
 from keras_qa.example import Answer
-from keras_qa.serving.guard import Metrics, read_body
+from keras_qa.serving.guard import Metrics
 from keras_qa.serving.limits import Limits
-from keras_qa.serving.model_queue import Call, ModelQueue, UnavailableError, predict_in_slices
-from keras_qa.serving.schemas import OPTIONS, make_requests, parse
+from keras_qa.serving.model_queue import Call, predict_in_slices
+from keras_qa.serving.model_routes import Json, ModelRoutes, Models, index_errors, read_index
+from keras_qa.serving.schemas import OPTIONS, make_requests
 from keras_qa.text import Windower
-
-_logger = logging.getLogger("keras_qa.serving")
 
 # The smallest `max_seq_len`, unless the reader's own is smaller. The shorter a window, the more of
 # it are the question and special tokens, so that a long text would make thousands of windows.
@@ -34,67 +29,39 @@ _LEAST_LENGTH = 64
 # Passages for a question, unless a request names another number, and characters of a passage. A
 # batch of questions is limited by its characters.
 _PASSAGES, _PASSAGE_SIZE = 10, 1_000
-# Seconds after which a client may try to read the index again.
-_RETRY_INDEX_AFTER = 5
 # The most names of documents in a response.
 _MAX_NAMES = 10_000
 _SHOWN_LIMITS = ("max_body", "max_text", "max_question", "max_questions", "max_texts", "max_top_k")
 
 
-class Json(JSONResponse):
-    """JSON of texts that may have half of a surrogate pair: documents of an index may."""
-
-    def render(self, content: Any) -> bytes:
-        """Returns the body."""
-        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return text.encode("utf-8", "replace")
-
-
-class Service:
-    """The functions of the routes, and what they share. `thread` alone runs the model."""
+class Service(ModelRoutes):
+    """The functions of all routes. `thread` alone runs the models."""
 
     def __init__(
-        self,
-        qa: Any,
-        index: Any,
-        ranker: Any,
-        name: str,
-        limits: Limits,
-        metrics: Metrics,
-        thread: Executor,
+        self, models: Models, name: str, limits: Limits, metrics: Metrics, thread: Executor
     ) -> None:
-        self.qa, self.index, self.ranker = qa, index, ranker
-        self.name, self.limits, self.metrics = name, limits, metrics
-        self.queue = ModelQueue(limits, thread, metrics.batches.observe)
-        metrics.waiting.set_function(lambda: len(self.queue))
+        super().__init__(models, limits, metrics, thread)
+        self.qa, self.index, self.name = models.reader, models.index, name
         windower = getattr(self._preprocessor, "vectorizer", None)
         self.windower = windower if isinstance(windower, Windower) else None
-        least = min(_LEAST_LENGTH, self.windower.max_length) if self.windower else 1
-        self.requests = make_requests(limits, least)
-        # The first client does not wait for what the first call loads or compiles. A model that
-        # cannot answer raises here.
-        thread.submit(qa.answer, "Ann left.", "Who left?", top_k=1).result()
-        if index is not None:
-            thread.submit(qa.ask, index, "Who left?", ranker=ranker).result()
         if self.windower is not None:
-            self.qa = predict_in_slices(qa, limits.max_batch, self.queue.check)
-        if ranker is not None:
-            self.ranker = predict_in_slices(ranker, limits.max_batch, self.queue.check)
-        self.routes = [
-            Route("/", self.answer, methods=["POST"]),
-            Route("/models/{id:path}", self.answer, methods=["POST"]),
-            Route("/health", self.health),
-            Route("/info", self.info),
-            Route("/metrics", self.show_metrics),
-        ]
-        if index is not None:
-            self.routes += [
-                Route("/ask", self.ask, methods=["POST"]),
-                Route("/documents", self.documents),
-                Route("/documents/text", self.document_text),
-            ]
-        if ranker is not None:
-            self.routes.append(Route("/rerank", self.rerank, methods=["POST"]))
+            self.qa = predict_in_slices(self.qa, limits.max_batch, self.queue.check)
+        least = min(_LEAST_LENGTH, self.windower.max_length) if self.windower else 1
+        dimension = getattr(models.embedder, "dimension", 1)
+        # A classifier of tokens would read all documents of the index.
+        searches = self.index is not None and hasattr((models.verify or {}).get("reader"), "ask")
+        self.requests = make_requests(limits, least, dimension, searches)
+        if self.qa is not None:
+            self._add("/", self.answer)
+            self._add("/models/{id:path}", self.answer)
+            if self.index is not None:
+                self._add("/ask", self.ask)
+        if self.index is not None:
+            self._add("/documents", self.documents, "GET")
+            self._add("/documents/text", self.document_text, "GET")
+        self._add("/health", self.health, "GET")
+        self._add("/info", self.info, "GET")
+        self._add("/metrics", self.show_metrics, "GET")
 
     @contextlib.asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -137,7 +104,7 @@ class Service:
 
     async def documents(self, request: Request[Any]) -> Response:
         """Lists the names of the documents of the index."""
-        names = await _read_index(lambda: self.index.names)
+        names = await read_index(lambda: self.index.names)
         return Json({"documents": names[:_MAX_NAMES], "count": len(names)})
 
     async def document_text(self, request: Request[Any]) -> Response:
@@ -151,23 +118,10 @@ class Service:
                 f"end={end}."
             )
         try:
-            text = await _read_index(self.index.text, name, start, end)
+            text = await read_index(self.index.text, name, start, end)
         except KeyError:
             raise HTTPException(404, f"The index has no document {name!r:.100}") from None
         return Json({"document": name, "start": start, "text": text})
-
-    async def rerank(self, request: Request[Any]) -> Response:
-        """Sorts texts by how well they answer a question, as text-embeddings-inference does."""
-        body = await self._read(request, "rerank")
-        texts = body["texts"]
-        call = Call(self._compute_ranked, (("raw", body.get("raw_scores", False)),))
-        item = (body["query"], texts)
-        (scores,) = await self._compute(request, call, [(item, sum(map(len, texts)))])
-        order = sorted(range(len(texts)), key=lambda index: -scores[index])
-        ranked = [{"index": index, "score": scores[index]} for index in order]
-        if body.get("return_text", False):
-            ranked = [{**entry, "text": texts[entry["index"]]} for entry in ranked]
-        return Json(ranked)
 
     async def health(self, request: Request[Any]) -> Response:
         """Returns whether the server is ready. Needs no token."""
@@ -175,10 +129,12 @@ class Service:
 
     async def info(self, request: Request[Any]) -> Response:
         """Returns the name of the model, the number of documents, and limits of requests."""
-        count = None if self.index is None else await _read_index(len, self.index)
+        count = None if self.index is None else await read_index(len, self.index)
         about = {"model_id": self.name, "version": keras_qa.__version__, "documents": count}
         limits = {name: getattr(self.limits, name) for name in _SHOWN_LIMITS}
-        return Json({**about, "ranker": self.ranker is not None, **limits})
+        kinds = ("ranker", "embedder", "verify")
+        served = {kind: getattr(self.models, kind) is not None for kind in kinds}
+        return Json({**about, **served, **limits})
 
     async def show_metrics(self, request: Request[Any]) -> Response:
         """Returns metrics for Prometheus."""
@@ -189,25 +145,6 @@ class Service:
         name = request.path_params.get("id", self.name)
         if name != self.name:
             raise HTTPException(404, f"There is no model {name!r:.100}, only {self.name!r:.100}")
-
-    async def _read(self, request: Request[Any], schema: str) -> dict[str, Any]:
-        return parse(await read_body(request, self.limits), self.requests[schema])
-
-    async def _compute(
-        self, request: Request[Any], call: Call, items: list[tuple[Any, int]]
-    ) -> list[Any]:
-        """Returns the results of items, unless the client closes the connection."""
-        work = asyncio.ensure_future(self.queue.compute(call, items))
-        # After the body, this is the only message.
-        gone = asyncio.ensure_future(request.receive())
-        try:
-            await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                raise ClientDisconnect
-            return work.result()
-        finally:
-            work.cancel()
-            gone.cancel()
 
     async def _answer(
         self,
@@ -243,7 +180,7 @@ class Service:
         ]
         return {name: min(value for value in most if value is not None)}
 
-    # These run in the thread of the model.
+    # These run in the thread of the models.
 
     def _compute_answers(self, pairs: list[tuple[str, str]], **options: Any) -> Sequence[Any]:
         texts, questions = map(list, zip(*pairs, strict=True))
@@ -251,20 +188,8 @@ class Service:
         return self.qa.answer(texts, questions, batch_size=size, verbose=0, **options)
 
     def _compute_asked(self, questions: list[str], **options: Any) -> Sequence[Any]:
-        settings = {"ranker": self.ranker, "batch_size": self.limits.max_batch, "verbose": 0}
+        settings = {"ranker": self.models.ranker, "batch_size": self.limits.max_batch, "verbose": 0}
         return self.qa.ask(_Retriever(self.index), questions, **settings, **options)
-
-    def _compute_ranked(self, items: list[tuple[str, list[str]]], raw: bool) -> Sequence[Any]:
-        """Returns the scores of texts, in their order."""
-        questions, texts = map(list, zip(*items, strict=True))
-        size = self.limits.max_batch
-        if raw:
-            return [row.tolist() for row in self.ranker.logits(questions, texts, size)]
-        ranked = self.ranker.rank(questions, texts, batch_size=size)
-        return [
-            [result.score for result in sorted(row, key=lambda result: result.index)]
-            for row in ranked
-        ]
 
 
 class _Retriever:
@@ -275,24 +200,8 @@ class _Retriever:
 
     def search(self, questions: list[str], k: int) -> Any:
         """Returns the passages of each question."""
-        with _index_errors():
+        with index_errors():
             return self._index.search(questions, k)
-
-
-async def _read_index(function: Callable[..., Any], *arguments: Any) -> Any:
-    with _index_errors():
-        return await run_in_threadpool(function, *arguments)
-
-
-@contextlib.contextmanager
-def _index_errors() -> Iterator[None]:
-    """Turns errors of the index, which no client can correct, into status 503."""
-    try:
-        yield
-    except (OSError, ValueError) as error:
-        _logger.error("%s", error)
-        problem = "The index cannot be read: another process is writing it, or it is damaged."
-        raise UnavailableError(problem, _RETRY_INDEX_AFTER) from None
 
 
 def _nest(ranked: list[list[Any]], top_k: int, inputs: object) -> Any:

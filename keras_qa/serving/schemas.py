@@ -59,43 +59,128 @@ def _integer(least: int, most: int = MAX_INT) -> Schema:
     return {"type": "integer", "minimum": least, "maximum": most}
 
 
+def _either(*schemas: Schema) -> Schema:
+    return {"anyOf": [*schemas]}
+
+
 def _or_list(item: Schema, most: int | None = None) -> Schema:
-    return {"anyOf": [item, _list(item, most)]}
+    return _either(item, _list(item, most))
 
 
 _FLAG: Schema = {"type": "boolean"}
 _TEXT: Schema = {"type": "string"}
 _NULL: Schema = {"type": "null"}
-_SCORE: dict[str, Schema] = {"score": {"type": "number"}}
+_NUMBER: Schema = {"type": "number"}
+_SCORE: dict[str, Schema] = {"score": _NUMBER}
+_VECTOR = _list(_NUMBER)
 _OFFSETS = {"start": _integer(0), "end": _integer(0)}
 
-ERROR = to_object("Error", {"error": _TEXT}, {})
+_ERROR = to_object("Error", {"error": _TEXT}, {})
+# Schemas of errors by the paths of routes, if they are not `_ERROR`.
+_ERRORS = {
+    "/v1/embeddings": to_object(
+        "OpenAIError",
+        {
+            "error": to_object(
+                "OpenAIErrorDetails",
+                {"message": _TEXT, "type": _TEXT, "param": _NULL, "code": _NULL},
+                {},
+            )
+        },
+        {},
+    ),
+    "/v2/rerank": to_object("CohereError", {"message": _TEXT}, {}),
+}
 _ANSWER = to_object("Answer", {"answer": _TEXT, **_SCORE, **_OFFSETS}, {})
 _DOCUMENT_ANSWER = to_object(
     "DocumentAnswer",
     {
-        **{"answer": _TEXT, **_SCORE, "document": {"anyOf": [_TEXT, _NULL]}},
-        **{n: {"anyOf": [_integer(0), _NULL]} for n in ("start", "end", "line", "page")},
+        **{"answer": _TEXT, **_SCORE, "document": _either(_TEXT, _NULL)},
+        **{n: _either(_integer(0), _NULL) for n in ("start", "end", "line", "page")},
     },
     {},
+)
+_EVIDENCE = ("document_start", "document_end", "line", "end_line", "page")
+_VERDICTS = _list(
+    to_object(
+        "Verdict",
+        {
+            **{"text": _TEXT, **_OFFSETS, **_SCORE, "supported": _FLAG},
+            "outcome": {"type": "string", "enum": ["supported", "contradicted", "not found"]},
+            **{name: _either(_TEXT, _NULL) for name in ("document", "instead")},
+            **{name: _either(_integer(0), _NULL) for name in _EVIDENCE},
+        },
+        {},
+    ),
+    least=0,
 )
 # Schemas of responses by the names of the routes' functions.
 RESPONSES = {
     "answer": _or_list({"anyOf": [_ANSWER, _list(_ANSWER)]}),
     "ask": _or_list({"anyOf": [_DOCUMENT_ANSWER, _list(_DOCUMENT_ANSWER)]}),
     "rerank": _list(to_object("Ranked", {"index": _integer(0), **_SCORE}, {"text": _TEXT})),
+    "rerank_v2": to_object(
+        "CohereResponse",
+        {
+            "id": _TEXT,
+            "results": _list(
+                to_object("CohereResult", {"index": _integer(0), "relevance_score": _NUMBER}, {})
+            ),
+            "meta": to_object(
+                "CohereMeta", {"api_version": to_object("Version", {"version": _TEXT}, {})}, {}
+            ),
+        },
+        {},
+    ),
+    "embed": _list(_VECTOR),
+    "embeddings": to_object(
+        "OpenAIResponse",
+        {
+            "object": _TEXT,
+            "model": _TEXT,
+            "usage": to_object(
+                "Usage", {"prompt_tokens": _integer(0), "total_tokens": _integer(0)}, {}
+            ),
+            "data": _list(
+                to_object(
+                    "Embedding",
+                    {"object": _TEXT, "index": _integer(0), "embedding": _either(_VECTOR, _TEXT)},
+                    {},
+                )
+            ),
+        },
+        {},
+    ),
+    "verify": _either(_VERDICTS, _list(_VERDICTS)),
 }
 # Parameters of queries by the names of the routes' functions.
 QUERIES = {"document_text": {"name": _TEXT, **_OFFSETS}}
 
 
-def make_requests(limits: Limits, least_length: int = 1) -> dict[str, Schema]:
+def make_error(path: str, message: str) -> dict[str, Any]:
+    """Returns an error in the form of the route at a path."""
+    if path == "/v1/embeddings":
+        details = {"message": message, "type": "invalid_request_error"}
+        return {"error": {**details, "param": None, "code": None}}
+    return {"message" if path in _ERRORS else "error": message}
+
+
+def error_schema(path: str) -> Schema:
+    """Returns the schema of the errors of the route at a path."""
+    return _ERRORS.get(path, _ERROR)
+
+
+def make_requests(
+    limits: Limits, least_length: int = 1, dimension: int = 1, searches: bool = False
+) -> dict[str, Schema]:
     """Returns the schemas of requests by the names of the routes' functions.
 
-    `least_length` is the smallest `max_seq_len`.
+    `least_length` is the smallest `max_seq_len`, `dimension` the size of vectors, and `searches`
+    tells whether answers can be verified by the index.
     """
     question, text = _words(limits.max_question), _words(limits.max_text)
     top_k = {"top_k": _integer(1, limits.max_top_k)}
+    share: Schema = {"type": "number", "minimum": 0, "maximum": 1}
     options: dict[str, Schema] = {
         "doc_stride": _integer(0),
         "max_answer_len": _integer(1, 1_000),
@@ -116,18 +201,48 @@ def make_requests(limits: Limits, least_length: int = 1) -> dict[str, Schema]:
         {
             **top_k,
             "passages": _integer(1, 100),
-            "min_score": {"type": "number", "minimum": 0, "maximum": 1},
+            "min_score": share,
         },
     )
+    texts = _list(_string(limits.max_text), limits.max_texts)
+    cut = {
+        "truncate": _FLAG,
+        "truncation_direction": {"type": "string", "enum": ["right", "Right"]},
+    }
     rerank = to_object(
         "RerankRequest",
-        {"query": question, "texts": _list(_string(limits.max_text), limits.max_texts)},
+        {"query": question, "texts": texts},
+        {**dict.fromkeys(("raw_scores", "return_text"), _FLAG), **cut},
+    )
+    count = dict.fromkeys(("top_n", "max_tokens_per_doc"), _integer(1))
+    rerank_v2 = to_object(
+        "CohereRequest", {"query": question, "documents": texts}, {"model": _TEXT, **count}
+    )
+    inputs = _or_list(text, limits.max_texts)
+    embed = to_object("EmbedRequest", {"inputs": inputs}, {"normalize": _FLAG, **cut})
+    embeddings = to_object(
+        "OpenAIRequest",
+        {"input": inputs, "model": _TEXT},
         {
-            **dict.fromkeys(("raw_scores", "return_text", "truncate"), _FLAG),
-            "truncation_direction": {"type": "string", "enum": ["right", "Right"]},
+            "encoding_format": {"type": "string", "enum": ["float", "base64"]},
+            "dimensions": {"type": "integer", "enum": [dimension]},
+            "user": _TEXT,
         },
     )
-    return {"answer": answer, "ask": ask, "rerank": rerank}
+    document = _either(
+        text, to_object("Document", {"name": _words(limits.max_question), "text": text}, {})
+    )
+    documents = {"documents": _list(document, limits.max_texts)}
+    claim = to_object(
+        "Claim",
+        {"answer": _words(limits.max_answer), **({} if searches else documents)},
+        {"question": question, **(documents if searches else {})},
+    )
+    verify = to_object(
+        "VerifyRequest", {"inputs": _or_list(claim, limits.max_questions)}, {"threshold": share}
+    )
+    schemas = {"answer": answer, "ask": ask, "rerank": rerank, "rerank_v2": rerank_v2}
+    return {**schemas, "embed": embed, "embeddings": embeddings, "verify": verify}
 
 
 def parse(body: bytes, schema: Schema) -> dict[str, Any]:
@@ -178,7 +293,7 @@ def _check(value: Any, schema: Schema, name: str) -> Any:
     if "minimum" in schema and not schema["minimum"] <= value <= schema["maximum"]:
         _fail(name, f"from {schema['minimum']} to {schema['maximum']}", value)
     if value not in schema.get("enum", [value]):
-        _fail(name, f"one of {', '.join(schema['enum'])}", value)
+        _fail(name, f"one of {', '.join(map(str, schema['enum']))}", value)
     if isinstance(value, list):
         items = schema["items"]
         return [_check(item, items, f"{name}[{index}]") for index, item in enumerate(value)]

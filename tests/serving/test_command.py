@@ -15,6 +15,7 @@ import tomllib
 import pytest
 from command_line import check_fields, error_line
 from servers import error_of, send
+from small_checkpoints import cross_encoder
 
 import keras_qa
 from keras_qa.cli import parser, serve
@@ -57,10 +58,12 @@ def test_the_unit_serves_until_sigterm_and_answers_what_it_has_accepted(qa, tmp_
     command = unit_start()[1:]
     command[command.index("minilm-squad")] = "small.keras"
     command[command.index("8000")] = "0"
+    cross_encoder(tmp_path / "cross")
     (tmp_path / "token").write_text("secret\n")
     started = subprocess.Popen(
         [sys.executable, "-c", "from keras_qa.cli import command; command()", *command]
-        + ["--index", "all.index", "--token-file", "token", "--max-questions", "3"],
+        + ["--index", "all.index", "--token-file", "token", "--max-questions", "3"]
+        + ["--ranker", "cross", "--checker", "none", "--embed", "cross"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.PIPE,
@@ -74,6 +77,9 @@ def test_the_unit_serves_until_sigterm_and_answers_what_it_has_accepted(qa, tmp_
         assert send(f"{url}/models/small", GOOD, **headers)[1]["answer"] == "blue"
         asked = {"question": "What colour is the car?"}
         assert send(f"{url}/ask", asked, **headers)[1]["document"] == "car.txt"
+        claim = {"inputs": {"answer": "The car is blue."}}
+        assert send(f"{url}/verify", claim, **headers)[1][0]["document"] == "car.txt"
+        assert len(send(f"{url}/embed", {"inputs": "car"}, **headers)[1]) == 1
         assert send(f"{url}/info", **headers)[1]["max_questions"] == 3
         assert error_of(f"{url}/info").startswith("401 ")
         assert error_of(f"{url}/health", Host="evil.example").startswith("421 ")
@@ -95,6 +101,8 @@ def test_the_unit_serves_until_sigterm_and_answers_what_it_has_accepted(qa, tmp_
     assert [re.sub(r"^.* INFO |\d+\.\d ms", "", row) for row in log.splitlines()] == [
         "POST /models/{id:path} 200 ",
         "POST /ask 200 ",
+        "POST /verify 200 ",
+        "POST /embed 200 ",
         "GET /info 200 ",
         "GET /info 401 ",
         "GET /health 421 ",
@@ -171,5 +179,9 @@ def test_errors_are_one_line(qa, tmp_path, capsys) -> None:
         f"keras-qa: error: The server cannot listen at port {port} of 127.0.0.1: Address already "
         "in use. Choose another port, or 0 for a free one.\n"
     )
+    for option, name in (("--ranker", "cross"), ("--embed", "minilm")):
+        folder = cross_encoder(tmp_path / "cross") if name == "cross" else "minilm-embed"
+        line = error_line(capsys, "serve", folder, option, name if name == "minilm" else folder)
+        assert f"is served for the same routes as {option}. Leave {option} out, or name" in line
     line = error_line(capsys, "serve", tmp_path / "small.keras", "--max-queue", 5)
     assert "`max_questions` must be at most `max_queue`" in line
