@@ -32,6 +32,7 @@ ENVIRONMENTS = {
     "cli/test_interrupts.py": "host",
     "cli/test_parsing.py": "host",
     "cli/test_verify.py": "host",
+    "clients": "named",
     "data": "host",
     "data/test_files.py": "once",
     "detectors": "named",
