@@ -87,7 +87,7 @@ def needs_backend(options: argparse.Namespace) -> bool:
     """Whether a model of the options needs a backend."""
     if options.embed is not None:
         return opening.needs_backend(options.embed)
-    name = _read_encoder_name(_index_path(options.folder, options.output, "--output"))
+    name = read_encoder_name(_index_path(options.folder, options.output, "--output"))
     return name is not None and not opening.is_exported_here(name)
 
 
@@ -191,7 +191,7 @@ def _find_encoder(path: str, embed: str | TextEmbedder | None) -> TextEmbedderLi
 
     if embed is not None:
         return TextEmbedder(embed) if isinstance(embed, str) else embed
-    name = _read_encoder_name(path)
+    name = read_encoder_name(path)
     if name is None:
         return None
     if not opening.is_local(name):
@@ -205,7 +205,7 @@ def _find_encoder(path: str, embed: str | TextEmbedder | None) -> TextEmbedderLi
         raise ValueError(f"The encoder {name!r} of `{path}` cannot be loaded. {error}") from None
 
 
-def _read_encoder_name(path: str) -> str | None:
+def read_encoder_name(path: str) -> str | None:
     """Returns the encoder that an index names, `None` if there is no index."""
     from keras_qa.documents import Index
 

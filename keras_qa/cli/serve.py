@@ -15,7 +15,7 @@ from typing import Any
 
 from keras_qa.answering import opening
 from keras_qa.answering.loading import DEFAULT_CHECKER, DEFAULT_RANKER, DEFAULT_READER
-from keras_qa.cli.indexing import open_index
+from keras_qa.cli.indexing import open_index, read_encoder_name
 from keras_qa.cli.output import Results, say
 from keras_qa.cli.parsing import (
     READER_HELP,
@@ -142,7 +142,8 @@ def run(options: argparse.Namespace, results: Results) -> None:
         thread = stack.enter_context(ThreadPoolExecutor(1))
         models = thread.submit(_load_models, options).result()
         if options.index is not None:
-            encoder = models["embedder"]
+            # An index without vectors has no encoder.
+            encoder = models["embedder"] if read_encoder_name(options.index) else None
             opened = thread.submit(open_index, options.index, encoder, timeout=_INDEX_TIMEOUT)
             models["index"] = stack.enter_context(opened.result())
         app = serving.create_app(
