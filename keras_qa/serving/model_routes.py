@@ -241,8 +241,8 @@ class ModelRoutes:
 
 
 def _cut(tokenizer: Any, text: str, longest: int) -> str:
-    offsets = tokenizer.raw_offsets(text)
-    return text if len(offsets) <= longest else text[: offsets[longest - 1][1]]
+    _, offsets = tokenizer.encode(text)
+    return text if len(offsets) <= longest else text[: offsets[longest - 1, 1]]
 
 
 async def read_index(function: Callable[..., Any], *arguments: Any) -> Any:
