@@ -71,6 +71,7 @@ _FLAG: Schema = {"type": "boolean"}
 _TEXT: Schema = {"type": "string"}
 _NULL: Schema = {"type": "null"}
 _NUMBER: Schema = {"type": "number"}
+_SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
 _SCORE: dict[str, Schema] = {"score": _NUMBER}
 _VECTOR = _list(_NUMBER)
 _OFFSETS = {"start": _integer(0), "end": _integer(0)}
@@ -180,7 +181,6 @@ def make_requests(
     """
     question, text = _words(limits.max_question), _words(limits.max_text)
     top_k = {"top_k": _integer(1, limits.max_top_k)}
-    share: Schema = {"type": "number", "minimum": 0, "maximum": 1}
     options: dict[str, Schema] = {
         "doc_stride": _integer(0),
         "max_answer_len": _integer(1, 1_000),
@@ -201,9 +201,16 @@ def make_requests(
         {
             **top_k,
             "passages": _integer(1, 100),
-            "min_score": share,
+            "min_score": _SHARE,
         },
     )
+    others = _make_model_requests(limits, dimension, searches)
+    return {"answer": answer, "ask": ask, **others}
+
+
+def _make_model_requests(limits: Limits, dimension: int, searches: bool) -> dict[str, Schema]:
+    """Returns the schemas of requests to rankers, embedders and verification."""
+    question, text = _words(limits.max_question), _words(limits.max_text)
     texts = _list(_string(limits.max_text), limits.max_texts)
     cut = {
         "truncate": _FLAG,
@@ -239,10 +246,10 @@ def make_requests(
         {"question": question, **(documents if searches else {})},
     )
     verify = to_object(
-        "VerifyRequest", {"inputs": _or_list(claim, limits.max_questions)}, {"threshold": share}
+        "VerifyRequest", {"inputs": _or_list(claim, limits.max_questions)}, {"threshold": _SHARE}
     )
-    schemas = {"answer": answer, "ask": ask, "rerank": rerank, "rerank_v2": rerank_v2}
-    return {**schemas, "embed": embed, "embeddings": embeddings, "verify": verify}
+    schemas = {"rerank": rerank, "rerank_v2": rerank_v2, "embed": embed}
+    return {**schemas, "embeddings": embeddings, "verify": verify}
 
 
 def parse(body: bytes, schema: Schema) -> dict[str, Any]:

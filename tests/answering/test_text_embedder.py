@@ -66,6 +66,9 @@ def test_the_preset_has_nearly_these_vectors(minilm) -> None:
     assert (minilm.name, minilm.dimension, minilm.max_length) == ("minilm", 384, 256)
     found = minilm(TEXTS)
     assert found[:, :6] == pytest.approx(np.array(KNOWN), abs=0.005)
+    # The third text is cut off.
+    assert minilm.count_pieces([*TEXTS, ""]).tolist() == [9, 8, 256, 2]
+    assert TextEmbedder("minilm-embed", 40).name == "minilm"
     with pytest.raises(ValueError, match=r"^`minilm-embed` is no reader\. `keras_qa\.load\('mini"):
         keras_qa.QuestionAnswerer.from_preset("minilm-embed")
 
@@ -79,6 +82,10 @@ def test_encoders_of_other_families(kind, tmp_path) -> None:
     assert (encoder.max_length, encoder([]).shape) == (20, (0, encoder.dimension))
     expected = means(folder, texts, 20)
     assert encoder(texts * 9) == pytest.approx(np.tile(expected, (9, 1)), abs=1e-5)
+    plain = encoder(texts, normalize=False)
+    lengths = np.linalg.norm(plain, axis=1, keepdims=True)
+    assert plain == pytest.approx(expected * lengths, abs=1e-4)
+    assert np.abs(lengths - 1).min() > 0.1
 
 
 def test_the_encoder_of_a_saved_reader(tmp_path) -> None:
