@@ -123,12 +123,17 @@ def test_verify_gives_the_verdicts_of_python(served, checks) -> None:
     assert expected[1]["instead"] is not None
     item = {"answer": CLAIMS, "documents": DOCUMENTS}
     assert send(f"{served}/verify", {"inputs": item})[1] == expected
-    asked = {**item, "question": "What colour is the car?"}
-    found = send(f"{served}/verify", {"inputs": [asked, item], "threshold": 0.9})[1]
-    assert found == [
-        verdicts(CLAIMS, DOCUMENTS, asked["question"], threshold=0.9, **checks),
-        verdicts(CLAIMS, DOCUMENTS, threshold=0.9, **checks),
+    # Supported at this threshold alone, and by the reader's answer to the question alone.
+    answer, question = "It has the colour blue, they say.", "What colour is the car?"
+    item = {"answer": answer, "documents": DOCUMENTS}
+    asked = {**item, "question": question}
+    rows = send(f"{served}/verify", {"inputs": [asked, item], "threshold": 0.45})[1]
+    assert rows == [
+        verdicts(answer, DOCUMENTS, question, threshold=0.45, **checks),
+        verdicts(answer, DOCUMENTS, threshold=0.45, **checks),
     ]
+    assert [row[0]["supported"] for row in rows] == [True, False]
+    assert not send(f"{served}/verify", {"inputs": asked, "threshold": 0.9})[1][0]["supported"]
 
 
 def test_verify_without_documents_uses_the_index(served, checks) -> None:
