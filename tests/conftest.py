@@ -79,6 +79,7 @@ ENVIRONMENTS = {
     "repository/test_walks.py": "once",
     "rivals": "named",
     "serving": "once",
+    "shells": "named",
     "test_arguments.py": "host",
     "test_backend.py": "host",
     "test_example.py": "host",
@@ -90,6 +91,7 @@ ENVIRONMENTS = {
     "text/test_tokenizer_files.py": "once",
     "training": "once",
     "training/test_resumed.py": "backend",
+    "wheels": "named",
 }
 # The most telling tests, for less than a minute on one backend: `--environment quick`.
 QUICK = (
