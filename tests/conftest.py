@@ -74,6 +74,7 @@ ENVIRONMENTS = {
     "repository": "host",
     "repository/test_docs.py": "once",
     "repository/test_layer_recipe.py": "backend",
+    "repository/test_model_cards.py": "once",
     "repository/test_notebooks.py": "once",
     "repository/test_public_names.py": "once",
     "repository/test_walks.py": "once",
