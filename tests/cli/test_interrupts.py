@@ -21,7 +21,7 @@ def ends(monkeypatch):
     monkeypatch.setattr(cli, "_progress_bars_on_terminals_only", contextlib.nullcontext)
 
     def run(function) -> int:
-        monkeypatch.setattr(quickstart, "run", lambda options: function())
+        monkeypatch.setattr(quickstart, "run", lambda options, results: function())
         return cli.main(["quickstart"])
 
     return run
@@ -110,7 +110,7 @@ def test_the_process_ends_at_once_after_ctrl_c() -> None:
     code = (
         "import atexit\n"
         "from keras_qa import cli\n"
-        "def run(options):\n"
+        "def run(options, results):\n"
         "    cli.output.say('seen')\n"
         "    raise KeyboardInterrupt\n"
         "cli.indexing.run = run\n"
