@@ -20,7 +20,7 @@ from keras_qa.cli.parsing import Option, Options, add_options, positive, yes_or_
 if TYPE_CHECKING:
     from keras_qa.answering import TextEmbedder
     from keras_qa.documents import Index
-    from keras_qa.documents.folder import Changes
+    from keras_qa.documents.folder import Changes, Progress
     from keras_qa.documents.vector_search import TextEmbedderLike
 
 HELP = "make an index of a folder of documents or of one document, or update it"
@@ -106,13 +106,17 @@ def open_index(path: str, embed: str | TextEmbedder | None, **options: float) ->
 
 @contextlib.contextmanager
 def open_folder(
-    folder: str, path: str | None, options: argparse.Namespace, results: Results | None = None
+    folder: str,
+    path: str | None,
+    options: argparse.Namespace,
+    results: Results | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[Index]:
     """Makes or updates the index of a folder, and opens it with its encoder while the block runs.
 
     `path` is the index: `None` for the one beside the folder. `options` has those of `FOLDER` and
     `--embed`. With `results`, the changes are the result of the command; without, it asks the
-    index, and standard output is for the answers.
+    index, and standard output is for the answers. `progress` is as in `Index.update`.
     """
     from keras_qa.documents import Index
     from keras_qa.documents.file_formats import SUFFIXES
@@ -121,7 +125,7 @@ def open_folder(
     is_new = not os.path.exists(os.path.expanduser(path))
     encoder = _find_encoder(path, options.embed)
     with Index.create(path, options.language, encoder, exist_ok=True) as index:
-        changes, seconds = _update(index, folder, options.encoding)
+        changes, seconds = _update(index, folder, options.encoding, progress)
         if not len(index):
             index.close()
             if is_new:
@@ -152,12 +156,14 @@ def _index_path(folder: str, path: str | None, option: str) -> str:
     return f"{beside}.index"
 
 
-def _update(index: Index, folder: str, encoding: str | None) -> tuple[Changes, float]:
+def _update(
+    index: Index, folder: str, encoding: str | None, progress: Progress | None
+) -> tuple[Changes, float]:
     """Updates an index, prints the unreadable files, and returns the changes and the seconds."""
     began = time.monotonic()
     advice = "The files read so far are in the index: the same command continues after them."
     with advise_after_interrupt(advice):
-        changes = index.update(folder, encoding)
+        changes = index.update(folder, encoding, progress=progress)
     reasons: dict[str, list[str]] = {}
     for name, reason in changes.unreadable.items():
         reasons.setdefault(reason.replace("`encoding`", "`--encoding`"), []).append(name)

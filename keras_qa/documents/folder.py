@@ -7,7 +7,8 @@ import dataclasses
 import hashlib
 import os
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 from keras_qa._terminal import Bar
 from keras_qa.data.sqlite import sqlite3
@@ -16,6 +17,9 @@ from keras_qa.documents.document import Document
 from keras_qa.documents.file_formats import MAX_BYTES, SUFFIXES, read_documents
 from keras_qa.documents.storage import get_setting
 from keras_qa.documents.writing import Writer
+
+# A function of the number of files that are done, and of all files.
+Progress: TypeAlias = Callable[[int, int], object]
 
 # Show a progress bar for at least so many files.
 _MANY = 100
@@ -41,6 +45,7 @@ def update_index(
     folder: pathlib.Path,
     encoding: str | None,
     verbose: int | str,
+    progress: Progress | None = None,
 ) -> Changes:
     """Implements `Index.update`."""
     encoding = encoding or read_encoding(connection)
@@ -74,7 +79,8 @@ def update_index(
     writer.set_language(_readable_documents(files, encoding))
     # The index was made by another way of reading: the documents may be the same, the passages not.
     is_outdated = get_setting(connection, "reading") != storage.READING
-    bar = Bar(len(files)) if (len(files) >= _MANY if verbose == "auto" else verbose) else None
+    shown = len(files) >= _MANY if verbose == "auto" else verbose
+    bar = Bar(len(files)) if shown and progress is None else None
     written = removed = kept = 0
     indexed = set()
     for done, (name, path) in enumerate(files.items(), start=1):
@@ -90,7 +96,9 @@ def update_index(
             indexed.add(name)
         except _ReadError as error:
             unreadable[name] = str(error)
-        if bar is not None:
+        if progress is not None:
+            progress(done, len(files))
+        elif bar is not None:
             bar.show(done)
     for name in (digests.keys() | files.keys()) - indexed:
         deleted = writer.remove_file(name)
@@ -127,8 +135,9 @@ def read_paged_file(
     path = folder if folder.is_file() else folder / storage.decode_text(row[0])
     try:
         # A link, or a name in an index from elsewhere, may lead out of the folder.
-        is_inside = path.resolve() == path and path.is_relative_to(folder)
-        if not is_inside or not path.is_file() or path.stat().st_size > MAX_BYTES:
+        if path.resolve() != path or not path.is_relative_to(folder) or not path.is_file():
+            return None
+        if path.stat().st_size > MAX_BYTES:
             return None
         content = path.read_bytes()
     except OSError:

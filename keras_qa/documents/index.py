@@ -14,8 +14,14 @@ from typing import overload
 from keras_qa._arguments import check_number, to_integer
 from keras_qa.data.sqlite import sqlite3, transaction
 from keras_qa.documents import storage
-from keras_qa.documents.document import Document, Passage, to_documents
-from keras_qa.documents.folder import Changes, read_encoding, read_paged_file, update_index
+from keras_qa.documents.document import Document, Passage, page_at, to_documents
+from keras_qa.documents.folder import (
+    Changes,
+    Progress,
+    read_encoding,
+    read_paged_file,
+    update_index,
+)
 from keras_qa.documents.full_text import FullTextTokenizer
 from keras_qa.documents.pdf_pages import draw_page, find_boxes
 from keras_qa.documents.search import read_passages, search
@@ -211,6 +217,7 @@ class Index:
         folder: str | os.PathLike[str],
         encoding: str | None = None,
         verbose: int | str = "auto",
+        progress: Progress | None = None,
     ) -> Changes:
         """Brings the index up to date with a folder.
 
@@ -223,6 +230,9 @@ class Index:
                 none. `None` for that of the last update; at first such files are skipped, and again
                 with "utf-8".
             verbose: 0 for silent, 1 for a progress bar, `"auto"` for a bar if there are many files.
+            progress: Function of the number of files that are done, and of all files. It is called
+                after each file, instead of a bar. An error that it raises ends the update: batches
+                written before it are kept, and the next update reads the other files.
 
         Returns:
             The changes: the numbers of documents `written` (new or changed) and `removed`, of files
@@ -236,7 +246,9 @@ class Index:
                 vectors.
         """
         with self._writing(adds=True) as writer:
-            return update_index(writer, self._connection, pathlib.Path(folder), encoding, verbose)
+            return update_index(
+                writer, self._connection, pathlib.Path(folder), encoding, verbose, progress
+            )
 
     @overload
     def search(self, question: str, k: int = 20) -> list[Passage]: ...
@@ -336,8 +348,17 @@ class Index:
         with self._reading():
             number = self._find(name)
             file = read_paged_file(self._connection, number)
-            text = storage.read_text(self._connection, number)
-        return () if file is None else find_boxes(*file, text, start, end)
+            if file is None or not 0 <= start < end:
+                return ()
+            content, pages = file
+            numbers = range(page_at(pages, start) or 1, (page_at(pages, end - 1) or 1) + 1)
+            stops = [*pages[1:], None]
+            parts = [
+                (page, first, storage.read_text(self._connection, number, first, stops[page - 1]))
+                for page in numbers
+                for first in [pages[page - 1]]
+            ]
+        return find_boxes(content, parts, start, end)
 
     def draw_page(self, name: str, page: int) -> bytes | None:
         """Returns a picture of a page of a PDF file: a PNG file, 1,600 pixels on its longer side.
@@ -357,6 +378,19 @@ class Index:
         with self._reading():
             file = read_paged_file(self._connection, self._find(name))
         return None if file is None else draw_page(file[0], page)
+
+    def pages(self, name: str) -> tuple[int, ...]:
+        """Returns the offset of the start of each page of a document; none if it has no pages.
+
+        Args:
+            name: Name of the document.
+
+        Raises:
+            KeyError: If there is no document of this name.
+        """
+        with self._reading():
+            key, query = self._find(name), "SELECT pages FROM documents WHERE id = ?"
+            return storage.decode_pages(self._connection.execute(query, (key,)).fetchone()[0])
 
     def _find(self, name: str) -> int:
         """Returns the number of a document, after its checksum is verified."""

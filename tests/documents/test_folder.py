@@ -70,6 +70,25 @@ def test_an_index_follows_the_content_of_a_folder(folder, tmp_path, capsys) -> N
         assert index.update(other / "d.txt").written == 1
 
 
+def test_progress_counts_files_and_its_error_ends_the_update(folder, tmp_path, capsys) -> None:
+    (folder / "bad.pdf").write_bytes(b"%PDF-1.4")
+    calls = []
+
+    def stop(done: int, total: int) -> None:
+        raise InterruptedError("enough")
+
+    with Index.create(tmp_path / "a.index") as index:
+        with pytest.raises(InterruptedError, match="^enough$"):
+            index.update(folder, progress=stop)
+        assert len(index) == 0
+        changes = index.update(folder, verbose=1, progress=lambda *counts: calls.append(counts))
+        assert (changes.written, changes.kept, len(changes.unreadable)) == (2, 0, 1)
+        assert index.search("warranty")[0].document == "a.txt"
+        assert index.search("month")[0].document == "guide/b.md"
+    assert calls == [(1, 3), (2, 3), (3, 3)]
+    assert capsys.readouterr().out == ""
+
+
 def test_unreadable_files_are_reported_and_skipped(folder, tmp_path, capsys) -> None:
     (folder / "zero.txt").write_bytes(b"")
     (folder / "latin.txt").write_bytes("Größe".encode("latin-1"))

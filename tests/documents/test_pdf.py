@@ -139,6 +139,10 @@ def test_a_paragraph_continues_in_the_next_column_and_on_the_next_page(tmp_path)
     assert pages == (0, text.index(last), len(text))
     with Index.create(tmp_path / "a.index") as index:
         index.update(path)
+        index.add([{"name": "note", "text": "No pages."}])
+        assert (index.pages("a.pdf"), index.pages("note")) == (pages, ())
+        with pytest.raises(KeyError, match="The index has no document 'b.pdf'."):
+            index.pages("b.pdf")
         (passage,) = index.search("free")
         assert passage.locate(text.index(last)) == (1, 2)
         assert passage.locate(text.index(third)) == (1, 1)
