@@ -22,6 +22,7 @@ from keras_qa.cli import (
     export,
     indexing,
     interrupts,
+    mcp,
     output,
     quickstart,
     serve,
@@ -45,6 +46,7 @@ COMMANDS = {
     "verify": verify,
     "export": export,
     "serve": serve,
+    "mcp": mcp,
     "completion": completion,
 }
 

@@ -99,11 +99,11 @@ def run(options: argparse.Namespace, results: Results) -> None:
     if question is not None:
         check_not_blank("question", question)
     questions = _questions(question)
-    is_index = _is_index(options)
+    opens_index = is_index(options)
     with contextlib.ExitStack() as stack:
         # Load models before reading a folder, which takes longer, so that an error comes early.
         ranker = None if options.ranker is None else Reranker(options.ranker)
-        if is_index:
+        if opens_index:
             index = stack.enter_context(open_index(options.documents, options.embed))
             reader = QuestionAnswerer.from_preset(options.reader, compile=False)
         else:
@@ -112,8 +112,6 @@ def run(options: argparse.Namespace, results: Results) -> None:
             index = stack.enter_context(opened)
         stack.enter_context(say_warnings())
         settings = given_options(options, ("passages", "no_answer", *LEAST))
-        # Only JSON has them.
-        settings["boxes"] = options.json
         for question in questions:
             answers = reader.ask(index, question, options.top_k, ranker=ranker, **settings)
             results.add(question=question, answers=answers)
@@ -121,7 +119,8 @@ def run(options: argparse.Namespace, results: Results) -> None:
                 _print(answer, index)
 
 
-def _is_index(options: argparse.Namespace) -> bool:
+def is_index(options: argparse.Namespace) -> bool:
+    """Whether the documents are an index. Checks the options that are for a folder."""
     from keras_qa.documents.file_formats import SUFFIXES
 
     path = pathlib.Path(options.documents).expanduser()

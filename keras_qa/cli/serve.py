@@ -129,7 +129,7 @@ def run(options: argparse.Namespace, results: Results) -> None:
 
     limits = given_options(options, LIMITS)
     timeout = Limits(**limits).timeout
-    token = _read_token(options.token_file)
+    token = read_token(options.token_file)
 
     def ready(url: str) -> None:
         say(f"Serving {options.reader} at {url}. Ctrl-C ends it.")
@@ -150,11 +150,11 @@ def run(options: argparse.Namespace, results: Results) -> None:
             **models,
             name=options.name or model_name(options.reader),
             token=token,
-            allowed_hosts=_hosts(options),
+            allowed_hosts=allowed_hosts(options),
             thread=thread,
             **limits,
         )
-        stack.enter_context(_log_to_stderr())
+        stack.enter_context(log_to_stderr())
         serving.run(
             app,
             options.host,
@@ -222,7 +222,7 @@ def model_name(reader: str) -> str:
     return path.stem if path.suffix == ".keras" else path.name
 
 
-def _hosts(options: argparse.Namespace) -> set[str] | None:
+def allowed_hosts(options: argparse.Namespace) -> set[str] | None:
     """Returns the host names that requests may be for, or `None` for all."""
     is_local = options.host == "localhost" or re.match(r"127\.|::1$", options.host)
     if not is_local and options.allow_host is None:
@@ -232,14 +232,15 @@ def _hosts(options: argparse.Namespace) -> set[str] | None:
     return {name.lower() for name in (own, *allowed, *(_LOCAL if is_local else ()))}
 
 
-def _read_token(path: str | None) -> str | None:
+def read_token(path: str | None) -> str | None:
+    """Returns the token in a file, or without a path that of the environment, if there is one."""
     if path is None:
         return os.environ.get(TOKEN)
     return pathlib.Path(path).expanduser().read_text(encoding="utf-8").strip()
 
 
 @contextlib.contextmanager
-def _log_to_stderr() -> Iterator[None]:
+def log_to_stderr() -> Iterator[None]:
     """Writes the log of requests, and warnings of uvicorn, to standard error in the block."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from keras_qa.serving.guard import Guard, Metrics, error_response
+from keras_qa.serving.guard import Guard, Metrics, check_token, error_response
 from keras_qa.serving.limits import Limits
 from keras_qa.serving.model_queue import ModelError, UnavailableError
 from keras_qa.serving.model_routes import Json, Models
@@ -88,8 +88,7 @@ def create_app(
         >>> [route.path for route in app.routes][:3]
         ['/', '/models/{id:path}', '/health']
     """
-    if token is not None and not re.fullmatch(r"[!-~]+", token):
-        raise ValueError("`token` must be at least one ASCII character, and no spaces.")
+    check_token(token)
     models = Models(qa, index, ranker, embedder, verify)
     if all(model is None for model in (qa, ranker, embedder, verify)):
         raise ValueError("There is no model to serve. Pass `qa`, `ranker`, `embedder` or `verify`.")
@@ -140,7 +139,7 @@ def _html(name: str) -> HTMLResponse:
     policy = [
         "default-src 'none'",
         "connect-src 'self'",
-        "img-src data: blob:",
+        "img-src data:",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",

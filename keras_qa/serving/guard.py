@@ -44,6 +44,12 @@ _HEADERS = (
 )
 
 
+def check_token(token: str | None) -> None:
+    """Raises a `ValueError` if a token is empty, or cannot be a part of a header."""
+    if token is not None and not re.fullmatch(r"[!-~]+", token):
+        raise ValueError("`token` must be at least one ASCII character, and no spaces.")
+
+
 class Metrics:
     """The metrics of a server, in a registry of their own."""
 

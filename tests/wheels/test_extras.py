@@ -59,6 +59,7 @@ CHECKS = {
     "onnx": (f"keras-qa answer {EXPORTED} 'Mary went to the bathroom.' 'Where went Mary?'", "%"),
     "export": ("python -c 'import onnx, onnxruntime'", ""),
     "serve": ("python -c 'import keras_qa.serving'", ""),
+    "mcp": ("python -c 'import keras_qa.serving.mcp_server'", ""),
     "completion": ("keras-qa completion bash", "complete"),
     "test": ("python -c 'import hypothesis, pytest'", ""),
     "host-test": ("python -c 'import onnxruntime, pandas'", ""),

@@ -1,0 +1,99 @@
+"""`keras-qa mcp`: serves documents to language models by the Model Context Protocol."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import functools
+import pathlib
+from concurrent.futures import ThreadPoolExecutor
+
+from keras_qa.answering import opening
+from keras_qa.cli import ask
+from keras_qa.cli.indexing import FOLDER, open_folder, open_index
+from keras_qa.cli.output import Results, say, say_warnings
+from keras_qa.cli.parsing import CommandParser, Options, add_options, given_options
+from keras_qa.cli.serve import ADDRESS, allowed_hosts, log_to_stderr, read_token
+
+HELP = "serve documents to language models by the Model Context Protocol"
+USAGE = "%(prog)s FOLDER|FILE [options]"
+EPILOG = """\
+examples:
+  keras-qa mcp handbook/
+  keras-qa mcp handbook.index --http --port 8000
+A client starts the command and speaks to it by standard input and output, or with --http by
+http://127.0.0.1:8000/mcp. docs/mcp.md shows the configuration of clients.
+"""
+
+# Seconds until a call fails without a result, and characters of a text to verify.
+_TIMEOUT, _MAX_TEXT = 60.0, 20_000
+
+needs_backend = ask.needs_backend
+
+OPTIONS: Options = {name: ask.OPTIONS[name] for name in ("reader", "ranker", "embed", *ask.LEAST)}
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Adds the options of the command."""
+    parser.add_argument(
+        "documents",
+        metavar="FOLDER|FILE",
+        help="a folder of documents, one document, or an index, as `keras-qa index` makes it",
+    )
+    add_options(parser, OPTIONS)
+    add_options(parser.add_argument_group("the index of a folder"), {"index": ask.INDEX, **FOLDER})
+    http = parser.add_argument_group("streamable HTTP")
+    http.add_argument("--http", action="store_true", help="serve at /mcp of an address")
+    add_options(http, ADDRESS)
+
+
+def run(options: argparse.Namespace, results: Results) -> None:
+    """Serves the documents until standard input ends, or with `--http` until a signal."""
+    if options.json and not options.http:
+        raise ValueError("`--json` needs `--http`: otherwise standard output is for the client.")
+    try:
+        from keras_qa.serving import mcp_server, run
+    except ImportError as error:
+        raise ImportError(
+            f"`keras-qa mcp` needs the package mcp 2 ({error}). Install it: `pip install "
+            '"keras-qa[mcp]"`.'
+        ) from None
+    from keras_qa.answering import Reranker
+    from keras_qa.answering.answerer import QuestionAnswerer
+    from keras_qa.serving.limits import Limits
+
+    limits = Limits(timeout=_TIMEOUT, max_text=_MAX_TEXT)
+    # With a reader in an exported folder, no model needs Keras.
+    verifiers = {} if opening.needs_backend(options.reader) else {"ranker": None, "checker": None}
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(say_warnings())
+        # As in `serve`, PyTorch is faster if the thread that runs the models also loads them.
+        thread = stack.enter_context(ThreadPoolExecutor(1))
+        loaded = thread.submit(QuestionAnswerer.from_preset, options.reader, compile=False)
+        reader = loaded.result()
+        ranker = options.ranker and thread.submit(Reranker, options.ranker).result()
+        # The folder is read while the server runs, and reports its progress.
+        source = (options.documents, options.index, options, None)
+        open_documents: mcp_server.OpenIndex = functools.partial(open_folder, *source)
+        if ask.is_index(options):
+            index = thread.submit(open_index, options.documents, options.embed).result()
+            open_documents = lambda progress: index  # noqa: E731
+        settings = {"ranker": ranker, **given_options(options, ask.LEAST)}
+        name = pathlib.Path(options.documents).expanduser().resolve().name
+        service = mcp_server.McpService(
+            reader, open_documents, name, limits, thread, settings, verifiers
+        )
+        if not options.http:
+            asyncio.run(mcp_server.run_stdio(service))
+            return
+        token, hosts = read_token(options.token_file), allowed_hosts(options)
+        app = mcp_server.create_mcp_app(service, token, hosts)
+        stack.enter_context(log_to_stderr())
+
+        def ready(url: str) -> None:
+            say(f"Serving {options.documents} at {url}/mcp. Ctrl-C ends it.")
+            results.add(url=f"{url}/mcp")
+            results.print()
+
+        run(app, options.host, options.port, limits.timeout, ready)
