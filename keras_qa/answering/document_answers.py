@@ -14,7 +14,7 @@ import numpy.typing as npt
 from keras_qa._arguments import must_be
 from keras_qa.answering.answer_features import QuestionWords, asks_for_other_kind, is_section
 from keras_qa.answering.reranker import Reranker
-from keras_qa.example import Answer, AnswerLocation, Box, Example
+from keras_qa.example import Answer, AnswerLocation, Example
 from keras_qa.metrics.answers import normalize_answer
 from keras_qa.preprocessing.confidence import FEATURES, Confidence
 from keras_qa.preprocessing.preprocessor import PassageSpan, Preprocessor
@@ -219,18 +219,20 @@ def _locate(candidate: Candidate, score: float, passages: Sequence[Passage]) -> 
     )
 
 
-def add_boxes(index: Retriever, answers: Sequence[Answer]) -> list[Answer]:
+def add_boxes(index: Retriever, answers: list[Answer]) -> list[Answer]:
     """Returns answers with their places on the pages of PDF files."""
     from keras_qa.documents import Index
 
+    if not isinstance(index, Index):
+        return answers
     result = []
     for answer in answers:
-        boxes: tuple[Box, ...] = ()
-        if isinstance(index, Index) and answer.page is not None and answer.document is not None:
-            # Answers need no PDFium. Another process may have removed the document.
-            with contextlib.suppress(ImportError, KeyError):
+        # Answers need no PDFium. Another process may have removed the document.
+        with contextlib.suppress(ImportError, KeyError):
+            if answer.page is not None and answer.document is not None:
                 boxes = index.boxes(answer.document, answer.start or 0, answer.end or 0)
-        result.append(dataclasses.replace(answer, boxes=boxes) if boxes else answer)
+                answer = dataclasses.replace(answer, boxes=boxes)
+        result.append(answer)
     return result
 
 

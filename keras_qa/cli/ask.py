@@ -112,6 +112,8 @@ def run(options: argparse.Namespace, results: Results) -> None:
             index = stack.enter_context(opened)
         stack.enter_context(say_warnings())
         settings = given_options(options, ("passages", "no_answer", *LEAST))
+        # Only JSON has them.
+        settings["boxes"] = options.json
         for question in questions:
             answers = reader.ask(index, question, options.top_k, ranker=ranker, **settings)
             results.add(question=question, answers=answers)

@@ -135,9 +135,8 @@ def read_paged_file(
     path = folder if folder.is_file() else folder / storage.decode_text(row[0])
     try:
         # A link, or a name in an index from elsewhere, may lead out of the folder.
-        if path.resolve() != path or not path.is_relative_to(folder) or not path.is_file():
-            return None
-        if path.stat().st_size > MAX_BYTES:
+        is_inside = path.resolve() == path and path.is_relative_to(folder)
+        if not is_inside or not path.is_file() or path.stat().st_size > MAX_BYTES:
             return None
         content = path.read_bytes()
     except OSError:

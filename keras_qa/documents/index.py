@@ -14,7 +14,7 @@ from typing import overload
 from keras_qa._arguments import check_number, to_integer
 from keras_qa.data.sqlite import sqlite3, transaction
 from keras_qa.documents import storage
-from keras_qa.documents.document import Document, Passage, page_at, to_documents
+from keras_qa.documents.document import Document, Passage, to_documents
 from keras_qa.documents.folder import (
     Changes,
     Progress,
@@ -348,17 +348,8 @@ class Index:
         with self._reading():
             number = self._find(name)
             file = read_paged_file(self._connection, number)
-            if file is None or not 0 <= start < end:
-                return ()
-            content, pages = file
-            numbers = range(page_at(pages, start) or 1, (page_at(pages, end - 1) or 1) + 1)
-            stops = [*pages[1:], None]
-            parts = [
-                (page, first, storage.read_text(self._connection, number, first, stops[page - 1]))
-                for page in numbers
-                for first in [pages[page - 1]]
-            ]
-        return find_boxes(content, parts, start, end)
+            text = storage.read_text(self._connection, number)
+        return () if file is None else find_boxes(*file, text, start, end)
 
     def draw_page(self, name: str, page: int) -> bytes | None:
         """Returns a picture of a page of a PDF file: a PNG file, 1,600 pixels on its longer side.

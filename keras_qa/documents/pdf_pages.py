@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import re
 import statistics
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -25,7 +26,8 @@ _PIXELS = 1_600
 _MAX_REMOVED = 20
 # PDFium returns positions as integers, here on a page of this width and height.
 _STEPS = 100_000
-_SPACE, _HEADING = re.compile(r"\s*"), re.compile(r"#{1,6} ")
+# What `read_pdf` writes before a line: white space, and the mark of a heading.
+_BEFORE = re.compile(r"(\s*)(?:#{1,6} )?")
 
 
 class _Path(NamedTuple):
@@ -37,22 +39,24 @@ class _Path(NamedTuple):
 
 
 def find_boxes(
-    content: bytes, pages: Iterable[tuple[int, int, str]], start: int, end: int
+    content: bytes, pages: Sequence[int], text: str, start: int, end: int
 ) -> tuple[Box, ...]:
-    """Returns a box for each line of the part from `start` to `end` of the text of a PDF file.
+    """Returns a box for each line of `text[start:end]` of a PDF file.
 
-    `pages` has the number of each page of the part, from 1, its offset and its text.
+    `pages` has the offset of each page in the text.
     """
     boxes = []
     with open_pdf(content) as pdf:
-        for number, first, text in pages:
-            page = pdf[number - 1]
-            for offset, line in _align(read_lines(page, number), text):
+        for number, (first, last) in enumerate(itertools.pairwise([*pages, len(text)])):
+            if max(start, first) >= min(end, last):
+                continue
+            page = pdf[number]
+            for offset, line in _align(read_lines(page, number), text[first:last]):
                 low, high = (max(edge - first - offset, 0) for edge in (start, end))
                 letters = zip(line.text[low:high], line.numbers[low:high], strict=True)
                 characters = {character for letter, character in letters if letter != " "}
                 if characters:
-                    boxes.append(Box(number, *_surround(page, characters)))
+                    boxes.append(Box(number + 1, *_surround(page, characters)))
             page.close()
     # Text outside the visible part of a page has no area.
     return tuple(box for box in boxes if box.left < box.right and box.top < box.bottom)
@@ -88,11 +92,10 @@ def _align(lines: list[Line], text: str) -> list[tuple[int, Line]]:
 
 
 def _matches(line: str, text: str, start: int) -> Iterator[tuple[int, int]]:
-    """Yields the spans of a text, after white space, that may be those of a line."""
-    match = _SPACE.match(text, start)
+    """Yields the spans of a text, after its part up to `start`, that may be those of a line."""
+    match = _BEFORE.match(text, start)
     assert match is not None
-    heading = _HEADING.match(text, match.end())
-    for offset in [match.end()] + ([] if heading is None else [heading.end()]):
+    for offset in {match.end(1), match.end()}:
         if text.startswith(line, offset):
             yield offset, offset + len(line)
         # `read_pdf` leaves out a hyphen at the end of a line.

@@ -139,7 +139,7 @@ def _html(name: str) -> HTMLResponse:
     policy = [
         "default-src 'none'",
         "connect-src 'self'",
-        "img-src data:",
+        "img-src data: blob:",
         "base-uri 'none'",
         "form-action 'none'",
         "frame-ancestors 'none'",

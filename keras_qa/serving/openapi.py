@@ -8,13 +8,13 @@ from typing import Any
 from starlette.routing import Route
 
 import keras_qa
-from keras_qa.serving.schemas import QUERIES, RESPONSES, Schema, error_schema
+from keras_qa.serving.schemas import MEDIA_TYPES, QUERIES, RESPONSES, Schema, error_schema
 
 _PROBLEMS = {
     "400": "The request is invalid. The error says what was expected.",
     "401": "The token is missing or wrong.",
     "403": "A browser sent the request from a page of another site.",
-    "404": "There is no such model or document.",
+    "404": "There is no such model, document or page.",
     "408": "The body was too slow.",
     "413": "The body is too large.",
     "415": "The body is compressed.",
@@ -38,6 +38,8 @@ def describe(name: str, routes: Sequence[Route], requests: Mapping[str, Schema])
         success: dict[str, Any] = {"description": "Success."}
         if route.name in RESPONSES:
             success["content"] = _json(RESPONSES[route.name])
+        elif route.name in MEDIA_TYPES:
+            success["content"] = {MEDIA_TYPES[route.name]: {}}
         operation: dict[str, Any] = {
             "summary": " ".join((route.endpoint.__doc__ or "").split()),
             "parameters": [

@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 import keras_qa
 from keras_qa.example import Answer
+from keras_qa.serving.document_routes import DocumentRoutes
 from keras_qa.serving.guard import Metrics
 from keras_qa.serving.limits import Limits
 from keras_qa.serving.model_queue import Call, predict_in_slices
@@ -29,8 +30,6 @@ _LEAST_LENGTH = 64
 # Passages for a question, unless a request names another number, and characters of a passage. A
 # batch of questions is limited by its characters.
 _PASSAGES, _PASSAGE_SIZE = 10, 1_000
-# The most names of documents in a response.
-_MAX_NAMES = 10_000
 _SHOWN_LIMITS = ("max_body", "max_text", "max_question", "max_questions", "max_texts", "max_top_k")
 
 
@@ -57,8 +56,11 @@ class Service(ModelRoutes):
             if self.index is not None:
                 self._add("/ask", self.ask)
         if self.index is not None:
-            self._add("/documents", self.documents, "GET")
-            self._add("/documents/text", self.document_text, "GET")
+            shown = DocumentRoutes(self.index, limits)
+            self._add("/documents", shown.documents, "GET")
+            self._add("/documents/text", shown.document_text, "GET")
+            self._add("/documents/boxes", shown.document_boxes, "GET")
+            self._add("/documents/page", shown.document_page, "GET")
         self._add("/health", self.health, "GET")
         self._add("/info", self.info, "GET")
         self._add("/metrics", self.show_metrics, "GET")
@@ -101,27 +103,6 @@ class Service(ModelRoutes):
         fields = ("document", "start", "end", "line", "page")
         results = [[_to_json(answer, fields) for answer in row] for row in ranked]
         return Json(_nest(results, options["top_k"], question))
-
-    async def documents(self, request: Request[Any]) -> Response:
-        """Lists the names of the documents of the index."""
-        names = await read_index(lambda: self.index.names)
-        return Json({"documents": names[:_MAX_NAMES], "count": len(names)})
-
-    async def document_text(self, request: Request[Any]) -> Response:
-        """Returns a part of a document, from the character `start` to `end`."""
-        query, most = request.query_params, self.limits.max_text
-        name, start = query.get("name", ""), _to_offset("start", query.get("start", "0"))
-        end = _to_offset("end", query.get("end", str(start + most)))
-        if not start <= end <= start + most:
-            raise ValueError(
-                f"`end` must be from `start` to `start` + {most}. Received: start={start}, "
-                f"end={end}."
-            )
-        try:
-            text = await read_index(self.index.text, name, start, end)
-        except KeyError:
-            raise HTTPException(404, f"The index has no document {name!r:.100}") from None
-        return Json({"document": name, "start": start, "text": text})
 
     async def health(self, request: Request[Any]) -> Response:
         """Returns whether the server is ready. Needs no token."""
@@ -214,9 +195,3 @@ def _to_json(answer: Answer, fields: Sequence[str], missing: object = None) -> d
     location = {name: getattr(answer, name) for name in fields}
     replaced = {name: missing if value is None else value for name, value in location.items()}
     return {"answer": answer.text, "score": answer.score, **replaced}
-
-
-def _to_offset(name: str, value: str) -> int:
-    if not (value.isascii() and value.isdecimal() and len(value) <= 10):
-        raise ValueError(f"`{name}` must be a non-negative integer. Received: {value!r:.40}.")
-    return int(value)

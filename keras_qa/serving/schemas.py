@@ -115,6 +115,8 @@ _VERDICTS = _list(
     ),
     least=0,
 )
+_EDGES = dict.fromkeys(("left", "top", "right", "bottom"), _NUMBER)
+_BOX = to_object("Box", {"page": _integer(1), **_EDGES}, {})
 # Schemas of responses by the names of the routes' functions.
 RESPONSES = {
     "answer": _or_list({"anyOf": [_ANSWER, _list(_ANSWER)]}),
@@ -153,9 +155,16 @@ RESPONSES = {
         {},
     ),
     "verify": _either(_VERDICTS, _list(_VERDICTS)),
+    "document_boxes": to_object("Boxes", {"document": _TEXT, "boxes": _list(_BOX, least=0)}, {}),
 }
+# Types of responses that are not JSON.
+MEDIA_TYPES = {"document_page": "image/png"}
 # Parameters of queries by the names of the routes' functions.
-QUERIES = {"document_text": {"name": _TEXT, **_OFFSETS}}
+QUERIES = {
+    "document_text": {"name": _TEXT, **_OFFSETS},
+    "document_boxes": {"name": _TEXT, **_OFFSETS},
+    "document_page": {"name": _TEXT, "page": _integer(1)},
+}
 
 
 def make_error(path: str, message: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
+from pdf_files import at, write_pdf
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -32,12 +33,22 @@ def qa():
 
 
 @pytest.fixture(scope="module")
-def url(qa, tmp_path_factory) -> Iterator[str]:
-    with Index.create(tmp_path_factory.mktemp("index") / "all.index") as index:
+def index(tmp_path_factory) -> Iterator[Index]:
+    path = tmp_path_factory.mktemp("index")
+    with Index.create(path / "all.index") as index:
         index.add([{"name": "car.txt", "text": "🙂 sky.\nthe car is blue."}])
         index.add([{"name": "<i>box.txt", "text": "the box is green."}])
-        with serve(qa, index, allowed_hosts={"127.0.0.1"}) as url:
-            yield url
+        # Wider than high, turned, and with a text of two lines on its second page.
+        lines = at(100, 500, "the door is red.", 20) + at(100, 450, "the sky is dark grey.")
+        write_pdf(path / "door.pdf", [at(100, 500, "a house."), lines], "/Rotate 90")
+        index.update(path / "door.pdf")
+        yield index
+
+
+@pytest.fixture(scope="module")
+def url(qa, index) -> Iterator[str]:
+    with serve(qa, index, allowed_hosts={"127.0.0.1"}) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +86,10 @@ def fill(page, name: str, text: str) -> None:
     page.execute_script("arguments[0].value = arguments[1]", get(page, name), text)
 
 
+def choose_text(page) -> None:
+    page.find_element(By.CSS_SELECTOR, "input[value=text]").click()
+
+
 def answers(page) -> list[str]:
     """Waits for the answers and returns their texts."""
     WebDriverWait(page, 30).until(lambda page: re.match("Answer|[0-9]", get(page, "status").text))
@@ -89,6 +104,7 @@ def shown(text: str) -> str:
 
 def test_answers_are_marked_in_their_text(page, qa) -> None:
     text = "the box is red.\nthe car is blue. 🙂"
+    choose_text(page)
     fill(page, "text", text)
     get(page, "question").send_keys(QUESTION, Keys.ENTER)
     own = qa.answer(text, QUESTION, top_k=3)
@@ -108,6 +124,7 @@ def test_answers_are_marked_in_their_text(page, qa) -> None:
 
 
 def test_a_hostile_text_is_shown_as_text(page, qa) -> None:
+    choose_text(page)
     fill(page, "text", HOSTILE)
     fill(page, "question", "<img src=x onerror=alert(1)> What colour is the car?")
     get(page, "send").click()
@@ -125,16 +142,18 @@ def test_a_hostile_text_is_shown_as_text(page, qa) -> None:
 
 
 def test_documents_of_the_server(page, qa) -> None:
-    page.find_element(By.CSS_SELECTOR, "input[value=documents]").click()
+    # With documents, the page asks them first.
+    assert page.find_element(By.CSS_SELECTOR, "input[value=documents]").is_selected()
     assert not get(page, "text").is_displayed()
     options = page.find_elements(By.CSS_SELECTOR, "#document option")
-    assert [one.text for one in options] == ["All documents", "car.txt", "<i>box.txt"]
+    assert [one.text for one in options] == ["All documents", "car.txt", "<i>box.txt", "door.pdf"]
     get(page, "question").send_keys(QUESTION, Keys.ENTER)
     assert answers(page)[0] == "blue"
     source = page.find_elements(By.CLASS_NAME, "source")[0].text
     assert re.fullmatch(r"Score [\d.]+ % · car.txt, line 2", source)
     assert get(page, "text-shown").get_attribute("textContent") == "🙂 sky.\nthe car is blue."
     assert page.find_element(By.TAG_NAME, "mark").text == "blue"
+    assert not get(page, "pages").is_displayed()
     options[2].click()
     fill(page, "count", "1")
     fill(page, "question", "What colour is the box?")
@@ -142,9 +161,75 @@ def test_documents_of_the_server(page, qa) -> None:
     get(page, "send").click()
     assert answers(page) == [qa.answer("the box is green.", "What colour is the box?").text]
     assert "<i>box.txt" in page.find_elements(By.CLASS_NAME, "source")[0].text
+    options[3].click()
+    fill(page, "question", "What colour is the door?")
+    get(page, "send").click()
+    WebDriverWait(page, 30).until(lambda page: get(page, "pages").is_displayed())
+    assert page.find_element(By.TAG_NAME, "mark").text == "red"
+
+
+def rectangle(page, element) -> list[float]:
+    """Returns the left, top, right and bottom of an element in the window, in pixels."""
+    found = page.execute_script("return arguments[0].getBoundingClientRect()", element)
+    return [found[name] for name in ("left", "top", "right", "bottom")]
+
+
+def screenshot_colours(page, edges: list[float]) -> dict[tuple[int, ...], int]:
+    """Returns how many pixels of each colour a part of the window has."""
+    left, top, right, bottom = map(round, edges)
+    # The browser itself reads its picture.
+    pixels = page.execute_async_script(
+        """
+        const [data, left, top, width, height, done] = arguments;
+        const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+        createImageBitmap(new Blob([bytes])).then((image) => {
+          const context = new OffscreenCanvas(image.width, image.height).getContext("2d");
+          context.drawImage(image, 0, 0);
+          done(Array.from(context.getImageData(left, top, width, height).data));
+        });
+        """,
+        page.get_screenshot_as_base64(),
+        *(left, top, right - left, bottom - top),
+    )
+    colours = [tuple(pixels[at : at + 3]) for at in range(0, len(pixels), 4)]
+    return {colour: colours.count(colour) for colour in set(colours)}
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_an_answer_is_marked_on_its_page(page, index, scheme) -> None:
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    get(page, "question").send_keys("What colour is the door?", Keys.ENTER)
+    assert answers(page)[0] == "red"
+    assert "door.pdf, page 2" in page.find_elements(By.CLASS_NAME, "source")[0].text
+    WebDriverWait(page, 30).until(lambda page: page.find_elements(By.CLASS_NAME, "box"))
+    sheet = page.find_element(By.CSS_SELECTOR, "#pages .sheet img")
+    assert sheet.accessible_name == "Page 2 of door.pdf, with the answer marked"
+    page.execute_script("arguments[0].scrollIntoView()", get(page, "pages"))
+    (mark,) = page.find_elements(By.CLASS_NAME, "box")
+    # The page is shown 842 points wide and 595 high. The text goes downwards: by the widths of
+    # Helvetica, "red" is from 100 + 98.94 to 100 + 127.84. It stands on a line at 500.
+    left, top, right, bottom = rectangle(page, sheet)
+    width, height = right - left, bottom - top
+    assert width / height == pytest.approx(842 / 595, abs=0.01)
+    found = rectangle(page, mark)
+    assert (found[1], found[3]) == (
+        pytest.approx(top + height * 198.94 / 595, abs=1),
+        pytest.approx(top + height * 227.84 / 595, abs=1),
+    )
+    assert left + width * 494 / 842 < found[0] < left + width * 497 / 842
+    assert left + width * 514 / 842 < found[2] < left + width * 522 / 842
+    # The colour of the mark, and the ink of the letters under it. Beside it the page is white.
+    colours = screenshot_colours(page, found)
+    assert colours[(255, 224, 138)] > 0.4 * sum(colours.values())
+    assert any(max(colour) < 90 for colour in colours)
+    beside = [found[2] + 20, found[1], found[2] + 30, found[3]]
+    assert set(screenshot_colours(page, beside)) == {(255, 255, 255)}
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
 def test_errors_are_said(page) -> None:
+    choose_text(page)
     get(page, "question").send_keys(QUESTION, Keys.ENTER)
     WebDriverWait(page, 30).until(lambda page: get(page, "status").text == "Paste a text first.")
     assert page.switch_to.active_element.get_attribute("id") == "text"
@@ -167,6 +252,7 @@ def test_a_token_is_asked_for(browser, qa) -> None:
 def test_labels_keyboard_phone_and_dark(page) -> None:
     controls = page.find_elements(By.CSS_SELECTOR, "input, textarea, select, button")
     assert all(one.accessible_name for one in controls if one.is_displayed())
+    choose_text(page)
     get(page, "text").click()
     page.switch_to.active_element.send_keys("the car is blue.", Keys.TAB)
     # From the text by keys alone.

@@ -7,6 +7,7 @@ import pathlib
 
 import pytest
 from command_line import json_results
+from pdf_files import at, write_pdf
 from small_examples import EXAMPLES, SPANS, squad_file
 
 import keras_qa
@@ -57,6 +58,17 @@ def test_index_and_ask(tmp_path, capsys, monkeypatch) -> None:
             answers = keras_qa.load(READER).ask(index, found["question"], 1, no_answer=False)
             assert found["answers"] == as_json(answers)
             assert found["answers"][0]["document"] == "a.txt"
+
+
+def test_ask_a_pdf_file(tmp_path, capsys) -> None:
+    write_pdf(tmp_path / "a.pdf", [b"", at(50, 700, TEXT)])
+    path, options = tmp_path / "a.pdf", ("--reader", READER, "--no-answer=no")
+    (found,) = json_results(capsys, "ask", path, QUESTION, *options)
+    (answer,) = found["answers"]
+    with Index.open(tmp_path / "a.pdf.index") as index:
+        (box,) = index.boxes("a.pdf", answer["start"], answer["end"])
+    edges = {"left": box.left, "top": box.top, "right": box.right, "bottom": box.bottom}
+    assert answer["boxes"] == [{"page": 2, **edges}]
 
 
 def test_verify(tmp_path, capsys) -> None:

@@ -211,13 +211,19 @@ def test_text_that_is_read_in_another_way(make) -> None:
         + at(98.89, 660, "s", font=2)
         + at(103.89, 660, "made")
         + at(50, 620, "# a comment")
+        + at(50, 580, "........ 7")
     )
     text = index.text("a.pdf")
     assert text == (
-        "# Handbook\n\nRepairs … 12\n\nIn 2020¹ it\n\noxce ffi remade\n\n    # a comment"
+        "# Handbook\n\nRepairs … 12\n\nIn 2020¹ it\n\noxce ffi remade\n\n    # a comment\n\n… 7"
     )
     starts = {"Handbook": 50, "12": 50 + width("Repairs.............. "), "¹": 83.4, "it": 94}
-    starts |= {"ffi": 76, "made": 103.89, "comment": 50 + width("# a ")}
+    starts |= {
+        "ffi": 76,
+        "made": 103.89,
+        "comment": 50 + width("# a "),
+        "7": 50 + width("........ "),
+    }
     for part, start in starts.items():
         (box,) = boxes(index, part)
         assert WIDTH * box.left == pytest.approx(start, abs=WIDTH * STEP), part

@@ -62,5 +62,5 @@ def test_no_request_is_an_error_of_the_server(operations, mode) -> None:
             statuses = send_all(operation, mode)
             # The description cannot say that the end of a part follows its start, or that names of
             # documents differ.
-            if operation.path not in ("/documents/text", "/verify"):
+            if not operation.path.startswith(("/documents/", "/verify")):
                 assert (statuses == {200}) == (mode is MODES[0]), operation.path
