@@ -18,7 +18,7 @@ from keras_qa.documents.pdf_lines import Line, read_lines
 from keras_qa.example import Box
 
 if TYPE_CHECKING:
-    from pypdfium2 import PdfPage
+    from pypdfium2 import PdfPage, PdfTextPage
 
 # Pixels of the longer side of a picture.
 _PIXELS = 1_600
@@ -51,12 +51,15 @@ def find_boxes(
             if max(start, first) >= min(end, last):
                 continue
             page = pdf[number]
-            for offset, line in _align(read_lines(page, number), text[first:last]):
+            lines = _align(read_lines(page, number), text[first:last])
+            textpage = page.get_textpage()
+            for offset, line in lines:
                 low, high = (max(edge - first - offset, 0) for edge in (start, end))
                 letters = zip(line.text[low:high], line.numbers[low:high], strict=True)
                 characters = {character for letter, character in letters if letter != " "}
                 if characters:
-                    boxes.append(Box(number + 1, *_surround(page, characters)))
+                    boxes.append(Box(number + 1, *_surround(page, textpage, characters)))
+            textpage.close()
             page.close()
     # Text outside the visible part of a page has no area.
     return tuple(box for box in boxes if box.left < box.right and box.top < box.bottom)
@@ -103,20 +106,20 @@ def _matches(line: str, text: str, start: int) -> Iterator[tuple[int, int]]:
             yield offset, offset + len(line) - 1
 
 
-def _surround(page: PdfPage, characters: Iterable[int]) -> tuple[float, float, float, float]:
+def _surround(
+    page: PdfPage, textpage: PdfTextPage, characters: Iterable[int]
+) -> tuple[float, float, float, float]:
     """Returns the left, top, right and bottom of characters on the visible, upright page."""
     from pypdfium2 import raw
 
     xs, ys = [], []
     rectangle, x, y = raw.FS_RECTF(), ctypes.c_int(), ctypes.c_int()
-    textpage = page.get_textpage()
     for character in characters:
         raw.FPDFText_GetLooseCharBox(textpage, character, rectangle)
         for corner in (rectangle.left, rectangle.top), (rectangle.right, rectangle.bottom):
             raw.FPDF_PageToDevice(page, 0, 0, _STEPS, _STEPS, 0, *corner, x, y)
             xs.append(min(max(x.value / _STEPS, 0.0), 1.0))
             ys.append(min(max(y.value / _STEPS, 0.0), 1.0))
-    textpage.close()
     return min(xs), min(ys), max(xs), max(ys)
 
 
