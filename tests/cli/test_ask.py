@@ -103,6 +103,19 @@ def test_default_reader_answers_from_a_folder(folder, capsys) -> None:
         assert sorted(index.names) == ["desk.txt", "lamp.md"]
 
 
+@pytest.mark.parametrize("name", ["lamp.txt", "lamp.md", "lamp.HTML", "lamp.csv"])
+def test_one_document_is_asked(name: str, folder, capsys) -> None:
+    text = (folder / "lamp.txt").read_text()
+    (folder / "lamp.txt").rename(folder / name).write_text(f"text\n{text}\n")
+    asked = ["ask", f"handbook/{name}", "How long is the warranty?", "--reader", READER]
+    assert main([*asked, "--no-answer=no", "--index=one.index"]) == 0
+    printed, errors = capsys.readouterr()
+    assert re.search(rf"^ +{re.escape(name)}(#1)?:\d$", printed, re.MULTILINE)
+    assert errors.startswith("one.index: 1 documents, 1 passages. 1 new or changed")
+    assert main(asked) == 0
+    assert sorted(path.name for path in folder.iterdir()) == ["desk.txt", name, f"{name}.index"]
+
+
 def test_verify_with_a_question(folder, capsys) -> None:
     answer = "It has three years of warranty. It is made of glass."
     asked = ["verify", answer, "--documents=handbook"]

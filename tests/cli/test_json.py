@@ -6,7 +6,7 @@ import json
 import pathlib
 
 import pytest
-from command_line import json_results
+from command_line import error_line, json_results
 from pdf_files import at, write_pdf
 from small_examples import EXAMPLES, SPANS, squad_file
 
@@ -110,6 +110,17 @@ def test_export(tmp_path, capsys) -> None:
     (found,) = json_results(capsys, "export", reader, "--output", tmp_path / "folder")
     assert found == {"output": str(tmp_path / "folder"), "int8": None}
     assert (tmp_path / "folder" / "onnx" / "model.onnx").is_file()
+
+
+@pytest.mark.parametrize(
+    ("folders", "message"),
+    [
+        ([], "`export` needs the folder to write: FOLDER or --output."),
+        (["a", "--output=b"], "The output must be given once. Received: 'a', and --output 'b'."),
+    ],
+)
+def test_export_needs_one_folder(folders: list[str], message: str, capsys) -> None:
+    assert message in error_line(capsys, "export", GOLDEN / "classifier.keras", *folders)
 
 
 def test_errors_are_in_the_object_and_on_standard_error(tmp_path, capsys, monkeypatch) -> None:

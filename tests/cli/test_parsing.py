@@ -36,7 +36,13 @@ def test_entry_point() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "code"),
-    [(["--help"], 0), (["train", "--help"], 0), (["answer"], 2), (["train", "--seed=x"], 2)],
+    [
+        (["--help"], 0),
+        (["--version"], 0),
+        (["train", "--help"], 0),
+        (["answer"], 2),
+        (["train", "--seed=x"], 2),
+    ],
 )
 def test_help_and_invalid_options_import_no_keras(arguments: list[str], code: int) -> None:
     seeming = INSTALLED.format(backends=BACKENDS, argv=["/bin/keras-qa", *arguments])
