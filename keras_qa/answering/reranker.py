@@ -43,9 +43,10 @@ class Reranker(SaveMixin):
     """Sorts texts by how well they answer a question, for example those that a search found.
 
     It reads the question and each text as one sequence, which is slower and more accurate than to
-    compare vectors. The longer text of a pair that is too long is cut off. Scores are those of
-    `CrossEncoder` in `sentence-transformers`: the sigmoid of the logit, or the logit if the
-    `config.json` of the checkpoint names `Identity`.
+    compare vectors. The longer text of a pair that is too long is cut off. After `calibrate`, a
+    score is the probability that a text is relevant. Without it, scores are those of `CrossEncoder`
+    in `sentence-transformers`: the sigmoid of the logit, or the logit if the `config.json` of the
+    checkpoint names `Identity`.
 
     Args:
         model: A ranker in Hugging Face's layout (extra `hf`), which is a model for sequence

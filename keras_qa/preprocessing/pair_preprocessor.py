@@ -19,6 +19,9 @@ from keras_qa.text import SubwordTokenizer, Windower
 from keras_qa.text.pairs import TRUNCATIONS, encode_pairs
 from keras_qa.text.windows import MAX_LENGTH
 
+# The lowest difference between two precisions of a calibration.
+_PRECISION_STEP = 0.001
+
 
 @dataclasses.dataclass(frozen=True)
 class Relevance(PrecisionTable):
@@ -51,11 +54,13 @@ class Relevance(PrecisionTable):
                 "`labels`: 1 is for a text that answers its question, and 0 for any other."
             )
         precisions, thresholds = precision_thresholds(sigmoid(inputs @ (scale, offset)), labels)
+        # There may be one for each text.
+        _, kept = np.unique(np.floor(precisions / _PRECISION_STEP), return_index=True)
         return cls(
             scale,
             offset,
-            precisions=tuple(precisions.tolist()),
-            thresholds=tuple(thresholds.tolist()),
+            precisions=tuple(precisions[kept].tolist()),
+            thresholds=tuple(thresholds[kept].tolist()),
         )
 
     def scores(self, logits: npt.NDArray[np.float64]) -> npt.NDArray[np.floating[Any]]:

@@ -8,6 +8,7 @@ from small_tokenizers import wordpiece
 
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor, Relevance
 from keras_qa.preprocessing.preprocessor import deserialize, serialize
+from keras_qa.preprocessing.selective import precision_thresholds
 from keras_qa.text import SubwordTokenizer, Windower
 
 LOGITS = np.array([-6.0, -3.0, -1.0, 0.5, 1.0, 2.0, 4.0, 5.0] * 25)
@@ -40,6 +41,16 @@ def test_a_threshold_keeps_the_texts_that_reach_the_precision() -> None:
         ValueError, match=r"^`min_precision` is 0\.99, but .* support at most 0\.96"
     ):
         fitted.threshold(0.99)
+
+
+def test_few_of_many_thresholds_are_kept() -> None:
+    logits = np.linspace(-8, 8, 20_001)
+    labels = np.sin(1e6 * logits) < np.tanh(logits)
+    fitted = Relevance.fit(logits, labels)
+    assert 100 < len(fitted.thresholds) <= 1_000
+    precisions, thresholds = precision_thresholds(fitted.scores(logits), labels)
+    for least in (0.5, 0.8, 0.9, 0.95):
+        assert fitted.threshold(least) == thresholds[np.argmax(precisions >= least)]
 
 
 def test_labels_against_the_logits_raise() -> None:
