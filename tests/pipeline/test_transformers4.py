@@ -15,10 +15,14 @@ from transformers import SquadExample
 import keras_qa
 from keras_qa.answering.pipeline import QuestionAnsweringPipeline
 from keras_qa.models import span_reader
+from keras_qa.models.pretrained.checkpoint_writer import save_pretrained
 
 ROOT = pathlib.Path(__file__).parents[2]
-pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
+)
 
+SPECIAL = re.compile(r"\[(CLS|MASK|PAD|SEP|UNK)\]")
 Pair = tuple[QuestionAnsweringPipeline, transformers.QuestionAnsweringPipeline]
 
 
@@ -40,7 +44,8 @@ def questions() -> list[dict[str, str]]:
     records = json.loads((ROOT / "benchmarks/results/docs-questions.json").read_text("utf-8"))
     pages = [path.read_text("utf-8") for path in sorted((ROOT / "docs").glob("*.md"))]
     sections = [part for page in pages for part in re.split(r"^## ", page, flags=re.MULTILINE)]
-    long = [part for part in sections if len(part) > 400]
+    # Special tokens are ordinary letters here, see docs/from-transformers.md.
+    long = [part for part in sections if len(part) > 400 and not SPECIAL.search(part)]
     pairs = [(n % len(records), n // len(records)) for n in range(300)]
     return [
         {
@@ -52,7 +57,7 @@ def questions() -> list[dict[str, str]]:
 
 
 QUESTIONS = questions()
-LONG = {**QUESTIONS[0], "context": (ROOT / "docs" / "readers.md").read_text("utf-8")[:6_000]}
+LONG = {**QUESTIONS[0], "context": (ROOT / "docs" / "documents.md").read_text("utf-8")[:6_000]}
 
 
 def assert_same(ours: Any, theirs: Any) -> None:
@@ -102,7 +107,7 @@ def test_forms_of_inputs(both) -> None:
     squad = [SquadExample(None, *item.values(), None, None, None) for item in QUESTIONS[1:4]]
     asked = [item["question"] for item in QUESTIONS[1:4]]
     contexts = [item["context"] for item in QUESTIONS[1:4]]
-    for inputs in (first, [first], [first, second, third], squad, squad[0], [*squad, first], []):
+    for inputs in (first, [first], [first, second, third], squad, [*squad, first], []):
         assert_same(ours(inputs), theirs(inputs))
         assert_same(ours(data=inputs), theirs(data=inputs))
     assert_same(ours(first, second), theirs(first, second))
@@ -151,7 +156,7 @@ def test_all_families_have_the_offsets_of_their_tokenizers(kind: str, tmp_path) 
     reader = span_reader(backbone=files_of(kind, tmp_path / kind, tmp_path / "made"))
     # Random logits that are far from each other.
     reader.layers[-1].set_weights([20 * weight for weight in reader.layers[-1].get_weights()])
-    reader.save_pretrained(tmp_path / "saved")
+    save_pretrained(reader, tmp_path / "saved")
     ours = keras_qa.pipeline(model=tmp_path / "saved")
     theirs = transformers.pipeline("question-answering", model=str(tmp_path / "saved"))
     context = f"Mary  went\nto the bathroom, then she slept. {MORE}"
