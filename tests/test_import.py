@@ -58,29 +58,42 @@ def test_import_has_no_side_effects(tmp_path) -> None:
         "after = (dict(os.environ), list(logging.root.handlers), list(warnings.filters),"
         " keras.config.floatx(), os.listdir(home))\n"
         "new = set(sys.modules) - modules\n"
-        "print(before == after, sorted({'haystack', 'matplotlib', 'pandas', 'pyarrow'} & new))"
+        "optional = {'haystack', 'langchain_core', 'matplotlib', 'pandas', 'pyarrow'}\n"
+        "print(before == after, sorted(optional & new))"
     )
     environment = {"KERAS_BACKEND": keras.config.backend(), "HOME": str(tmp_path)}
     done = python(code, **environment)
     assert done.stdout.strip() == "True []", done.stderr
 
 
-def test_a_framework_that_is_missing_is_named() -> None:
-    code = """
+@pytest.mark.parametrize(
+    ("module", "package", "hidden", "name"),
+    [
+        ("haystack", "haystack-ai", "haystack", "KerasReader"),
+        ("langchain", "langchain-core", "langchain_core", "KerasQARetriever"),
+        ("llama_index", "llama-index-core", "llama_index", "KerasQARetriever"),
+    ],
+)
+def test_a_framework_that_is_missing_is_named(module, package, hidden, name) -> None:
+    code = f"""
 import keras_qa
 try:
-    keras_qa.integrations.haystack
+    keras_qa.integrations.{module}
 except ImportError as error:
     print(error)
-from keras_qa.integrations.haystack import KerasReader
+from keras_qa.integrations.{module} import {name}
 """
-    done = python(code, hidden=("haystack",), KERAS_BACKEND=keras.config.backend())
+    done = python(code, hidden=(hidden,), KERAS_BACKEND=keras.config.backend())
+    extra = module.replace("_", "-")
     needs = (
-        "`keras_qa.integrations.haystack` needs haystack-ai, which cannot be imported (haystack). "
-        'Install it: `pip install "keras-qa[haystack]"`.'
+        f"`keras_qa.integrations.{module}` needs {package}, which cannot be imported ({hidden}). "
+        f'Install it: `pip install "keras-qa[{extra}]"`.'
     )
     assert done.stdout.strip() == needs
     assert last_line(done) == f"ImportError: {needs}"
+
+
+def test_an_unknown_integration_raises() -> None:
     with pytest.raises(AttributeError, match=r"^module 'keras_qa.integrations' has no attribute"):
         keras_qa.integrations.nothing  # noqa: B018
 

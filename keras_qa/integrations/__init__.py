@@ -6,7 +6,7 @@ _backend.require()
 
 import importlib
 
-_MODULES = ("haystack",)
+_MODULES = ("haystack", "langchain", "llama_index")
 
 
 def __getattr__(name: str) -> object:

@@ -15,16 +15,14 @@ from keras_qa._numbers import sigmoid
 from keras_qa.answering import Reranker
 from keras_qa.answering.loading import DEFAULT_READER, load
 from keras_qa.example import Answer, Example
+from keras_qa.integrations.answer_metadata import check_query, missing_package
 from keras_qa.preprocessing.ask_calibration import AskOptions
 
 try:
     from haystack import Document, ExtractedAnswer, component, default_from_dict, default_to_dict
     from haystack import logging as haystack_logging
 except ImportError as error:
-    raise ImportError(
-        f"`keras_qa.integrations.haystack` needs haystack-ai, which cannot be imported ({error}). "
-        'Install it: `pip install "keras-qa[haystack]"`.'
-    ) from None
+    raise missing_package("haystack", "haystack-ai", error) from None
 
 # Candidate spans for each document or answer, as in Haystack's own reader.
 _SPANS = 20
@@ -60,8 +58,7 @@ class _Component:
         settings = dict(self._settings)
         settings.update((name, value) for name, value in options.items() if value is not None)
         _check(settings)
-        if not isinstance(query, str):
-            raise TypeError(f"`query` must be a string. Received: {query!r:.80}.")
+        check_query(query)
         return settings, _with_text(documents)
 
 
