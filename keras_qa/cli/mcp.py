@@ -12,9 +12,9 @@ from concurrent.futures import ThreadPoolExecutor
 from keras_qa.answering import opening
 from keras_qa.cli import ask
 from keras_qa.cli.indexing import FOLDER, open_folder, open_index
-from keras_qa.cli.output import Results, say, say_warnings
+from keras_qa.cli.output import Results, say_warnings
 from keras_qa.cli.parsing import CommandParser, Options, add_options, given_options
-from keras_qa.cli.serve import ADDRESS, allowed_hosts, log_to_stderr, read_token
+from keras_qa.cli.serve import ADDRESS, allowed_hosts, read_token, run_app
 
 HELP = "serve documents to language models by the Model Context Protocol"
 USAGE = "%(prog)s FOLDER|FILE [options]"
@@ -25,9 +25,6 @@ examples:
 A client starts the command and speaks to it by standard input and output, or with --http by
 http://127.0.0.1:8000/mcp. docs/mcp.md shows the configuration of clients.
 """
-
-# Seconds until a call fails without a result, and characters of a text to verify.
-_TIMEOUT, _MAX_TEXT = 60.0, 20_000
 
 needs_backend = ask.needs_backend
 
@@ -53,17 +50,17 @@ def run(options: argparse.Namespace, results: Results) -> None:
     if options.json and not options.http:
         raise ValueError("`--json` needs `--http`: otherwise standard output is for the client.")
     try:
-        from keras_qa.serving import mcp_server, run
+        from keras_qa.serving import mcp_server
     except ImportError as error:
         raise ImportError(
-            f"`keras-qa mcp` needs the package mcp 2 ({error}). Install it: `pip install "
-            '"keras-qa[mcp]"`.'
+            f"`keras-qa mcp` needs the package mcp 2.3 or later ({error}). Install it: "
+            '`pip install "keras-qa[mcp]"`.'
         ) from None
     from keras_qa.answering import Reranker
     from keras_qa.answering.answerer import QuestionAnswerer
     from keras_qa.serving.limits import Limits
 
-    limits = Limits(timeout=_TIMEOUT, max_text=_MAX_TEXT)
+    limits = Limits(timeout=60.0, max_text=20_000)
     # With a reader in an exported folder, no model needs Keras.
     verifiers = {} if opening.needs_backend(options.reader) else {"ranker": None, "checker": None}
     with contextlib.ExitStack() as stack:
@@ -89,11 +86,4 @@ def run(options: argparse.Namespace, results: Results) -> None:
             return
         token, hosts = read_token(options.token_file), allowed_hosts(options)
         app = mcp_server.create_mcp_app(service, token, hosts)
-        stack.enter_context(log_to_stderr())
-
-        def ready(url: str) -> None:
-            say(f"Serving {options.documents} at {url}/mcp. Ctrl-C ends it.")
-            results.add(url=f"{url}/mcp")
-            results.print()
-
-        run(app, options.host, options.port, limits.timeout, ready)
+        run_app(app, options, limits.timeout, results, options.documents, "/mcp")

@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keras_qa.answering import opening
 from keras_qa.answering.loading import DEFAULT_CHECKER, DEFAULT_RANKER, DEFAULT_READER
@@ -26,6 +26,9 @@ from keras_qa.cli.parsing import (
     positive,
     yes_or_no,
 )
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
 
 # The environment variable with the token.
 TOKEN = "KERAS_QA_TOKEN"
@@ -130,12 +133,6 @@ def run(options: argparse.Namespace, results: Results) -> None:
     limits = given_options(options, LIMITS)
     timeout = Limits(**limits).timeout
     token = read_token(options.token_file)
-
-    def ready(url: str) -> None:
-        say(f"Serving {options.reader} at {url}. Ctrl-C ends it.")
-        results.add(url=url)
-        results.print()
-
     with contextlib.ExitStack() as stack:
         # Each thread that runs PyTorch has workers of its own. With those of a second thread there
         # are more than cores, and they sleep after each operation, which costs 10 % of the speed.
@@ -154,14 +151,27 @@ def run(options: argparse.Namespace, results: Results) -> None:
             thread=thread,
             **limits,
         )
-        stack.enter_context(log_to_stderr())
-        serving.run(
-            app,
-            options.host,
-            options.port,
-            timeout,
-            ready,
-        )
+        run_app(app, options, timeout, results, options.reader)
+
+
+def run_app(
+    app: Starlette,
+    options: argparse.Namespace,
+    timeout: float,
+    results: Results,
+    name: str,
+    path: str = "",
+) -> None:
+    """Serves an application with `name` at the address of the options until a signal."""
+    from keras_qa.serving import run
+
+    def ready(url: str) -> None:
+        say(f"Serving {name} at {url}{path}. Ctrl-C ends it.")
+        results.add(url=url + path)
+        results.print()
+
+    with _log_to_stderr():
+        run(app, options.host, options.port, timeout, ready)
 
 
 def _load_models(options: argparse.Namespace) -> dict[str, Any]:
@@ -240,7 +250,7 @@ def read_token(path: str | None) -> str | None:
 
 
 @contextlib.contextmanager
-def log_to_stderr() -> Iterator[None]:
+def _log_to_stderr() -> Iterator[None]:
     """Writes the log of requests, and warnings of uvicorn, to standard error in the block."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))

@@ -51,6 +51,7 @@ def folder(tmp_path_factory) -> pathlib.Path:
     pages = ["The drill weighs three kilograms.", "The drill was designed by Ada Berg in 1987."]
     write_pdf(made / "drill.pdf", [lines(page) for page in pages])
     (made / "long.txt").write_text("\n".join(f"Row {number} " + "x" * 400 for number in range(90)))
+    (made / "saw.txt").write_text("The guarantee of the saw lasts eleven\nyears from the delivery.")
     (made / "wide.txt").write_text("y" * 30_000)
     (made.parent / "outside.txt").write_text(f"The password is {SECRET}.")
     (made / "link.txt").symlink_to(made.parent / "outside.txt")
@@ -127,6 +128,8 @@ def test_ask_quotes_documents_with_lines_and_pages(call) -> None:
     assert "two years from the day of purchase" in answer.pop("context")
     location = {"document": "guide/lamp.md", "line": 3, "end_line": 3, "page": None}
     assert answer == {"text": "two years", **location}
+    (answer,) = call("ask", question="How long is the guarantee of the saw?", top_k=1)["answers"]
+    assert (answer["text"], answer["line"], answer["end_line"]) == ("eleven\nyears", 1, 2)
     answers = call("ask", question="Who designed the drill?")["answers"]
     assert 1 <= len(answers) <= 3
     assert answers[0]["text"] == "Ada Berg"
@@ -301,7 +304,7 @@ def test_progress_is_reported_while_a_folder_is_indexed(qa, folder, tmp_path) ->
     assert result.structured_content["lines"] == 8
     done = [values[0] for values in reports]
     assert done == sorted(set(done))
-    assert (1, 4, "Reading the documents") in reports
+    assert (1, 5, "Reading the documents") in reports
 
 
 def test_an_index_that_cannot_be_opened_is_an_error_of_each_call(qa) -> None:
@@ -350,7 +353,7 @@ def test_a_long_update_is_an_error_that_asks_to_wait_and_stops_with_the_server(
     assert result.is_error
     assert result.content[0].text in {
         f"The documents are being indexed: {progress} files are done. Ask again in a minute."
-        for progress in ("0 of ?", "1 of 4")
+        for progress in ("0 of ?", "1 of 5")
     }
     assert errors == [(2, "The server has stopped.")]
 
