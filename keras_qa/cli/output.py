@@ -64,7 +64,10 @@ class Results:
         self._command = None
         if error is not None:
             found["error"] = error
-        _write(json.dumps(found, default=dataclasses.asdict), self._stream)
+        text = json.dumps(found, default=dataclasses.asdict)
+        # JSON has no NaN, such as the loss of a training that diverged.
+        found = json.loads(text, parse_constant=lambda name: None)
+        _write(json.dumps(found), self._stream)
 
 
 @contextlib.contextmanager

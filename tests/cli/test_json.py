@@ -12,6 +12,7 @@ from small_examples import EXAMPLES, SPANS, squad_file
 
 import keras_qa
 from keras_qa.cli import main
+from keras_qa.cli.output import Results
 from keras_qa.documents import Index
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
@@ -121,6 +122,17 @@ def test_export(tmp_path, capsys) -> None:
 )
 def test_export_needs_one_folder(folders: list[str], message: str, capsys) -> None:
     assert message in error_line(capsys, "export", GOLDEN / "classifier.keras", *folders)
+
+
+def test_nan_is_null(capsys) -> None:
+    results = Results()
+    with results.as_json("train"):
+        results.add(history=[float("nan"), 1.5], scores=None)
+        print("progress")
+    results.print()
+    results.print()
+    printed = '{"command": "train", "results": [{"history": [null, 1.5], "scores": null}]}\n'
+    assert capsys.readouterr() == (printed, "")
 
 
 def test_errors_are_in_the_object_and_on_standard_error(tmp_path, capsys, monkeypatch) -> None:
