@@ -88,8 +88,12 @@ def open_model(
     path: str | os.PathLike[str],
     compile: bool = True,
     backbone: str | os.PathLike[str] | None = None,
+    lora_rank: int | None = None,
 ) -> Opened:
-    """Loads a model with its preprocessor, see `keras_qa.load`."""
+    """Loads a model with its preprocessor, see `keras_qa.load`.
+
+    With `lora_rank` the LoRA of an adapter, which has this rank, is not merged.
+    """
     kind, source = find(path)
     name = os.fspath(path)
     if kind == EMBEDDER:
@@ -109,7 +113,7 @@ def open_model(
     if kind == FILE:
         return Opened(presets.open_file(source, compile), True, name)
     if kind == ADAPTER:
-        return Opened(adapters.load(pathlib.Path(source), backbone), True, name)
+        return Opened(adapters.load(pathlib.Path(source), backbone, lora_rank), True, name)
     return Opened(*presets.open_published(source), name)
 
 

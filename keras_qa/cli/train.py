@@ -10,7 +10,7 @@ from typing import Any
 
 from keras_qa.cli import data
 from keras_qa.cli.interrupts import advise_after_interrupt
-from keras_qa.cli.output import Results, print_scores, say
+from keras_qa.cli.output import Results, print_scores, say, say_warnings
 from keras_qa.cli.parsing import Option, Options, add_options, given_options, option_name, positive
 from keras_qa.data import unanswerable
 from keras_qa.text import WordVectors
@@ -28,6 +28,8 @@ examples:
       --vectors glove.6B.50d.txt --output reader.keras
   keras-qa train --data small.json large.json --validation-data dev.json \\
       --model span_reader --output reader.keras
+  keras-qa train --from minilm-squad --data mine.csv --validation-data held_out.csv \\
+      --output mine.keras
   keras-qa train --data boolq/train.jsonl --validation-data boolq/valid.jsonl \
       --model span_reader --backbone minilm --answer-types span yes no --output reader.keras
 
@@ -59,6 +61,11 @@ SIMULATE = Option(
     0,
 )
 MODEL: Options = {
+    "from": Option(
+        "READER",
+        "an answerer to train further: a .keras file, a preset such as minilm-squad, a folder or "
+        "hf://...; the result is never worse on the validation data",
+    ),
     "model": Option(
         "NAME",
         "a factory in keras_qa.models, such as answer_classifier, memory_network, "
@@ -71,6 +78,8 @@ MODEL: Options = {
     ),
     "dtype": Option("POLICY", "dtype policy, such as mixed_bfloat16 (default: float32)"),
 }
+# Options of a new model that a trained one cannot take.
+_NEW = ("model", "backbone", "answer_types", "vectors", "dtype")
 # Options that are for `span_reader` and `multiple_choice` only.
 READER: Options = {
     "backbone": Option(
@@ -149,7 +158,9 @@ def run(options: argparse.Namespace, results: Results) -> None:
         if options.lora_rank is None:
             raise ValueError("`--adapter` needs `--lora-rank`: it saves the weights of LoRA.")
         check_keras_path(options.adapter, "adapter")
-    model_options, answerer_options = _options(options)
+    # `from` is a keyword of Python.
+    start = vars(options)["from"]
+    model_options, answerer_options = _options(options, start)
     train, valid, about = data.training_parts(options)
     if options.unanswerable:
         kinds = options.unanswerable_kinds or unanswerable.KINDS[:1]
@@ -161,7 +172,7 @@ def run(options: argparse.Namespace, results: Results) -> None:
         # Check the file before the training, not after it.
         add_results(options.results, [])
     advice = "The same command with --resume continues after the last complete epoch."
-    with advise_after_interrupt(advice):
+    with advise_after_interrupt(advice), say_warnings():
         result = training.train(
             train,
             valid or None,
@@ -174,6 +185,9 @@ def run(options: argparse.Namespace, results: Results) -> None:
             resume=options.resume,
             answerer_options=answerer_options,
             keep_optimizer=options.keep_optimizer,
+            start=start,
+            lora_rank=options.lora_rank if start is not None else None,
+            lenient=options.lenient,
         )
     say(f"Saved {options.output}.")
     if options.adapter is not None:
@@ -197,8 +211,17 @@ def _models(options: argparse.Namespace, validated: bool) -> Sequence[str]:
     return MODELS if validated and options.model_options == "{}" else MODELS[:1]
 
 
-def _options(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any]]:
+def _options(
+    options: argparse.Namespace, start: str | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Returns the arguments of the model's factory, and those of the answerer."""
+    answerer_options = given_options(options, ("max_length",))
+    if start is not None:
+        given = given_options(options, _NEW)
+        if given or options.model_options != "{}":
+            name = option_name(next(iter(given), "model_options"))
+            raise ValueError(f"`{name}` is for a new model. Leave it or `--from` out.")
+        return {}, answerer_options
     for name in given_options(options, READER):
         if options.model not in (["span_reader"], ["multiple_choice"]):
             raise ValueError(
@@ -209,7 +232,6 @@ def _options(options: argparse.Namespace) -> tuple[dict[str, Any], dict[str, Any
         **_parse_json("--model-options", options.model_options),
         **given_options(options, ("backbone", "answer_types", "lora_rank", "dtype")),
     }
-    answerer_options = given_options(options, ("max_length",))
     if options.vectors is not None:
         vectors = answerer_options["vectors"] = WordVectors.load(options.vectors)
         say(f"Read the vectors of {len(vectors):,} words, {vectors.dim} numbers each.")

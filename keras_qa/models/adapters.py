@@ -112,11 +112,16 @@ def _rebuilds(
     return _structure(model) == _structure(other)
 
 
-def load(path: pathlib.Path, backbone: str | os.PathLike[str] | None = None) -> QAModel:
+def load(
+    path: pathlib.Path,
+    backbone: str | os.PathLike[str] | None = None,
+    lora_rank: int | None = None,
+) -> QAModel:
     """Loads an adapter, and merges its LoRA matrices into the kernels of its encoder.
 
     `backbone` is the encoder: a folder, `hf://owner/name` or a key of `ENCODERS`; `None` for the
-    one that the file names, which may be a folder next to the file.
+    one that the file names, which may be a folder next to the file. With `lora_rank`, the rank of
+    the adapter, nothing is merged, so that the matrices can be trained further.
     """
     if backbone is not None and not isinstance(backbone, (str, os.PathLike)):
         raise TypeError(
@@ -134,7 +139,17 @@ def load(path: pathlib.Path, backbone: str | os.PathLike[str] | None = None) -> 
         model = _build(config, preprocessor, values, checkpoint)
     except ValueError as error:
         raise _load_error(path, error) from None
-    _merge(model, values, checkpoint)
+    if lora_rank is None:
+        _merge(model, values, checkpoint)
+    elif lora_rank == config["lora_rank"]:
+        enable_lora(_encoder(model), lora_rank)
+        for variable, value in zip(_trained(model), values, strict=True):
+            variable.assign(value)
+    else:
+        raise ValueError(
+            f"`lora_rank` must be {config['lora_rank']}, that of the adapter "
+            f"`{str(path)[-100:]}`, which is trained further. Received: lora_rank={lora_rank}."
+        )
     check_model_finite(path, model)
     return model
 

@@ -141,6 +141,14 @@ class Preprocessor:
             options: The arguments of `QuestionAnswerer`.
         """
 
+    @classmethod
+    def to_training_examples(cls, examples: list[Example], lenient: bool) -> list[Example]:
+        """Returns examples to train on, or raises if such models cannot learn them.
+
+        `lenient` leaves out examples that lack something, with a warning.
+        """
+        return examples
+
     def make_training_data(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
         """Returns inputs and labels for `fit`."""
         raise NotImplementedError

@@ -15,8 +15,9 @@ from keras_qa._arguments import entry
 from keras_qa._numbers import MASKED
 from keras_qa._terminal import Bar
 from keras_qa.example import Answer, Example
+from keras_qa.preprocessing.answer_locating import locate_answers
 from keras_qa.preprocessing.ask_calibration import AskCalibration, AskOptions
-from keras_qa.preprocessing.decoder import SpanDecoder, Spans
+from keras_qa.preprocessing.decoder import ANSWER_TYPES, SpanDecoder, Spans
 from keras_qa.preprocessing.passage_spans import SPANS, passage_spans
 from keras_qa.preprocessing.preprocessor import (
     Model,
@@ -128,8 +129,13 @@ class SpanPreprocessor(Preprocessor):
         decoder = dataclasses.replace(self.decoder, **decoder_options)
         return type(self)(windower, decoder, self.asking)
 
+    @classmethod
+    def to_training_examples(cls, examples: list[Example], lenient: bool) -> list[Example]:
+        return locate_answers(examples, ANSWER_TYPES, lenient)
+
     def make_training_data(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
         self._check_types(model)
+        examples = locate_answers(examples, self.decoder.answer_types)
         windows, spans = self.make_labels(examples)
         feed = select_inputs(model, windows.feed)
         is_set = np.array([item.all_spans for item in examples])[windows.example]

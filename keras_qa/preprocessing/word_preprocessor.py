@@ -67,6 +67,18 @@ class WordPreprocessor(Preprocessor):
         shapes = {tensor.name: tensor.shape for tensor in model.inputs}
         self.vectorizer.sentences = len(shapes["text"]) == 3
 
+    @classmethod
+    def to_training_examples(cls, examples: list[Example], lenient: bool) -> list[Example]:
+        spans = [item.answers[0] for item in examples if item.answer_start]
+        # Answers that rarely repeat cannot be learned as words of a vocabulary.
+        if len({*spans}) > len(examples) / 2:
+            raise ValueError(
+                "These answers are spans of their texts, by `answer_start`, but this model "
+                f'{cls.description}. Train a reader of spans on them: model="span_reader" '
+                "(--model span_reader)."
+            )
+        return examples
+
     def make_training_data(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
         labels = self.vectorizer.labels(examples)
         if not isinstance(model.output, Mapping):

@@ -365,8 +365,9 @@ def find_in_texts(
         problem = answer_problem(item)
         if problem is None and item.answers and not item.answer_start:
             problem = (
-                f"the answer {item.answers[0]!r:.80} has no offset. Give its `answer_start`, or, "
-                "for yes and no, build the reader with `answer_types`"
+                f"the answer {item.answers[0]!r:.80} has no offset, and no single place in "
+                "the text. Give its `answer_start`, or, for yes and no, build the reader with "
+                "`answer_types`"
             )
         if problem is not None:
             raise ValueError(f"{describe(row + first, item, 'The')}: {problem}.")

@@ -103,7 +103,9 @@ class TrainingState(keras.callbacks.Callback):
 
     `run` is the identity of the run, with the entries `epochs`, `patience` and `seed`, and `keep`
     if the last epoch is kept. Training resumes from the file `path` if it exists, and replaces it
-    after each epoch. The first `patient_epochs` do not count for `patience`.
+    after each epoch. The first `patient_epochs` do not count for `patience`. `score` is the
+    validation accuracy, and the loss times -1, of the weights before the first epoch: with it they
+    are an epoch 0.
     """
 
     def __init__(
@@ -112,6 +114,7 @@ class TrainingState(keras.callbacks.Callback):
         path: pathlib.Path | None,
         patient_epochs: int = 0,
         sampling: HardExampleSampling | None = None,
+        score: list[float] | None = None,
     ) -> None:
         super().__init__()
         self.run = run
@@ -122,12 +125,14 @@ class TrainingState(keras.callbacks.Callback):
         self.best: list[np.ndarray] = []
         self.notes: dict[str, Any] = {
             "history": [],
-            "best_epoch": 0,
+            "best_epoch": None,
             "score": None,
             "waited": 0,
             "seconds": 0.0,
             "ended": False,
         }
+        if score is not None and run.get("keep") != "last":
+            self.notes |= {"score": score, "best_epoch": 0}
         self.restored: list[np.ndarray] | None = None
         if path is not None and path.exists():
             checkpoint = TrainingCheckpoint.load(path)
@@ -146,6 +151,8 @@ class TrainingState(keras.callbacks.Callback):
         if self.restored is not None:
             _restore(self.model, self.restored)
             self.restored = None
+        elif self.notes["score"] is not None:
+            self.best = self.model.get_weights()
         self.mark = time.monotonic()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:

@@ -184,6 +184,10 @@ FINE_TUNING = Recipe(
 # The weights of LoRA start at zero and need ten times the learning rate.
 LORA = dataclasses.replace(FINE_TUNING, learning_rate=1e-3)
 
+# A trained reader forgets at higher rates. Few examples need several epochs.
+CONTINUED = dataclasses.replace(FINE_TUNING, epochs=4, learning_rate=3e-5)
+CONTINUED_LORA = dataclasses.replace(CONTINUED, learning_rate=3e-4)
+
 
 def recipe_for(model: str, model_options: Mapping[str, Any] | None = None) -> Recipe:
     """Returns the default `Recipe` of a model by the name of its factory."""
@@ -194,3 +198,8 @@ def recipe_for(model: str, model_options: Mapping[str, Any] | None = None) -> Re
         return FINE_TUNING if options.get("lora_rank") is None else LORA
     recipes = {"universal_transformer": UNIVERSAL_TRANSFORMER, "memory_network": MEMORY_NETWORK}
     return recipes.get(model, DEFAULT)
+
+
+def recipe_to_continue(lora_rank: int | None = None) -> Recipe:
+    """Returns the default `Recipe` to train a trained reader further, see `train`."""
+    return CONTINUED if lora_rank is None else CONTINUED_LORA

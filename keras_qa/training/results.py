@@ -26,7 +26,7 @@ class Run:
         copies: Number of augmented copies of each question.
         validation_questions: Number of validation questions.
         epochs: Number of epochs trained.
-        best_epoch: The epoch, from 1, whose weights were kept.
+        best_epoch: The epoch, from 1, whose weights were kept; 0 for those before the training.
         seconds: Seconds of training and validation, including those before a resume.
         backend: The backend.
         validation_error: Percentage of wrong validation answers, or `None`.

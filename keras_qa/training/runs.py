@@ -16,15 +16,18 @@ import keras
 from keras_qa import _backend
 from keras_qa._arguments import check_positive_integers, to_keras_path
 from keras_qa.answering.answerer import QuestionAnswerer
+from keras_qa.answering.building import preprocessor_class
+from keras_qa.answering.opening import open_model
 from keras_qa.data import babi
 from keras_qa.data.augmentation import interchangeable_words, swap_words
 from keras_qa.data.files import replace_atomically
 from keras_qa.engine.hard_examples import HardExampleSampling
+from keras_qa.engine.qa_model import QAModel
 from keras_qa.example import Example, to_examples
 from keras_qa.layers import MemoryHops
 from keras_qa.training.checkpoints import TrainingState
-from keras_qa.training.progress import Progress
-from keras_qa.training.recipe import Recipe, recipe_for
+from keras_qa.training.progress import Progress, metric
+from keras_qa.training.recipe import Recipe, recipe_for, recipe_to_continue
 from keras_qa.training.results import Run, Training, labelled
 
 
@@ -42,6 +45,9 @@ def train(
     verbose: int = 1,
     answerer_options: Mapping[str, Any] | None = None,
     keep_optimizer: bool = False,
+    start: str | os.PathLike[str] | None = None,
+    lora_rank: int | None = None,
+    lenient: bool = False,
 ) -> Training:
     """Trains an answerer by a recipe, and keeps the best epoch and seed by validation accuracy.
 
@@ -74,6 +80,13 @@ def train(
         answerer_options: Further arguments of `QuestionAnswerer`, such as
             `{"vectors": "glove.txt"}`.
         keep_optimizer: Whether `out` has the state of the optimizer, see `QuestionAnswerer.save`.
+        start: An answerer to train further, instead of a new `model`: what `keras_qa.load` takes,
+            such as `"minilm-squad"`. Its own weights count as epoch 0, so that the best epoch is
+            never worse on the validation data.
+        lora_rank: With `start`, train LoRA of this rank, as in `QuestionAnswerer.fit`. For a file
+            of `save_adapter` or a preset this is its own rank: its LoRA is trained further.
+        lenient: Whether to leave out questions to a span reader whose answer has no `answer_start`
+            and no single place in the text, with a warning.
 
     Returns:
         A `Training`: the answerer, and a `Run` for each model, number of copies and seed.
@@ -97,9 +110,16 @@ def train(
         raise ValueError("`resume` needs `out`: the checkpoints are beside that file.")
     if out is not None:
         check_keras_path(out)
-    data = to_examples(examples)
-    valid = to_examples(validation_data) if validation_data is not None else []
     names = [model] if isinstance(model, str) else list(dict.fromkeys(model))
+    if start is None and lora_rank is not None:
+        raise ValueError("`lora_rank` needs `start`. For a new model, put it in `model_options`.")
+    if start is not None:
+        if model_options:
+            raise ValueError("`model_options` are for a new model. Leave them or `start` out.")
+        names = [_label(start)]
+    kind = preprocessor_class(names[0] if start is None else _open(start, lora_rank))
+    data = kind.to_training_examples(to_examples(examples), lenient)
+    valid = kind.to_training_examples(to_examples(validation_data or []), lenient)
     if len(names) > 1 and not valid:
         raise ValueError(
             "Several models need `validation_data`, which the best one is chosen by. "
@@ -108,7 +128,10 @@ def train(
     recipes = {
         name: recipe
         if isinstance(recipe, Recipe)
-        else dataclasses.replace(recipe_for(name, model_options), **(recipe or {}))
+        else dataclasses.replace(
+            recipe_for(name, model_options) if start is None else recipe_to_continue(lora_rank),
+            **(recipe or {}),
+        )
         for name in names
     }
     seed_range = range(seed, seed + seeds)
@@ -125,7 +148,10 @@ def train(
         steps = plan.recipe.steps(len(rows))
         label = f"{labelled(plan.model, plan.copies)}  " * several + f"seed {plan.seed}  "
         shown = [Progress(plan.recipe.epochs, steps, label)] if verbose else []
-        state, answerer = _fit(plan, rows, valid, *options, files.get(plan), [*callbacks, *shown])
+        begin = None if start is None else _open(start, lora_rank)
+        state, answerer = _fit(
+            plan, rows, valid, *options, files.get(plan), [*callbacks, *shown], begin, lora_rank
+        )
         run = _summary(answerer, state, plan, len(data), valid)
         runs.append(run)
         if kept is None or _rank(run) > _rank(runs[best]):
@@ -191,14 +217,21 @@ def _fit(
     answerer_options: dict[str, Any],
     file: pathlib.Path | None,
     callbacks: list[keras.callbacks.Callback],
+    begin: QAModel | None,
+    lora_rank: int | None,
 ) -> tuple[TrainingState, QuestionAnswerer]:
     """Trains one model with one seed, from the start or from its checkpoint."""
     recipe = plan.recipe
-    run = _identity(plan, {**model_options, **answerer_options}, rows, valid)
+    settings = {**model_options, **answerer_options}
+    if begin is not None:
+        settings |= {"lora_rank": lora_rank, "weights": begin.weights_checksum()}
+    run = _identity(plan, settings, rows, valid)
     share = recipe.hard_example_share
     sampling = HardExampleSampling(share) if share < 1 else None
-    state = TrainingState(run, file, recipe.linear_epochs, sampling)
-    answerer = QuestionAnswerer(plan.model, model_options, seed=plan.seed, **answerer_options)
+    score = None if begin is None or not valid else _score(begin, valid, recipe.batch_size)
+    state = TrainingState(run, file, recipe.linear_epochs, sampling, score)
+    model = plan.model if begin is None else begin
+    answerer = QuestionAnswerer(model, model_options, seed=plan.seed, **answerer_options)
     answerer.fit(
         rows,
         validation_data=valid or None,
@@ -214,8 +247,28 @@ def _fit(
         optimizer=recipe.optimizer,
         initial_epoch=state.epochs,
         steps_per_epoch=recipe.steps_per_epoch,
+        lora_rank=lora_rank,
     )
     return state, answerer
+
+
+def _open(start: str | os.PathLike[str], lora_rank: int | None) -> QAModel:
+    model: QAModel = open_model(start, lora_rank=lora_rank).model
+    return model
+
+
+def _label(start: str | os.PathLike[str]) -> str:
+    """Returns the last part of a path or a name, as the name of the model."""
+    return pathlib.PurePath(os.fspath(start).rstrip("/")).name.removesuffix(".keras") or "model"
+
+
+def _score(model: QAModel, valid: list[Example], batch_size: int) -> list[float]:
+    """Returns what epochs are compared by: the accuracy, and the loss times -1."""
+    assert model.preprocessor is not None
+    feed, labels = model.preprocessor.for_questions(model).make_training_data(model, valid)
+    scores: Any = model.evaluate(feed, labels, batch_size, verbose=0, return_dict=True)
+    accuracy = metric(scores, "accuracy")
+    return [0.0 if accuracy is None else accuracy, -scores["loss"]]
 
 
 class _LinearStart(keras.callbacks.Callback):
@@ -303,7 +356,7 @@ def _summary(
         copies=plan.copies,
         validation_questions=len(valid),
         epochs=state.epochs,
-        best_epoch=state.notes["best_epoch"] or state.epochs,
+        best_epoch=state.epochs if state.notes["best_epoch"] is None else state.notes["best_epoch"],
         seconds=round(state.notes["seconds"], 2),
         backend=_backend.configured(),
         validation_error=round(total / len(valid), 4) if valid else None,
@@ -315,4 +368,4 @@ def _summary(
 def _rank(run: Run) -> tuple[float, float]:
     if run.validation_error is None:
         return (0.0, 0.0)
-    return (-run.validation_error, -run.history["val_loss"][run.best_epoch - 1])
+    return (-run.validation_error, -run.history["val_loss"][max(run.best_epoch, 1) - 1])

@@ -287,7 +287,7 @@ def test_bad_arguments_raise() -> None:
     assert len(pieces([Example("a a", "a " * 4)])) == 2
     for example, message in (
         (Example("a b", "q", "b", 1, id="x"), "'b' is not at 1, where its text has ' '. It is at"),
-        (Example("a b", "q", "b", id="x"), "the answer 'b' has no offset. Give its `answer_st"),
+        (Example("a b", "q", "b", id="x"), "the answer 'b' has no offset, and no single place"),
         (Example("a b", "q", "b", (1, 2), id="x"), "there are 1 answers but 2 offsets"),
         (Example("a  b", "q", "  ", 1, id="x"), "the tokenizer drops all of the answer '  '"),
     ):

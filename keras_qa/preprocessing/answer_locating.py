@@ -1,0 +1,90 @@
+"""Offsets of answers that a table gives without them."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import re
+import warnings
+from collections.abc import Sequence
+
+from keras_qa.example import Example
+from keras_qa.preprocessing.span_answers import find_type, first_letters
+
+_WORD = re.compile(r"\w+")
+# Number of examples that a warning names.
+_NAMED = 10
+
+
+def locate_answers(
+    examples: Sequence[Example], types: Sequence[str] = (), lenient: bool = False
+) -> list[Example]:
+    """Adds `answer_start` to examples without it.
+
+    Of several places of an answer, the one nearest the words of the question counts.
+
+    Args:
+        examples: The examples.
+        types: Answer types, such as `"yes"`. Such an answer needs no place.
+        lenient: Whether to leave out examples whose answers are not in the text, or are in several
+            places that are equally near. Otherwise these are returned as they are.
+
+    Warns:
+        UserWarning: If examples are left out. It has their positions, from 1.
+    """
+    located: list[Example] = []
+    absent: list[int] = []
+    unclear: list[int] = []
+    for position, item in enumerate(examples, start=1):
+        if not item.answers or item.answer_start or find_type(item, types):
+            located.append(item)
+            continue
+        places = [_nearest_spans(item, answer) for answer in item.answers]
+        spans = [*dict.fromkeys(found[0] for found in places if len(found) == 1)]
+        if spans:
+            # The text may write an answer with other capitals.
+            answers = tuple(item.plain_text[start:end] for start, end in spans)
+            starts = tuple(start for start, _ in spans)
+            located.append(dataclasses.replace(item, answers=answers, answer_start=starts))
+        elif lenient:
+            (unclear if any(places) else absent).append(position)
+        else:
+            located.append(item)
+    reasons = {
+        "the text does not have the answer": absent,
+        "the answer is in several places equally near the question's words": unclear,
+    }
+    for reason, positions in reasons.items():
+        if positions:
+            named = ", ".join(map(str, positions[:_NAMED])) + ", …" * (len(positions) > _NAMED)
+            warnings.warn(
+                f"Left out {len(positions)} of {len(examples)} questions without `answer_start`: "
+                f"{reason}. These are the rows {named}, counted from 1.",
+                stacklevel=2,
+            )
+    return located
+
+
+def _nearest_spans(item: Example, answer: str) -> list[tuple[int, int]]:
+    """Returns the spans of an answer that are nearest the words of the question: one, mostly."""
+    text = item.plain_text
+    words = r"\s+".join(map(re.escape, answer.split()))
+    matches = re.finditer(rf"(?<!\w)(?:{words})(?!\w)", text, re.IGNORECASE) if words else ()
+    spans = [match.span() for match in matches]
+    spans = [span for span in spans if text[slice(*span)] == answer] or spans
+    if len(spans) < 2:
+        return spans
+    asked_for = {first_letters(word) for word in _WORD.findall(item.question)}
+    mentions = collections.defaultdict(list)
+    for match in _WORD.finditer(text):
+        if first_letters(match[0]) in asked_for:
+            mentions[first_letters(match[0])].append(match.span())
+    nearness = [
+        sum(
+            1 / (1 + min(max(start - last, first - end, 0) for first, last in places))
+            for places in mentions.values()
+        )
+        for start, end in spans
+    ]
+    most = max(nearness)
+    return [span for span, value in zip(spans, nearness, strict=True) if value == most]

@@ -1,0 +1,77 @@
+"""Answers without offsets are located in their texts."""
+
+import re
+import warnings
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_qa import Example
+from keras_qa.preprocessing.answer_locating import locate_answers
+
+TEXT = "Ann paid 30 euros in May. Bob paid 30 euros in June, and Eve nothing."
+
+
+def located(text: str, question: str, *answers: str) -> list[tuple[str, int]]:
+    (item,) = locate_answers([Example(text, question, list(answers))])
+    return list(zip(item.answers, item.answer_start, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("question", "answers", "expected"),
+    [
+        ("When did Eve pay?", ["June"], [("June", 47)]),
+        # The nearest of two places.
+        ("How much did Ann pay?", ["30 euros"], [("30 euros", 9)]),
+        ("How much did Bob pay?", ["30 euros"], [("30 euros", 35)]),
+        ("How much was paid in June?", ["30 euros"], [("30 euros", 35)]),
+        # Other capitals and white space; the exact form comes first.
+        ("Who?", ["BOB"], [("Bob", 26)]),
+        ("Who paid in June?", ["bob  paid"], [("Bob paid", 26)]),
+        # Whole words only, and several answers.
+        ("How much did Ann pay?", ["30", "30 euros", "3"], [("30", 9), ("30 euros", 9)]),
+        ("Who got nothing?", ["Eve", "Eva"], [("Eve", 57)]),
+    ],
+)
+def test_the_nearest_place(question: str, answers: list[str], expected: list) -> None:
+    assert located(TEXT, question, *answers) == expected
+
+
+def test_questions_that_need_no_offset_are_unchanged() -> None:
+    examples = [
+        Example(TEXT, "Who?"),
+        Example(TEXT, "Did Ann pay?", "yes"),
+        Example(TEXT, "Who paid in June?", "Bob", 26),
+    ]
+    assert locate_answers(examples, ("yes", "no")) == examples
+
+
+def test_answers_without_a_place_are_named_by_row() -> None:
+    wrong = [Example(TEXT, "Who?", "Zoe"), Example("30 or 30", "How much?", "30")]
+    right = Example(TEXT, "Who got nothing?", "Eve")
+    assert locate_answers(wrong) == wrong
+    with pytest.warns(UserWarning, match="^Left out") as caught:
+        (kept,) = locate_answers([wrong[0], right, wrong[1], *wrong[:1] * 11], lenient=True)
+    assert kept.answer_start == (57,)
+    rows = "1, 4, 5, 6, 7, 8, 9, 10, 11, 12, …"
+    assert [str(warning.message) for warning in caught] == [
+        "Left out 12 of 14 questions without `answer_start`: the text does not have the answer. "
+        f"These are the rows {rows}, counted from 1.",
+        "Left out 1 of 14 questions without `answer_start`: the answer is in several places "
+        "equally near the question's words. These are the rows 3, counted from 1.",
+    ]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=40), st.text(min_size=1, max_size=8), st.text(max_size=20))
+def test_a_located_answer_is_at_its_offset(text: str, answer: str, question: str) -> None:
+    text = f"{text} {answer} ."
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        kept = locate_answers([Example(text, question, answer)], lenient=True)
+    for item in kept:
+        (start,) = item.answer_start
+        assert text.startswith(item.answers[0], start)
+        words = r"\s+".join(map(re.escape, answer.split()))
+        assert re.fullmatch(words, item.answers[0], re.IGNORECASE)

@@ -1,0 +1,141 @@
+"""Trained answerers are trained further: their own weights are epoch 0, and LoRA stays LoRA."""
+
+import csv
+import dataclasses
+import pathlib
+import re
+
+import numpy as np
+import pytest
+from recipe_cases import Stop, StopAt, without_time
+from small_checkpoints import copy
+from small_examples import SPANS
+from small_models import same_weights
+
+import keras_qa
+from keras_qa import Example
+from keras_qa.cli import main
+from keras_qa.models import adapters
+from keras_qa.training import Recipe, train
+
+RECIPE = Recipe(epochs=3, batch_size=4, learning_rate=0.01, patience=9)
+# The same questions about other things.
+OTHERS = [
+    Example(item.text.replace("the", "a"), item.question, item.answers[0]) for item in SPANS[:8]
+]
+
+
+@pytest.fixture(scope="module")
+def start(tmp_path_factory) -> pathlib.Path:
+    path = tmp_path_factory.mktemp("start") / "small reader.keras"
+    sizes = {"units": 8, "embedding_dim": 8, "dropout": 0.0}
+    recipe = dataclasses.replace(RECIPE, epochs=6, learning_rate=0.02)
+    train(SPANS, SPANS, "span_reader", sizes, recipe, out=path, verbose=0)
+    return path
+
+
+def continued(start, valid=SPANS, **options):
+    return train(OTHERS, valid, start=start, recipe=RECIPE, verbose=0, **options)
+
+
+def test_a_run_that_only_gets_worse_keeps_the_weights_of_the_start(start) -> None:
+    before = keras_qa.load(start)
+    wrong = [Example(item.text, item.question, "the", 0) for item in SPANS]
+    done = train(wrong, SPANS, start=start, recipe=RECIPE, verbose=0)
+    run = done.runs[0]
+    assert (run.model, run.best_epoch, run.epochs) == ("small reader", 0, 3)
+    assert max(run.history["val_accuracy"]) < 1
+    assert same_weights(done.answerer.model_, before.model_.get_weights())
+    assert run.validation_error == 100 - before.evaluate(SPANS)["exact_match"]
+
+
+def test_the_best_epoch_is_better_than_the_start(start) -> None:
+    before = keras_qa.load(start)
+    done = continued(start, OTHERS)
+    run = done.runs[0]
+    assert run.best_epoch > 0
+    assert run.validation_error <= 100 - before.evaluate(OTHERS)["exact_match"]
+    assert not same_weights(done.answerer.model_, before.model_.get_weights())
+    # Without validation data, and by `keep`, the last epoch is kept.
+    assert continued(start, None).runs[0].best_epoch == 3
+    last = dataclasses.replace(RECIPE, keep="last")
+    assert train(OTHERS, SPANS, start=start, recipe=last, verbose=0).runs[0].best_epoch == 3
+
+
+def test_a_resumed_run_ends_as_an_unbroken_one(start, tmp_path) -> None:
+    unbroken = continued(start, OTHERS)
+    out = tmp_path / "more.keras"
+    with pytest.raises(Stop):
+        continued(start, OTHERS, out=out, callbacks=[StopAt(2)])
+    assert [path.name for path in tmp_path.iterdir()] == ["more.small reader.seed0.checkpoint.npz"]
+    resumed = continued(start, OTHERS, out=out, resume=True)
+    assert without_time(resumed.runs[0]) == without_time(unbroken.runs[0])
+    assert same_weights(resumed.answerer.model_, unbroken.answerer.model_.get_weights())
+
+
+def test_lora_of_an_adapter_is_trained_further(tmp_path) -> None:
+    folder = copy("bert", tmp_path / "reader")
+    text = "Mary went to the bathroom, then she slept at home."
+    data = [Example(text, "Who went?", "Mary", 0), Example(text, "Where?", "home", 45)]
+    first, second = tmp_path / "first.keras", tmp_path / "second.keras"
+    recipe = Recipe(epochs=1, batch_size=2, learning_rate=0.05)
+    done = train(data, start=folder, recipe=recipe, lora_rank=2, verbose=0)
+    done.answerer.save_adapter(first)
+    merged = keras_qa.load(first).model_.get_weights()
+    assert np.allclose(
+        keras_qa.load(first).answer(text, "Where?").score,
+        done.answerer.answer(text, "Where?").score,
+        atol=1e-5,
+    )
+    with pytest.raises(ValueError, match=r"^`lora_rank` must be 2, that of the adapter .*rank=3"):
+        train(data, start=first, recipe=recipe, lora_rank=3, verbose=0)
+    kept = adapters.load(first, lora_rank=2)
+    done = train(data, start=first, recipe=recipe, lora_rank=2, verbose=0)
+    done.answerer.save_adapter(second)
+    assert not same_weights(done.answerer.model_, kept.get_weights())
+    loaded = keras_qa.load(second)
+    assert not same_weights(loaded.model_, merged)
+    for one in ("Who went?", "Where?"):
+        scores = [qa.answer(text, one).score for qa in (loaded, done.answerer)]
+        assert scores[0] == pytest.approx(scores[1], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lora_rank": 2}, "`lora_rank` needs `start`. For a new model, put it in `model_options"),
+        ({"start": "minilm-squad", "model_options": {"units": 3}}, "`model_options` are for a new"),
+        (
+            {"start": "minilm-rerank"},
+            "classifies pairs of texts. Pass a reader, or use this model",
+        ),
+        ({"model": "answer_classifier"}, 'Train a reader of spans on them: model="span_reader"'),
+    ],
+)
+def test_errors_are_one_line(options: dict, message: str) -> None:
+    rows = [Example(f"{n} {item.text}", "What?", str(n), 0) for n, item in enumerate(SPANS)]
+    with pytest.raises(ValueError, match=re.escape(message)) as error:
+        train(rows, **options, verbose=0)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) <= 300
+
+
+def test_the_command_trains_a_reader_further(start, tmp_path, capsys) -> None:
+    table = tmp_path / "mine.csv"
+    with table.open("w", newline="") as file:
+        rows = [(item.text, item.question, item.answers[0]) for item in OTHERS]
+        csv.writer(file).writerows([("text", "question", "answer"), *rows, ("A b.", "Who?", "c")])
+    out = str(tmp_path / "more.keras")
+    command = ["train", "--from", str(start), "--data", str(table), "--output", out, "--epochs=1"]
+    assert main(command) == 2
+    assert (
+        "the answer 'c' has no offset, and no single place in the text" in capsys.readouterr().err
+    )
+    assert main([*command, "--lenient", "--validation-data", str(table)]) == 0
+    printed = capsys.readouterr()
+    assert "Left out 1 of 9 questions without `answer_start`: the text does not have the a" in (
+        printed.out + printed.err
+    )
+    assert keras_qa.load(out).answer("a door is red.", "What colour is the door?").text
+    assert main([*command, "--model", "span_reader"]) == 2
+    assert "`--model` is for a new model. Leave it or `--from` out." in capsys.readouterr().err
