@@ -5,10 +5,12 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
 import urllib.request
+from collections.abc import Iterator
 
 import pytest
 
@@ -92,8 +94,10 @@ class Environment:
 
 
 @pytest.fixture
-def environment(tmp_path) -> Environment:
-    return Environment(tmp_path)
+def environment(tmp_path) -> Iterator[Environment]:
+    yield Environment(tmp_path)
+    # pytest keeps folders of earlier runs, and some of these have gigabytes.
+    shutil.rmtree(tmp_path / "env")
 
 
 def test_each_extra_has_a_check() -> None:
