@@ -133,7 +133,7 @@ class McpService:
             call = model_queue.Call(lambda items: [tool(**item) for item in items])
             (result,) = await self._queue.compute(call, [(arguments, len(body))])
         except _ERRORS as error:
-            line = shorten(plain(" ".join(str(error).split())), MAX_MESSAGE_LENGTH)
+            line = shorten(plain(str(error)), MAX_MESSAGE_LENGTH)
             return types.CallToolResult(content=[types.TextContent(text=line)], is_error=True)
         # Documents may have half of a surrogate pair, which JSON in UTF-8 cannot.
         text = json.dumps(result, ensure_ascii=False).encode("utf-8", "replace").decode()

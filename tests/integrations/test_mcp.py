@@ -53,6 +53,9 @@ def folder(tmp_path_factory) -> pathlib.Path:
     (made / "long.txt").write_text("\n".join(f"Row {number} " + "x" * 400 for number in range(90)))
     (made / "saw.txt").write_text("The guarantee of the saw lasts eleven\nyears from the delivery.")
     (made / "wide.txt").write_text("y" * 30_000)
+    # Its name is not UTF-8.
+    with open(os.fsencode(made) + b"/\xff.txt", "w") as file:
+        file.write("The okapi is a shy animal.")
     (made.parent / "outside.txt").write_text(f"The password is {SECRET}.")
     (made / "link.txt").symlink_to(made.parent / "outside.txt")
     (made / "keys.pem").write_text(SECRET)
@@ -155,6 +158,9 @@ def test_search_returns_passages_with_headings_and_scores(call) -> None:
         "text": "Returns\n\nSend it back within thirty days. The shop in Oslo pays the postage.",
     }
     assert call("search", query="zebra", k=20) == {"passages": []}
+    assert [passage["document"] for passage in call("search", query="okapi")["passages"]] == [
+        "?.txt"
+    ]
 
 
 def test_read_returns_lines_and_where_to_read_on(call) -> None:
@@ -304,7 +310,7 @@ def test_progress_is_reported_while_a_folder_is_indexed(qa, folder, tmp_path) ->
     assert result.structured_content["lines"] == 8
     done = [values[0] for values in reports]
     assert done == sorted(set(done))
-    assert (1, 5, "Reading the documents") in reports
+    assert (1, 6, "Reading the documents") in reports
 
 
 def test_an_index_that_cannot_be_opened_is_an_error_of_each_call(qa) -> None:
@@ -353,7 +359,7 @@ def test_a_long_update_is_an_error_that_asks_to_wait_and_stops_with_the_server(
     assert result.is_error
     assert result.content[0].text in {
         f"The documents are being indexed: {progress} files are done. Ask again in a minute."
-        for progress in ("0 of ?", "1 of 5")
+        for progress in ("0 of ?", "1 of 6")
     }
     assert errors == [(2, "The server has stopped.")]
 
