@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import pathlib
 import re
@@ -61,8 +62,10 @@ def check_claims(
         facts = [find_facts(claim, tokenizer) for claim in claims]
         results = index.search([*queries], k=PASSAGES)
         topics = [find_facts(query, tokenizer).stems for query in queries]
+        # Several claims have the same passages.
+        find = functools.cache(functools.partial(find_facts, tokenizer=tokenizer))
         windows = [
-            find_evidence(fact, topic, passages, tokenizer)[:WINDOWS]
+            find_evidence(fact, topic, passages, find)[:WINDOWS]
             for fact, topic, passages in zip(facts, topics, results, strict=True)
         ]
         if models.ranker is not None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from keras_qa.answering.document_answers import search_shares
-from keras_qa.documents.facts import Facts, Number, contains, find_facts, windows
-from keras_qa.documents.full_text import FullTextTokenizer
+from keras_qa.documents.facts import Facts, Number, contains, windows
 
 if TYPE_CHECKING:
     from keras_qa.documents import Passage
@@ -63,22 +62,26 @@ class Evidence:
 
 
 def find_evidence(
-    claim: Facts, topic: frozenset[str], passages: Sequence[Passage], tokenizer: FullTextTokenizer
+    claim: Facts,
+    topic: frozenset[str],
+    passages: Sequence[Passage],
+    find: Callable[[str], Facts],
 ) -> list[Evidence]:
     """Returns windows of passages, first those with most of the stems of a topic.
 
     These are the stems of the claim, and of the sentence before if it is needed to understand it.
+    `find` returns the facts of a text.
     """
     evidences: list[Evidence] = []
     count = max(len(topic), 1)
     for passage, share in zip(passages, search_shares(passages).tolist(), strict=True):
         title = re.sub(r"[/._-]", " ", passage.document)
-        around = find_facts(f"{passage.text}\n{passage.heading}\n{title}", tokenizer).stems
+        around = find(f"{passage.text}\n{passage.heading}\n{title}").stems
         names = sum(not _is_known(name, around, passage.text) for name in claim.names)
         names += sum(contains(passage.text, literal) is None for literal in claim.literals)
         unknown = len(topic - around) / count
         for start, end in windows(passage.text):
-            facts = find_facts(passage.text[start:end], tokenizer)
+            facts = find(passage.text[start:end])
             missing = [number for number in claim.numbers if is_missing(number, facts)]
             features = {
                 "names": float(min(names, 2)),

@@ -69,7 +69,7 @@ def create_app(
             PyTorch is faster if the model was loaded in it, too. `None` for a new one.
         **limits: `max_batch`, `max_wait_ms`, `max_queue`, `max_body`, `max_text`, `max_question`,
             `max_question_tokens`, `max_questions`, `max_passages`, `max_texts`, `max_answer`,
-            `max_top_k`, `timeout` and `body_timeout`, see docs/serving.md.
+            `max_sentences`, `max_top_k`, `timeout` and `body_timeout`, see docs/serving.md.
 
     Returns:
         A `starlette.applications.Starlette`.

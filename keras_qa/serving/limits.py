@@ -22,6 +22,7 @@ class Limits:
     max_passages: int = 1_000
     max_texts: int = 256
     max_answer: int = 10_000
+    max_sentences: int = 100
     max_top_k: int = 100
     timeout: float = 30.0
     body_timeout: float = 10.0

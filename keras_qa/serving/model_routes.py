@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from keras_qa.answering.verification import verify
+from keras_qa.documents.facts import sentences
 from keras_qa.serving.guard import Metrics, read_body
 from keras_qa.serving.limits import Limits
 from keras_qa.serving.model_queue import Call, ModelQueue, UnavailableError, predict_in_slices
@@ -151,6 +152,9 @@ class ModelRoutes:
         call = Call(self._compute_verdicts, (("threshold", body.get("threshold", 0.5)),))
         items = []
         for item in inputs if isinstance(inputs, list) else [inputs]:
+            count, most = len(sentences(item["answer"])), self.limits.max_sentences
+            if count > most:
+                raise ValueError(f"`answer` must have at most {most} sentences. Received: {count}.")
             documents = [
                 {"name": str(number), "text": document} if isinstance(document, str) else document
                 for number, document in enumerate(item.get("documents", []))

@@ -1,5 +1,6 @@
 """Evidence of claims, and the questions about their numbers and names. It needs no backend."""
 
+import functools
 import json
 import pathlib
 
@@ -54,7 +55,8 @@ def test_the_window_with_the_words_and_numbers_of_the_claim_is_first() -> None:
     text = "Rain falls. The desk costs 90 euros. The lamp costs 70 euros and is red. Ann left."
     passages = [Passage("a.txt", text, 2.0), Passage("b.txt", "Euros are money.", 1.0)]
     claim = find_facts("The lamp in Paris costs 80 euros.", TOKENIZER)
-    first, *others = find_evidence(claim, claim.stems, passages, TOKENIZER)
+    find = functools.partial(find_facts, tokenizer=TOKENIZER)
+    first, *others = find_evidence(claim, claim.stems, passages, find)
     assert first.text == "The lamp costs 70 euros and is red."
     # Of the stems lamp, pari, cost and euro one is missing, which is less than the limit.
     assert first.features == {"names": 1.0, "numbers": 1.0, "unrelated": 0.0}
@@ -62,7 +64,7 @@ def test_the_window_with_the_words_and_numbers_of_the_claim_is_first() -> None:
     assert all(first.distance <= other.distance for other in others)
     far = next(other for other in others if other.passage.document == "b.txt")
     assert far.features["unrelated"] == pytest.approx(0.75 - 0.4)
-    assert find_evidence(claim, claim.stems, [], TOKENIZER) == []
+    assert find_evidence(claim, claim.stems, [], find) == []
 
 
 def test_weights_have_the_sign_of_their_feature() -> None:

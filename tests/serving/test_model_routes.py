@@ -50,7 +50,8 @@ def served(qa, ranker, embedder, checks, tmp_path_factory):
     with Index.create(tmp_path_factory.mktemp("index") / "all.index") as index:
         index.add([{"name": "car.txt", "text": "the car is blue.\nthe sky is red."}])
         models = {"embedder": embedder, "verify": checks}
-        with serve(qa, index, ranker, **models, max_text=2_000, max_answer=200) as url:
+        limits = {"max_text": 2_000, "max_answer": 200, "max_sentences": 50}
+        with serve(qa, index, ranker, **models, **limits) as url:
             yield url
 
 
@@ -153,6 +154,11 @@ def test_verify_without_documents_uses_the_index(served, checks) -> None:
 ERRORS = [
     ("/verify", {"inputs": {"answer": " "}}, "`inputs.answer` must be more than white space. Rec"),
     ("/verify", {"inputs": {"answer": "a" * 201}}, "`inputs.answer` must have at most 200 char"),
+    (
+        "/verify",
+        {"inputs": {"answer": "a. " * 60}},
+        "`answer` must have at most 50 sentences. Rece",
+    ),
     ("/verify", {"inputs": {"answer": "a", "documents": "/etc"}}, "`inputs.documents` must be a l"),
     ("/verify", {"inputs": {"answer": "a", "documents": []}}, "`inputs.documents` must have at le"),
     (
