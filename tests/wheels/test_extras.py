@@ -58,6 +58,8 @@ CHECKS = {
     "documents": (f"python -c {shlex.quote(DOCUMENTS)}", "3 ['a.docx', 'a.md', 'a.rst']"),
     "plots": (f"python -c {shlex.quote(PLOT)}", ""),
     "haystack": ("python -c 'import haystack'", ""),
+    "langchain": ("python -c 'import langchain_core'", ""),
+    "llama-index": ("python -c 'import llama_index.core'", ""),
     "onnx": (f"keras-qa answer {EXPORTED} 'Mary went to the bathroom.' 'Where went Mary?'", "%"),
     "export": ("python -c 'import onnx, onnxruntime'", ""),
     "serve": ("python -c 'import keras_qa.serving'", ""),
