@@ -14,7 +14,11 @@ from keras_qa.models import span_reader
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 QUESTION = "Where did she sleep?"
-CONTEXT = "Mary went to the bathroom, then she slept at home. The bathroom slept; mary went home."
+# Long words of several pieces, which windows cut, and a mark that the tokenizer drops.
+CONTEXT = (
+    "Mary went to the bathroom, then she slept at home. The bathroomhomeslept slept; mary went "
+    "homeslepthome to the home\u0301."
+)
 
 
 @pytest.fixture(scope="module")
@@ -142,7 +146,9 @@ def test_defaults_of_calls_and_arguments_without_effect(qa, pipe) -> None:
     other = keras_qa.pipeline(model=qa, tokenizer=qa, device=0, torch_dtype="auto", top_k=2)
     two = pipe(question=QUESTION, context=CONTEXT, topk=2)
     assert other(question=QUESTION, context=CONTEXT) == two
-    assert other(question=QUESTION, context=CONTEXT, top_k=1, padding=True) == two[0]
+    # With a smaller `top_k` fewer spans are added to an answer, as in transformers.
+    first = pipe(question=QUESTION, context=CONTEXT)
+    assert other(question=QUESTION, context=CONTEXT, top_k=1, padding=True) == first
     # As with the fast tokenizers of transformers 4.
     assert other(question=QUESTION, context=CONTEXT, max_question_len=1) == two
 
