@@ -31,6 +31,7 @@ def test_what_is_numpy_works_without_keras(chosen: str, tmp_path) -> None:
     [
         "import keras_qa; keras_qa.layers",
         "import keras_qa; keras_qa.load('babi')",
+        "import keras_qa; keras_qa.pipeline('question-answering')",
         "import keras_qa; keras_qa.QuestionAnswerer().fit([])",
         "import keras_qa.answering; keras_qa.answering.TextEmbedder('minilm')",
         "from keras_qa.layers import LSTM",

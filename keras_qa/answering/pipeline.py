@@ -229,8 +229,7 @@ def pipeline(
     for name, value in (("config", config), ("tokenizer", tokenizer)):
         if value is not None and value != model:
             raise ValueError(
-                f"`{name}` must be `None` or the same as `model`, which has its own. Received: "
-                f"{name}={value!r:.80}."
+                must_be(name, "`None` or the same as `model`, which has its own", value)
             )
     if model is None:
         model = DEFAULT_READER
