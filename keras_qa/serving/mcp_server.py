@@ -181,12 +181,8 @@ class McpService:
         that no passage has a word of the query.
         """
         names = ("document", "line", "page", "heading", "text", "score")
-        return {
-            "passages": [
-                {**_pick(passage, names), "end_line": passage.locate(passage.end)[0]}
-                for passage in index.search(query, k)
-            ]
-        }
+        rows = [(passage, passage.locate(passage.end)[0]) for passage in index.search(query, k)]
+        return {"passages": [{**_pick(item, names), "end_line": last} for item, last in rows]}
 
     def read(
         self, index: Index, document: str, line: int = 1, end_line: int | None = None
@@ -297,27 +293,20 @@ def _describe_tools(limits: Limits) -> list[types.Tool]:
         items = to_object(name, {"text": _TEXT, "score": _NUMBER, **_LOCATION, **fields}, {})
         return {name: {"type": "array", "items": items}}
 
-    schemas: dict[Any, tuple[dict[str, Schema], dict[str, Schema], dict[str, Schema]]] = {
-        McpService.ask: (
-            {"question": words},
-            {"top_k": count},
-            rows("answers", context),
-        ),
-        McpService.search: ({"query": words}, {"k": count}, rows("passages", heading)),
-        McpService.read: (
-            {"document": words},
-            {"line": line, "end_line": line},
-            {"text": _TEXT, "lines": _INTEGER, **_LOCATION},
-        ),
-        McpService.verify: ({"text": text}, {"question": words}, rows("verdicts", evidence)),
+    part = {"text": _TEXT, "lines": _INTEGER, **_LOCATION}
+    schemas: dict[str, tuple[dict[str, Schema], dict[str, Schema], dict[str, Schema]]] = {
+        "ask": ({"question": words}, {"top_k": count}, rows("answers", context)),
+        "search": ({"query": words}, {"k": count}, rows("passages", heading)),
+        "read": ({"document": words}, {"line": line, "end_line": line}, part),
+        "verify": ({"text": text}, {"question": words}, rows("verdicts", evidence)),
     }
     return [
         types.Tool(
-            name=method.__name__,
-            description=inspect.getdoc(method),
-            input_schema=to_object(method.__name__, required, optional),
-            output_schema=to_object(f"{method.__name__} result", result, {}),
+            name=name,
+            description=inspect.getdoc(getattr(McpService, name)),
+            input_schema=to_object(name, required, optional),
+            output_schema=to_object(f"{name} result", result, {}),
             annotations=types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
         )
-        for method, (required, optional, result) in schemas.items()
+        for name, (required, optional, result) in schemas.items()
     ]
