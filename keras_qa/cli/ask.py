@@ -104,7 +104,7 @@ def run(options: argparse.Namespace, results: Results) -> None:
         # Load models before reading a folder, which takes longer, so that an error comes early.
         ranker = None if options.ranker is None else Reranker(options.ranker)
         if opens_index:
-            index = stack.enter_context(open_index(options.documents, options.embed))
+            index = stack.enter_context(open_index([options.documents], options.embed))
             reader = QuestionAnswerer.from_preset(options.reader, compile=False)
         else:
             reader = QuestionAnswerer.from_preset(options.reader, compile=False)

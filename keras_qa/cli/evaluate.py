@@ -57,7 +57,11 @@ SCORES: Options = {
     ),
 }
 DOCUMENTS: Options = {
-    "index": Option("FILE.index", "answer from this index, not from each question's text"),
+    "index": Option(
+        "FILE.index",
+        "answer from this index, not from each question's text; several times for several indexes",
+        action="append",
+    ),
     "ranker": Option("RANKER", "sort the passages by this ranker, as `keras-qa ask` does"),
     **READING,
     "output": Option("FILE.keras", "with --fit: file to save the calibrated reader to"),
@@ -104,7 +108,7 @@ def run(options: argparse.Namespace, results: Results) -> None:
     title = f"{pathlib.Path(options.file).name} on {', '.join(options.data)}"
     if options.index:
         settings = given_options(options, ("passages", "no_answer", "ranker"))
-        title += f", asked of {options.index}"
+        title += f", asked of {', '.join(options.index)}"
         if "ranker" in settings:
             settings["ranker"] = Reranker(options.ranker)
         with open_index(options.index, options.embed) as index:

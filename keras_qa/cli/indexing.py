@@ -97,11 +97,11 @@ def run(options: argparse.Namespace, results: Results) -> None:
         pass
 
 
-def open_index(path: str, embed: str | TextEmbedder | None, **options: float) -> Index:
-    """Opens an index with an encoder or its name. If it is `None`, the index names its encoder."""
+def open_index(paths: list[str], embed: str | TextEmbedder | None, **options: float) -> Index:
+    """Opens indexes as one with an encoder or its name. If it is `None`, the first names it."""
     from keras_qa.documents import Index
 
-    return Index.open(path, _find_encoder(path, embed), **options)
+    return Index.open(paths, _find_encoder(paths[0], embed), **options)
 
 
 @contextlib.contextmanager

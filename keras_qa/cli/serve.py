@@ -50,7 +50,11 @@ Everyone who reaches the address can ask, unless {TOKEN} or --token-file sets a 
 _INDEX_TIMEOUT = 2.0
 
 DOCUMENTS: Options = {
-    "index": Option("FILE.index", "answer from its documents, too: see `keras-qa index`"),
+    "index": Option(
+        "FILE.index",
+        "answer from its documents, too: see `keras-qa index`; several times for several indexes",
+        action="append",
+    ),
     "embed": Option(
         "ENCODER", "an encoder for the routes /embed and /v1/embeddings, and for the index"
     ),
@@ -140,7 +144,7 @@ def run(options: argparse.Namespace, results: Results) -> None:
         models = thread.submit(_load_models, options).result()
         if options.index is not None:
             # An index without vectors has no encoder.
-            encoder = models["embedder"] if read_encoder_name(options.index) else None
+            encoder = models["embedder"] if read_encoder_name(options.index[0]) else None
             opened = thread.submit(open_index, options.index, encoder, timeout=_INDEX_TIMEOUT)
             models["index"] = stack.enter_context(opened.result())
         app = serving.create_app(

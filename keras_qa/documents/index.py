@@ -8,11 +8,11 @@ import pathlib
 import re
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import overload
 
 from keras_qa._arguments import check_number, to_integer
-from keras_qa.data.sqlite import sqlite3, transaction
+from keras_qa.data.sqlite import sqlite3
 from keras_qa.documents import storage
 from keras_qa.documents.document import Document, Passage, to_documents
 from keras_qa.documents.folder import (
@@ -25,11 +25,11 @@ from keras_qa.documents.folder import (
 from keras_qa.documents.full_text import FullTextTokenizer
 from keras_qa.documents.pdf_pages import draw_page, find_boxes
 from keras_qa.documents.search import read_passages, search
+from keras_qa.documents.shards import Shard, open_shards, reading
 from keras_qa.documents.storage import get_setting, translate_sqlite_errors
 from keras_qa.documents.vector_search import (
     Floats,
     TextEmbedderLike,
-    VectorSearch,
     check_encoder,
     check_same_encoder,
     read_dimension,
@@ -67,17 +67,16 @@ class Index:
 
     def __init__(
         self,
-        path: pathlib.Path,
-        connection: sqlite3.Connection,
+        shards: list[Shard],
         encoder: TextEmbedderLike | None = None,
     ) -> None:
-        self.path = path
-        self._connection = connection
+        self._shards = shards
+        # Several shards have the same settings, but some may be missing before the first document.
+        filled = (s for s in shards[:-1] if get_setting(s.connection, "counted") is not None)
+        main = next(filled, shards[-1])
+        self.path = main.path
+        self._connection = main.connection
         self._encoder = encoder
-        self._vector_search = VectorSearch()
-        # The last change by another connection that has been verified, and verified documents.
-        self._version: int | None = None
-        self._verified: set[int] = set()
         self._warned = self._warned_of_reading = False
         self._tokenizer: FullTextTokenizer | None = None
         # Threads use the connection one after another.
@@ -136,7 +135,7 @@ class Index:
         check_encoder(encoder)
         path = pathlib.Path(path).expanduser()
         if not (exist_ok and path.exists()):
-            index = cls(path, storage.create_file(path), encoder)
+            index = cls([Shard(path, storage.create_file(path))], encoder)
             with index._writing() as writer:
                 writer.write_setting("reading", storage.READING)
                 writer.add_settings(language, encoder)
@@ -156,14 +155,15 @@ class Index:
     @classmethod
     def open(
         cls,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
         encoder: TextEmbedderLike | None = None,
         timeout: float = storage.TIMEOUT,
     ) -> Index:
-        """Opens an index.
+        """Opens an index, or several as one.
 
         Args:
-            path: Path of the file.
+            path: Path of the file. A list of paths opens several indexes to search, with the
+                scores and the order of one index of all their documents. It cannot be changed.
             encoder: The encoder that the index was created with. Without it, an index with vectors
                 is searched by words only, with a warning, and documents cannot be added.
             timeout: Seconds to wait while another process writes the file. An `OSError` follows.
@@ -173,16 +173,16 @@ class Index:
             TypeError: If `encoder` is not an encoder.
             ValueError: If the file is not an index, is truncated or of a newer version, if the
                 index was created with another encoder or without one, or if `timeout` is not a
-                positive number.
+                positive number. If several indexes have different languages or encoders, or
+                documents of the same name.
         """
         # Validate the encoder before opening the file.
         check_encoder(encoder)
         check_number("timeout", timeout, positive=True)
-        path = pathlib.Path(path).expanduser()
         with contextlib.ExitStack() as on_error:
-            index = on_error.enter_context(cls(path, storage.open_file(path, timeout), encoder))
+            index = on_error.enter_context(cls(open_shards(path, timeout), encoder))
             if encoder is not None:
-                check_same_encoder(path, index.encoder_name, encoder)
+                check_same_encoder(index.path, index.encoder_name, encoder)
             on_error.pop_all()
         return index
 
@@ -285,12 +285,8 @@ class Index:
             results: list[list[Passage]] = [[] for _ in questions]
             if tokenizer is not None:
                 with self._reading():
-                    ranked = search(
-                        self._connection, tokenizer, questions, k, self._vector_search, vectors
-                    )
-                    results = [
-                        read_passages(self._connection, row, self._verified) for row in ranked
-                    ]
+                    ranked = search(self._shards, tokenizer, questions, k, vectors)
+                    results = [read_passages(self._shards, row) for row in ranked]
         return results[0] if isinstance(question, str) else results
 
     def text(self, name: str, start: int = 0, end: int | None = None) -> str:
@@ -305,7 +301,7 @@ class Index:
             KeyError: If there is no document of this name.
         """
         with self._reading():
-            return storage.read_text(self._connection, self._find(name), start, end)
+            return storage.read_text(*self._find(name), start, end)
 
     def visible_text(self, name: str, start: int = 0, end: int | None = None) -> VisibleText:
         """Returns what a reader sees of a document, or of a part of it.
@@ -323,9 +319,9 @@ class Index:
             KeyError: If there is no document of this name.
         """
         with self._reading():
-            number = self._find(name)
-            text = storage.read_text(self._connection, number, start, end)
-            return visible_part(text, storage.read_edits(self._connection, number), start)
+            document = self._find(name)
+            text = storage.read_text(*document, start, end)
+            return visible_part(text, storage.read_edits(*document), start)
 
     def boxes(self, name: str, start: int, end: int) -> tuple[Box, ...]:
         """Returns where a part of the text of a PDF file is on its pages.
@@ -346,9 +342,9 @@ class Index:
             KeyError: If there is no document of this name.
         """
         with self._reading():
-            number = self._find(name)
-            file = read_paged_file(self._connection, number)
-            text = storage.read_text(self._connection, number)
+            document = self._find(name)
+            file = read_paged_file(*document)
+            text = storage.read_text(*document)
         return () if file is None else find_boxes(*file, text, start, end)
 
     def draw_page(self, name: str, page: int) -> bytes | None:
@@ -367,7 +363,7 @@ class Index:
             KeyError: If there is no document of this name.
         """
         with self._reading():
-            file = read_paged_file(self._connection, self._find(name))
+            file = read_paged_file(*self._find(name))
         return None if file is None else draw_page(file[0], page)
 
     def pages(self, name: str) -> tuple[int, ...]:
@@ -380,23 +376,27 @@ class Index:
             KeyError: If there is no document of this name.
         """
         with self._reading():
-            key, query = self._find(name), "SELECT pages FROM documents WHERE id = ?"
-            return storage.decode_pages(self._connection.execute(query, (key,)).fetchone()[0])
+            connection, number = self._find(name)
+            query = "SELECT pages FROM documents WHERE id = ?"
+            return storage.decode_pages(connection.execute(query, (number,)).fetchone()[0])
 
-    def _find(self, name: str) -> int:
-        """Returns the number of a document, after its checksum is verified."""
-        key = (storage.encode_text(name),)
-        row = self._connection.execute("SELECT id FROM documents WHERE name = ?", key).fetchone()
-        if row is None:
-            raise KeyError(f"The index has no document {name!r}.")
-        storage.verify_document(self._connection, row[0])
-        return int(row[0])
+    def _find(self, name: str) -> tuple[sqlite3.Connection, int]:
+        """Returns the file and number of a document, after its checksum is verified."""
+        query, key = "SELECT id FROM documents WHERE name = ?", (storage.encode_text(name),)
+        for shard in self._shards:
+            with translate_sqlite_errors(shard.path):
+                row = shard.connection.execute(query, key).fetchone()
+                if row is not None:
+                    storage.verify_document(shard.connection, row[0])
+                    return shard.connection, int(row[0])
+        raise KeyError(f"The index has no document {name!r}.")
 
     @property
     def names(self) -> list[str]:
         """Names of all documents, in the order in which they were written."""
         with self._reading():
-            rows = self._connection.execute("SELECT name FROM documents ORDER BY id")
+            query = "SELECT name FROM documents ORDER BY id"
+            rows = [row for shard in self._shards for row in shard.connection.execute(query)]
             return [storage.decode_text(raw) for (raw,) in rows]
 
     @property
@@ -429,7 +429,8 @@ class Index:
 
     def _count(self, table: str) -> int:
         with self._locked():
-            return int(self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+            query = f"SELECT count(*) FROM {table}"
+            return sum(shard.connection.execute(query).fetchone()[0] for shard in self._shards)
 
     def close(self) -> None:
         """Closes the file. Changes are saved already."""
@@ -437,7 +438,8 @@ class Index:
             if self._tokenizer is not None:
                 self._tokenizer.close()
                 self._tokenizer = None
-            self._connection.close()
+            for shard in self._shards:
+                shard.connection.close()
 
     def __enter__(self) -> Index:
         return self
@@ -487,22 +489,17 @@ class Index:
 
     @contextlib.contextmanager
     def _reading(self) -> Iterator[None]:
-        """Reads in one transaction. Verifies the checksum if another connection has written."""
-        with self._locked(), transaction(self._connection, writes=False):
-            version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
-            if version != self._version:
-                self._forget()
-                storage.verify_checksum(self._connection)
-                self._version = version
+        with self._locked(), reading(self._shards):
             yield
-
-    def _forget(self) -> None:
-        """Forgets vectors, and which documents are verified, because the index has changed."""
-        self._vector_search.forget()
-        self._verified.clear()
 
     @contextlib.contextmanager
     def _writing(self, adds: bool = False) -> Iterator[Writer]:
+        if len(self._shards) > 1:
+            paths = ", ".join(str(shard.path) for shard in self._shards)
+            raise ValueError(
+                "Several indexes that were opened as one cannot be changed. Open the one to change "
+                f"by its path. Received: path=[{paths:.100}]."
+            )
         with self._locked():
             with self._reading():
                 # This verifies the checksum: a new one would hide earlier damage.
@@ -519,4 +516,4 @@ class Index:
                         writer.encode_missing()
                     yield writer
             finally:
-                self._forget()
+                self._shards[0].forget()

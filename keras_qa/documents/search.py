@@ -1,4 +1,4 @@
-"""Searches an index by BM25, as SQLite computes it, and by vectors."""
+"""Searches an index, or several as one, by BM25 and by vectors."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 from keras_qa.data.sqlite import sqlite3
 from keras_qa.documents import storage
+from keras_qa.documents.bm25 import rank_shards
 from keras_qa.documents.document import Passage, page_at
 from keras_qa.documents.full_text import FullTextTokenizer
-from keras_qa.documents.storage import get_setting
-from keras_qa.documents.vector_search import Floats, Scored, VectorSearch
+from keras_qa.documents.shards import SPACING, Shard
+from keras_qa.documents.storage import get_setting, translate_sqlite_errors
+from keras_qa.documents.vector_search import Floats, Scored
 from keras_qa.documents.visible_text import Edit, visible_part
 
 # Maximum number of passages to rank, which takes 1.3 µs for each. Words in more passages do not
@@ -26,29 +28,40 @@ QUESTIONS = 256
 
 
 def search(
-    connection: sqlite3.Connection,
+    shards: Sequence[Shard],
     tokenizer: FullTextTokenizer,
     questions: Sequence[str],
     k: int,
-    vector_search: VectorSearch,
     vectors: Floats | None,
 ) -> list[Scored]:
     """Returns up to `k` passages and their scores for each question, best first.
 
     `vectors` are those of the questions, `(questions, dimension)`; `None` to search by words only.
+    Several shards are searched as one index of all their passages.
     """
     if vectors is None:
-        return _search_words(connection, tokenizer, questions, k)
+        return _search_words(shards, tokenizer, questions, k)
     depth = max(k, DEPTH)
     results: list[Scored] = []
     for start in range(0, len(questions), QUESTIONS):
         batch = slice(start, start + QUESTIONS)
-        by_words = _search_words(connection, tokenizer, questions[batch], depth)
-        by_vectors = vector_search(connection, vectors[batch], depth)
+        by_words = _search_words(shards, tokenizer, questions[batch], depth)
+        by_vectors = _search_vectors(shards, vectors[batch], depth)
         rankings = zip(questions[batch], by_words, by_vectors, strict=True)
         for question, likely, near in rankings:
             results.append(fuse(likely, near, depth)[:k] if tokenizer.words(question) else [])
     return results
+
+
+def _search_vectors(shards: Sequence[Shard], vectors: Floats, depth: int) -> list[Scored]:
+    rankings: list[Scored] = [[] for _ in vectors]
+    for shard in shards:
+        with translate_sqlite_errors(shard.path):
+            nearest = shard.vector_search(shard.connection, vectors, depth)
+        for ranking, scored in zip(rankings, nearest, strict=True):
+            ranking += [(shard.first_id + id, score) for id, score in scored]
+    # The sort is stable: passages of the same score stay in the order of shards and ids.
+    return [sorted(ranking, key=lambda entry: -entry[1])[:depth] for ranking in rankings]
 
 
 def fuse(by_words: Scored, by_vectors: Scored, depth: int) -> Scored:
@@ -71,18 +84,24 @@ def fuse(by_words: Scored, by_vectors: Scored, depth: int) -> Scored:
 
 
 def _search_words(
-    connection: sqlite3.Connection, tokenizer: FullTextTokenizer, questions: Sequence[str], k: int
+    shards: Sequence[Shard], tokenizer: FullTextTokenizer, questions: Sequence[str], k: int
 ) -> list[Scored]:
-    total = int(get_setting(connection, "counted") or 0)
+    # An index has no table of words before its first text.
+    shards = [shard for shard in shards if get_setting(shard.connection, "language") is not None]
+    total = sum(int(get_setting(shard.connection, "counted") or 0) for shard in shards)
     counts: dict[str, int] = {}
     rankings = []
     for question in questions:
         words = tokenizer.words(question)
         for stem in {tokenizer.stem(word) for word in words} - counts.keys():
-            counts[stem] = _count_passages(connection, stem)
+            counts[stem] = sum(_count_passages(shard.connection, stem) for shard in shards)
         passage_counts = {word: counts[tokenizer.stem(word)] for word in words}
-        expression, scale = match_expression(passage_counts, total, tokenizer.stop_words)
-        rankings.append(_ranked(connection, expression, scale, k))
+        chosen = select_words(passage_counts, total, tokenizer.stop_words)
+        if len(shards) == 1:
+            rankings.append(_ranked(shards[0], *chosen, k))
+        else:
+            searched, ranked = ([tokenizer.stem(word) for word in part] for part in chosen)
+            rankings.append(rank_shards(shards, searched, ranked, k))
     return rankings
 
 
@@ -96,88 +115,90 @@ def _count_passages(connection: sqlite3.Connection, stem: str) -> int:
     return 0
 
 
-def match_expression(
+def select_words(
     counts: dict[str, int], total: int, stop_words: frozenset[str]
-) -> tuple[str, float]:
-    """Builds the FTS5 query: passages with one of the rarer words, ranked by all words.
+) -> tuple[list[str], list[str]]:
+    """Selects words of a question: those that passages must contain one of, and those that rank.
 
     `counts` has the number of passages with each word of the question, of `total` in the index.
-    Returns the query, empty if no passage has a word of the question, and how often it contains
-    each word, which multiplies the BM25 scores.
+    Both lists are empty if no passage has a word of the question.
     """
     content = {word: count for word, count in counts.items() if word not in stop_words} or counts
     present = {word: count for word, count in content.items() if count}
     # A word in more than half of the passages has no weight in BM25.
     rare = {word: count for word, count in present.items() if count <= max(total, 1) / 2}
     chosen = sorted((rare or present).items(), key=lambda item: item[1])[:WORDS]
-    if not chosen:
-        return "", 1.0
-    searched = [chosen[0]]
-    ranked: list[tuple[str, int]] = []
+    searched: dict[str, int] = dict(chosen[:1])
+    ranked: dict[str, int] = {}
     for word, count in chosen[1:]:
-        if sum(size for _, size in searched) + count <= RANKED:
-            searched.append((word, count))
-        elif sum(size for _, size in ranked) + count <= COUNTED:
-            ranked.append((word, count))
-    either = " OR ".join(_quoted(word) for word, _ in searched)
-    if not ranked:
-        return either, 1.0
-    # BM25 adds a word's score each time it occurs in the expression. Here all words occur twice.
-    both = " OR ".join(_quoted(word) for word, _ in [*searched, *ranked, *ranked])
-    return f"({either}) AND ({both})", 2.0
+        if sum(searched.values()) + count <= RANKED:
+            searched[word] = count
+        elif sum(ranked.values()) + count <= COUNTED:
+            ranked[word] = count
+    return list(searched), list(ranked)
 
 
 def _quoted(word: str) -> str:
     return '"' + word.replace('"', '""') + '"'
 
 
-def _ranked(connection: sqlite3.Connection, expression: str, scale: float, k: int) -> Scored:
-    if not expression:
+def _ranked(shard: Shard, searched: list[str], ranked: list[str], k: int) -> Scored:
+    if not searched:
         return []
-    rows = connection.execute(
+    expression, scale = " OR ".join(map(_quoted, searched)), 1.0
+    if ranked:
+        # BM25 adds a word's score each time it occurs in the expression. Here each occurs twice.
+        both = " OR ".join(map(_quoted, [*searched, *ranked, *ranked]))
+        expression, scale = f"({expression}) AND ({both})", 2.0
+    rows = shard.connection.execute(
         "SELECT rowid, bm25(words) AS score FROM words WHERE words MATCH ? "
         "ORDER BY score, rowid LIMIT ?",
         (expression, k),
     )
-    return [(id, -score / scale) for id, score in rows]
+    return [(shard.first_id + id, -score / scale) for id, score in rows]
 
 
-def read_passages(
-    connection: sqlite3.Connection, ranked: Scored, verified: set[int]
-) -> list[Passage]:
-    """Reads passages. Texts of documents that are not in `verified` are verified, and added."""
+def read_passages(shards: Sequence[Shard], scored: Scored) -> list[Passage]:
+    """Reads passages. Verifies the texts of documents, unless the shard has verified them."""
+    edits: dict[tuple[int, int], list[Edit]] = {}
     passages = []
-    edits: dict[int, list[Edit]] = {}
-    for id, score in ranked:
-        row = connection.execute(
-            "SELECT documents.name, documents.id, passages.start, passages.stop, passages.line, "
-            "passages.heading, documents.pages FROM passages "
-            "JOIN documents ON documents.id = passages.document WHERE passages.id = ?",
-            (id,),
-        ).fetchone()
-        if row is None:
-            raise sqlite3.DatabaseError("a passage is missing")
-        name, number, start, stop, line, heading, raw = row
-        if number not in verified:
-            storage.verify_document(connection, number)
-            verified.add(number)
-        if number not in edits:
-            edits[number] = storage.read_edits(connection, number)
-        text = storage.read_text(connection, number, start, stop)
-        source = visible_part(text, edits[number], start)
-        pages = storage.decode_pages(raw)
-        passages.append(
-            Passage(
-                storage.decode_text(name),
-                source.text,
-                score,
-                start,
-                stop,
-                storage.decode_text(heading),
-                line,
-                page_at(pages, start),
-                pages,
-                source if edits[number] else None,
-            )
-        )
+    for id, score in scored:
+        number, passage = divmod(id, SPACING)
+        with translate_sqlite_errors(shards[number].path):
+            passages.append(_read_passage(shards[number], passage, score, edits))
     return passages
+
+
+def _read_passage(
+    shard: Shard, id: int, score: float, edits: dict[tuple[int, int], list[Edit]]
+) -> Passage:
+    row = shard.connection.execute(
+        "SELECT documents.name, documents.id, passages.start, passages.stop, passages.line, "
+        "passages.heading, documents.pages FROM passages "
+        "JOIN documents ON documents.id = passages.document WHERE passages.id = ?",
+        (id,),
+    ).fetchone()
+    if row is None:
+        raise sqlite3.DatabaseError("a passage is missing")
+    name, number, start, stop, line, heading, raw = row
+    if number not in shard.verified:
+        storage.verify_document(shard.connection, number)
+        shard.verified.add(number)
+    key = (shard.number, number)
+    if key not in edits:
+        edits[key] = storage.read_edits(shard.connection, number)
+    text = storage.read_text(shard.connection, number, start, stop)
+    source = visible_part(text, edits[key], start)
+    pages = storage.decode_pages(raw)
+    return Passage(
+        storage.decode_text(name),
+        source.text,
+        score,
+        start,
+        stop,
+        storage.decode_text(heading),
+        line,
+        page_at(pages, start),
+        pages,
+        source if edits[key] else None,
+    )

@@ -134,7 +134,7 @@ def test_all_vectors_are_compared_in_blocks(tmp_path, monkeypatch, in_memory) ->
     with Index.create(path, encoder=Letters()) as index:
         index.add(documents[:20])
         check(index, *list(texts)[:20])
-        assert (index._vector_search._cache is None) == (in_memory == 0)
+        assert (index._shards[0].vector_search._cache is None) == (in_memory == 0)
         # Own changes are seen, and those of other connections.
         index.remove("03")
         index.add(documents[20:25])

@@ -228,6 +228,21 @@ def test_evaluate_command(path, data, tmp_path, capsys) -> None:
     assert "`min_score` and `min_precision` exclude" in errors
 
 
+def test_evaluate_with_several_indexes(path, data, tmp_path, capsys) -> None:
+    arguments = ["evaluate", str(READER), "--data", data, "--no-answer=no"]
+    assert main([*arguments, "--index", str(path)]) == 0
+    expected = capsys.readouterr().out
+    shards = []
+    with Index.open(path) as index:
+        for name in index.names:
+            shards += ["--index", str(tmp_path / f"{name}.index")]
+            with Index.create(shards[-1], index.language) as shard:
+                shard.add([{"name": name, "text": index.text(name)}])
+    assert len(shards) > 2
+    assert main([*arguments, *shards]) == 0
+    assert capsys.readouterr().out == expected
+
+
 def test_evaluate_with_a_ranker(path, data, tmp_path, capsys) -> None:
     ranker = Reranker(cross_encoder(tmp_path / "cross"))
     ranker.save(tmp_path / "ranker.keras")

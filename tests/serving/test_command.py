@@ -56,6 +56,8 @@ def test_the_unit_serves_until_sigterm_and_answers_what_it_has_accepted(qa, tmp_
     qa.save(tmp_path / "small.keras")
     with Index.create(tmp_path / "all.index") as index:
         index.add([{"name": "car.txt", "text": "the car is blue."}])
+    with Index.create(tmp_path / "more.index") as index:
+        index.add([{"name": "bus.txt", "text": "the bus is red."}])
     command = unit_start()[1:]
     command[command.index("minilm-squad")] = "small.keras"
     command[command.index("8000")] = "0"
@@ -63,7 +65,16 @@ def test_the_unit_serves_until_sigterm_and_answers_what_it_has_accepted(qa, tmp_
     (tmp_path / "token").write_text("secret\n")
     started = subprocess.Popen(
         [sys.executable, "-c", "from keras_qa.cli import command; command()", *command]
-        + ["--index", "all.index", "--token-file", "token", "--max-questions", "3"]
+        + [
+            "--index",
+            "more.index",
+            "--index",
+            "all.index",
+            "--token-file",
+            "token",
+            "--max-questions",
+            "3",
+        ]
         + ["--ranker", "cross", "--checker", "none", "--embed", "cross"],
         cwd=tmp_path,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
