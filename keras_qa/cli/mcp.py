@@ -74,7 +74,7 @@ def run(options: argparse.Namespace, results: Results) -> None:
         source = (options.documents, options.index, options, None)
         open_documents: mcp_server.OpenIndex = functools.partial(open_folder, *source)
         if ask.is_index(options):
-            index = thread.submit(open_index, options.documents, options.embed).result()
+            index = thread.submit(open_index, [options.documents], options.embed).result()
             open_documents = lambda progress: index  # noqa: E731
         settings = {"ranker": ranker, **given_options(options, ask.LEAST)}
         name = pathlib.Path(options.documents).expanduser().resolve().name
