@@ -305,6 +305,21 @@ def preset_rerank() -> str:
     return _table(titles, rows, numbers_from=2)
 
 
+def relevance() -> str:
+    """The precision and the recall of the ranker's scores."""
+    names = {
+        "squad_small/valid.json": "SQuAD, first 20 of 1,827 paragraphs",
+        "ranking/selqa-valid.jsonl": "SelQA, sentences of an article",
+    }
+    rows = []
+    for run in _records("relevance.json"):
+        shares = [f"{run[name]:.1f} %" for name in ("precision", "recall", "none")]
+        what = f"{run['questions']:,} of {names[run['data']]}"
+        rows.append([what, f"{run['min_precision']:g}", *shares])
+    titles = ["questions", "`min_precision`", "precision", "relevant texts kept"]
+    return _table([*titles, "empty if none is relevant"], rows, numbers_from=1)
+
+
 def preset_babi() -> str:
     """The errors of the preset for stories."""
     run = _joint()[1]
@@ -459,7 +474,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
         *(speed, speed_in_short, reading, reading_in_short),
         docs_questions,
         *(babi_10k, babi_1k, babi_joint, babi_in_short),
-        *(preset_minilm, preset_rerank, preset_babi, boolq, choices, same_training),
+        *(preset_minilm, preset_rerank, relevance, preset_babi, boolq, choices, same_training),
         *(
             document_questions,
             document_failures,
