@@ -18,6 +18,7 @@ from keras_qa.cli import (
     answer,
     ask,
     completion,
+    distill,
     evaluate,
     export,
     indexing,
@@ -39,6 +40,7 @@ from keras_qa.data.rows import MissingColumnError
 COMMANDS = {
     "quickstart": quickstart,
     "train": train,
+    "distill": distill,
     "evaluate": evaluate,
     "answer": answer,
     "index": indexing,

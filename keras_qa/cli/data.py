@@ -99,8 +99,10 @@ def from_files(values: Sequence[str], options: argparse.Namespace) -> list[Examp
     return [example for path in values for example in from_file(path, options)]
 
 
-def from_file(path: str, options: argparse.Namespace) -> list[Example]:
-    """Returns the examples of a file, and prints its warnings."""
+def from_file(path: str, options: argparse.Namespace, has_answers: bool = True) -> list[Example]:
+    """Returns the examples of a file, with their answers or without, and prints its warnings."""
+    if not has_answers:
+        return [example for _, example in tables.records(path, columns(options), answers=False)]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         examples = tables.load(path, strict=not options.lenient, **columns(options))

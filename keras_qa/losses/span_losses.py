@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from keras_qa._arguments import to_integer
+from keras_qa._numbers import MASKED
 from keras_qa.layers.base_layer import DType
 from keras_qa.layers.kernels.tensor_types import Tensor
 
@@ -101,6 +102,71 @@ class SpanLoss(keras.losses.Loss):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "marginal": self.marginal}
+
+
+@keras.saving.register_keras_serializable(package="keras_qa")
+class DistillationLoss(keras.losses.Loss):
+    """How far the logits of a student are from those of a teacher, and from the right position.
+
+    `weight * temperature**2` times the Kullback-Leibler divergence between the softmax of the
+    teacher's and of the student's logits, both divided by the temperature, plus `1 - weight` times
+    the cross-entropy of the right position. Rows that lack one of both have the other in full.
+
+    Args:
+        temperature: A positive number.
+        weight: The share of the teacher, from 0 to 1.
+        name: Name of the loss.
+        **kwargs: `reduction` and `dtype`, as in `keras.losses.Loss`.
+
+    Call arguments:
+        y_true: `(batch, 1 + positions)`: the right position, or -1, and the logits of the teacher,
+            -1e9 where there is none. Missing columns are such positions.
+        y_pred: `(batch, positions)` logits.
+
+    Reference:
+        Hinton, Vinyals and Dean 2015, arXiv:1503.02531, section 2.
+
+    Examples:
+        >>> import numpy as np
+        >>> from keras_qa.losses.span_losses import DistillationLoss
+        >>> teacher = np.log([[3.0, 1.0]])
+        >>> y_true = np.concatenate([[[0.0]], teacher], axis=1)
+        >>> loss = DistillationLoss(temperature=1.0, weight=0.5)
+        >>> round(float(loss(y_true, np.log([[1.0, 1.0]]))), 3)  # (log(2) + 0.131) / 2
+        0.412
+    """
+
+    def __init__(
+        self,
+        temperature: float = 2.0,
+        weight: float = 0.7,
+        name: str = "distillation_loss",
+        **kwargs: Unpack[LossOptions],
+    ) -> None:
+        super().__init__(name=name, **kwargs)
+        self.temperature = temperature
+        self.weight = weight
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        y_true = ops.cast(y_true, y_pred.dtype)
+        right = ops.cast(y_true[:, :1], "int32")
+        # Always padded, then cut: a compiled program may not know which one is shorter.
+        missing = ops.full_like(y_pred, MASKED)
+        teacher = ops.concatenate([y_true[:, 1:], missing], axis=1)[:, : ops.shape(y_pred)[1]]
+        expected = ops.log_softmax(teacher / self.temperature, axis=1)
+        own = ops.log_softmax(y_pred / self.temperature, axis=1)
+        divergence = ops.sum(ops.exp(expected) * (expected - own), axis=1)
+        logit = ops.take_along_axis(y_pred, ops.maximum(right, 0), axis=1)[:, 0]
+        crossentropy = ops.logsumexp(y_pred, axis=1) - logit
+        is_labelled = right[:, 0] >= 0
+        is_taught = ops.max(teacher, axis=1) > MASKED / 2
+        share = ops.where(is_labelled, self.weight, 1.0)
+        share = ops.cast(ops.where(is_taught, share, 0.0), y_pred.dtype)
+        return share * self.temperature**2 * divergence + (1.0 - share) * crossentropy
+
+    def get_config(self) -> dict[str, Any]:
+        config = {"temperature": self.temperature, "weight": self.weight}
+        return {**super().get_config(), **config}
 
 
 class MetricOptions(TypedDict, total=False):

@@ -134,15 +134,19 @@ class SpanPreprocessor(Preprocessor):
         return locate_answers(examples, ANSWER_TYPES, lenient)
 
     def make_training_data(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
-        self._check_types(model)
         examples = locate_answers(examples, self.decoder.answer_types)
         windows, spans = self.make_labels(examples)
-        feed = select_inputs(model, windows.feed)
+        feed = self.to_feed(model, windows)
         is_set = np.array([item.all_spans for item in examples])[windows.example]
         if is_set.any():
             rows, spans = split_labels(spans, is_set)
             feed = {name: array[rows] for name, array in feed.items()}
         return feed, {"start": spans[..., 0], "end": spans[..., 1]}
+
+    def to_feed(self, model: Model, windows: Windows) -> dict[str, np.ndarray]:
+        """Returns the inputs of a model for windows."""
+        self._check_types(model)
+        return select_inputs(model, windows.feed)
 
     def make_labels(self, examples: list[Example]) -> tuple[Windows, np.ndarray]:
         """Returns windows, and the positions of right answers in the outputs of a model."""
@@ -332,8 +336,7 @@ class SpanPreprocessor(Preprocessor):
 
     def read_windows(self, model: Model, windows: Windows, batch_size: int) -> WindowOutputs:
         """Returns the outputs of a model for windows, as the decoder takes them."""
-        self._check_types(model)
-        feed = select_inputs(model, windows.feed)
+        feed = self.to_feed(model, windows)
         outputs = model.predict(feed, batch_size=batch_size, verbose=0)
         words, sizes = windows.words, windows.word_sizes
         if not self.decoder.whole_words:

@@ -4,8 +4,9 @@ from keras_qa import _backend
 
 _backend.require()
 
+from keras_qa.training.distillation import distill
 from keras_qa.training.recipe import FINE_TUNING, Recipe
 from keras_qa.training.results import Training
 from keras_qa.training.runs import train
 
-__all__ = ["FINE_TUNING", "Recipe", "Training", "train"]
+__all__ = ["FINE_TUNING", "Recipe", "Training", "distill", "train"]

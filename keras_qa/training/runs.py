@@ -228,7 +228,9 @@ def _fit(
     run = _identity(plan, settings, rows, valid)
     share = recipe.hard_example_share
     sampling = HardExampleSampling(share) if share < 1 else None
-    score = None if begin is None or not valid else _score(begin, valid, recipe.batch_size)
+    score = (
+        None if begin is None or not valid else validation_score(begin, valid, recipe.batch_size)
+    )
     state = TrainingState(run, file, recipe.linear_epochs, sampling, score)
     model = plan.model if begin is None else begin
     answerer = QuestionAnswerer(model, model_options, seed=plan.seed, **answerer_options)
@@ -262,7 +264,7 @@ def _label(start: str | os.PathLike[str]) -> str:
     return pathlib.PurePath(os.fspath(start).rstrip("/")).name.removesuffix(".keras") or "model"
 
 
-def _score(model: QAModel, valid: list[Example], batch_size: int) -> list[float]:
+def validation_score(model: QAModel, valid: list[Example], batch_size: int) -> list[float]:
     """Returns what epochs are compared by: the accuracy, and the loss times -1."""
     assert model.preprocessor is not None
     feed, labels = model.preprocessor.for_questions(model).make_training_data(model, valid)

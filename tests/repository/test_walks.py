@@ -106,14 +106,14 @@ def ask_folder(folder: pathlib.Path) -> Callable[[], object]:
 WALKS = {
     "fit of a model": (lambda _: fit_model(), 14),
     "fit of words": (lambda _: fit_answerer("answer_classifier", EXAMPLES, text_units=4), 28),
-    "fit of spans": (lambda _: fit_answerer("span_reader", SPANS, units=4), 32),
+    "fit of spans": (lambda _: fit_answerer("span_reader", SPANS, units=4), 33),
     "load of a .keras file": (lambda _: lambda: keras_qa.load(GOLDEN / "reader.keras"), 29),
     "load of a preset": (lambda _: lambda: keras_qa.load("babi"), 28),
     "load of an exported folder": (
         lambda _: lambda: keras_qa.load(GOLDEN / "exported" / "reader"),
         13,
     ),
-    "ask of a folder": (ask_folder, 70),
+    "ask of a folder": (ask_folder, 72),
 }
 
 
