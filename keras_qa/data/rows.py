@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import codecs
 import collections
+import contextlib
 import csv
+import itertools
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from keras_qa._arguments import quote_names
 
@@ -22,6 +25,21 @@ Row = tuple[str, dict[str, Any]]
 
 # The column or columns of each field of an example.
 Columns = Mapping[str, str | Sequence[str]]
+
+
+class Block(NamedTuple):
+    """Rows of a JSON Lines or Parquet file that follow each other, by default all.
+
+    `begin` is the offset in bytes of the first line, or the number of the first row. `line` is the
+    number of the first line, from 1.
+    """
+
+    begin: int = 0
+    line: int = 1
+    rows: int | None = None
+
+
+ALL = Block()
 
 
 def csv_rows(
@@ -94,11 +112,36 @@ def _json_cell(location: str, column: str, cell: str) -> Any:
         ) from None
 
 
-def jsonl_rows(path: Path) -> Iterator[Row]:
+def split(path: Path, size: int) -> Iterator[Block]:
+    """Yields the blocks of `size` rows of a JSON Lines or Parquet file."""
+    if path.suffix.lower() == ".parquet":
+        with _open_parquet(path) as file:
+            count = file.metadata.num_rows
+        for begin in range(0, count, size):
+            yield Block(begin, rows=min(size, count - begin))
+        return
+    begin, first, count, end = 0, 1, 0, 0
+    with path.open("rb") as file:
+        for line, raw in enumerate(file, start=1):
+            if count == size:
+                yield Block(begin, first, count)
+                begin, first, count = end, line, 0
+            end += len(raw)
+            count += bool(raw.removeprefix(codecs.BOM_UTF8).strip())
+    if count:
+        yield Block(begin, first, count)
+
+
+def jsonl_rows(path: Path, block: Block = ALL) -> Iterator[Row]:
     """Reads the rows of a JSON Lines file."""
+    return itertools.islice(_read_jsonl(path, block), block.rows)
+
+
+def _read_jsonl(path: Path, block: Block) -> Iterator[Row]:
     # Read bytes: lines end at "\n" only, and strings may contain other Unicode line breaks.
     with path.open("rb") as file:
-        for at, raw in enumerate(file, start=1):
+        file.seek(block.begin)
+        for at, raw in enumerate(file, start=block.line):
             location = f"`{path}`, line {at}"
             try:
                 line = raw.decode("utf-8-sig" if at == 1 else "utf-8")
@@ -118,8 +161,36 @@ def jsonl_rows(path: Path) -> Iterator[Row]:
             yield location, row
 
 
-def parquet_rows(path: Path, columns: Columns) -> Iterator[Row]:
+def parquet_rows(path: Path, columns: Columns, block: Block = ALL) -> Iterator[Row]:
     """Reads the given columns of a Parquet file, row by row; all columns if none are given."""
+    return itertools.islice(_read_parquet(path, columns, block.begin), block.rows)
+
+
+def _read_parquet(path: Path, columns: Columns, begin: int) -> Iterator[Row]:
+    with _open_parquet(path) as file:
+        names = file.schema_arrow.names
+        wanted = []
+        for name, column in _pairs(columns):
+            top = column if column in names else column.split(".")[0]
+            if top not in names:
+                raise MissingColumnError(f"`{path}`", name, column, names)
+            wanted.append(top)
+        groups = list(range(file.num_row_groups))
+        at = 0
+        while groups and at + file.metadata.row_group(groups[0]).num_rows <= begin:
+            at += file.metadata.row_group(groups.pop(0)).num_rows
+        for batch in file.iter_batches(
+            _PARQUET_BLOCK, groups, columns=list(dict.fromkeys(wanted or names))
+        ):
+            skipped = min(max(begin - at, 0), batch.num_rows)
+            at += skipped
+            for row in batch.slice(skipped).to_pylist():
+                yield f"`{path}`, row {at}", row
+                at += 1
+
+
+@contextlib.contextmanager
+def _open_parquet(path: Path) -> Iterator[Any]:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -129,20 +200,7 @@ def parquet_rows(path: Path, columns: Columns) -> Iterator[Row]:
         ) from None
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            names = file.schema_arrow.names
-            wanted = []
-            for name, column in _pairs(columns):
-                top = column if column in names else column.split(".")[0]
-                if top not in names:
-                    raise MissingColumnError(f"`{path}`", name, column, names)
-                wanted.append(top)
-            at = 0
-            for batch in file.iter_batches(
-                _PARQUET_BLOCK, columns=list(dict.fromkeys(wanted or names))
-            ):
-                for row in batch.to_pylist():
-                    yield f"`{path}`, row {at}", row
-                    at += 1
+            yield file
     except (pyarrow.ArrowException, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise

@@ -75,11 +75,12 @@ def records(
     columns: Mapping[str, str | Sequence[str] | None],
     answers: bool = True,
     text: str | None = None,
+    block: rows.Block = rows.ALL,
 ) -> Iterator[tuple[str, Example]]:
     """Yields the examples of a file one by one, each with a description for error messages.
 
     Offsets are not checked. JSON is read at once, tables row by row. `text` replaces the texts of
-    the file.
+    the file. `block` selects rows of JSON Lines and Parquet files.
     """
     file = _to_file(path)
     if file.suffix.lower() == ".json":
@@ -93,7 +94,7 @@ def records(
     names = _columns(first, chosen)
     if text is not None:
         names["text"] = names["question"]
-    for location, row in _rows(file, names):
+    for location, row in _rows(file, names, block):
         example = _example(location, row, names)
         yield location, example if text is None else dataclasses.replace(example, text=text)
 
@@ -119,12 +120,12 @@ def _to_file(path: str | Path) -> Path:
     return file
 
 
-def _rows(file: Path, columns: rows.Columns) -> Iterator[rows.Row]:
+def _rows(file: Path, columns: rows.Columns, block: rows.Block = rows.ALL) -> Iterator[rows.Row]:
     suffix = file.suffix.lower()
     if suffix == ".jsonl":
-        return rows.jsonl_rows(file)
+        return rows.jsonl_rows(file, block)
     if suffix == ".parquet":
-        return rows.parquet_rows(file, columns)
+        return rows.parquet_rows(file, columns, block)
     return rows.csv_rows(file, "\t" if suffix == ".tsv" else ",", columns)
 
 
