@@ -49,6 +49,19 @@ def choose() -> None:
         os.environ["KERAS_BACKEND"] = backends[0]
 
 
+def use(name: str) -> None:
+    """Sets the backend that Keras will use, or raises if Keras is imported with another one."""
+    if name not in BACKENDS:
+        expected = ", ".join(map(repr, BACKENDS))
+        raise ValueError(f"`backend` must be one of {expected}. Received: backend={name!r:.80}.")
+    if "keras" in sys.modules and configured() != name:
+        raise ValueError(
+            f"Keras already uses {configured()}. Received: backend={name!r}. Set `backend` in a "
+            "process that has not imported Keras."
+        )
+    os.environ["KERAS_BACKEND"] = name
+
+
 def problem() -> str | None:
     """Returns the reason why Keras' backend cannot be imported, or `None`."""
     name, backends = configured(), installed()

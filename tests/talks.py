@@ -1,4 +1,4 @@
-"""Documents of the tests of LangChain and LlamaIndex."""
+"""Documents of the tests of integrations, and the examples in their docs."""
 
 import pathlib
 
@@ -22,10 +22,12 @@ def make_index(folder: pathlib.Path) -> Index:
     return index
 
 
-def run_block(framework: str, capsys: pytest.CaptureFixture[str]) -> None:
-    """Runs the code of a section of docs/frameworks.md, which must print what it says."""
-    page = (pathlib.Path(__file__).parents[1] / "docs" / "frameworks.md").read_text("utf-8")
-    block = page.split(f"## {framework}\n")[1].split("```py\n")[1].split("```")[0]
+def run_block(
+    framework: str, capsys: pytest.CaptureFixture[str], page: str = "frameworks.md"
+) -> None:
+    """Runs the code of a section of a page of docs/, which must print what it says."""
+    text = (pathlib.Path(__file__).parents[1] / "docs" / page).read_text("utf-8")
+    block = text.split(f"## {framework}\n")[1].split("```py\n")[1].split("```")[0]
     exec(block, {})
     expected = [line.removeprefix("# ") for line in block.splitlines() if line.startswith("# ")]
     assert capsys.readouterr().out.splitlines() == expected

@@ -93,6 +93,15 @@ from keras_qa.integrations.{module} import {name}
     assert last_line(done) == f"ImportError: {needs}"
 
 
+def test_the_engine_names_its_extra() -> None:
+    code = "from keras_qa.integrations.ray import answer_files; answer_files('a', 'b', 'c')"
+    done = python(code, hidden=("ray",), KERAS_BACKEND=keras.config.backend())
+    assert last_line(done) == (
+        "ImportError: `keras_qa.integrations.ray` needs ray, which cannot be imported (ray). "
+        'Install it: `pip install "keras-qa[ray]"`.'
+    )
+
+
 def test_an_unknown_integration_raises() -> None:
     with pytest.raises(AttributeError, match=r"^module 'keras_qa.integrations' has no attribute"):
         keras_qa.integrations.nothing  # noqa: B018

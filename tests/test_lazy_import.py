@@ -36,7 +36,7 @@ def test_what_is_numpy_works_without_keras(chosen: str, tmp_path) -> None:
         "import keras_qa.answering; keras_qa.answering.TextEmbedder('minilm')",
         "from keras_qa.layers import LSTM",
         "import keras_qa.models",
-        "import keras_qa.integrations.haystack",
+        "from keras_qa.integrations.ray import KerasQAPredictor; KerasQAPredictor('minilm-squad')",
     ],
 )
 def test_what_needs_a_backend_names_the_extras(code: str, tmp_path) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any, Unpack
 
-from keras_qa._arguments import check_positive_integers, to_optional_integer
 from keras_qa._terminal import Bar
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.data import tables
@@ -28,7 +27,7 @@ _BEGIN = b'{"id"'
 _BLOCK = 1_000_000
 
 # Attribute these errors to their record; answers written before it are kept.
-_ERRORS = (TypeError, ValueError)
+ERRORS = (TypeError, ValueError)
 
 _Record = tuple[str, Example]
 
@@ -59,12 +58,8 @@ def answer_file(
     """
     source, target = Path(path).expanduser(), Path(out).expanduser()
     _check(source, target)
-    to_optional_integer("top_k", top_k)
-    check_positive_integers(batch_size=batch_size)
-    # Check the options here, so that an error is not attributed to the first question.
     settings: dict[str, Any] = {**options, "top_k": top_k, "all_spans": all_spans}
-    answerer.answer([], [], **settings)
-    run = {"reader": _checksum(answerer), "batch_size": batch_size, **settings}
+    run = make_run(answerer, batch_size, settings)
     records = tables.records(source, columns or {}, answers=False, text=text)
     with _locked_progress(target) as state:
         progress = _Progress(state, target, run)
@@ -72,12 +67,12 @@ def answer_file(
         before = progress.done
         bar = Bar(tables.count(source), before) if verbose else None
         with target.open("ab") as file:
-            for chunk in _chunks(records):
+            for chunk in chunks(records):
                 # A chunk is complete once the next one was read: an error cuts it short. It is
                 # answered again then, so that the batches are those of an uninterrupted run.
                 progress.save(file.tell())
-                for part in _answer(answerer, chunk, batch_size, settings):
-                    progress.write(file, part)
+                for rows in answer_chunk(answerer, chunk, batch_size, settings):
+                    progress.write(file, rows)
                 for _, example in chunk:
                     progress.add(example)
                 if bar is not None:
@@ -153,7 +148,7 @@ class _Progress:
         chunks = self.file.execute(f"{columns} WHERE size <= ? ORDER BY size DESC LIMIT 1", (size,))
         end, done, questions, answers, run = chunks.fetchone() or (0, 0, None, None, "{}")
         if questions is not None:
-            self._compare(json.loads(run))
+            compare_runs(self.target, json.loads(run), self.run)
         with self.target.open("rb") as file:
             for start in range(0, end, _BLOCK):
                 self.answers.update(file.read(min(_BLOCK, end - start)))
@@ -173,15 +168,6 @@ class _Progress:
         self.file.execute("DELETE FROM chunks WHERE size > ?", (end,))
         os.truncate(self.target, end)
 
-    def _compare(self, before: dict[str, Any]) -> None:
-        for name in sorted(before.keys() | self.run.keys()):
-            if before.get(name) != self.run.get(name):
-                raise ValueError(
-                    f"`{self.target}` was begun with {name}={before.get(name)!r:.40}. Received: "
-                    f"{name}={self.run.get(name)!r:.40}. Use the same {name} or another `out`, or "
-                    "delete it to start again."
-                )
-
     def add(self, example: Example) -> None:
         """Counts a question as answered."""
         self.done += 1
@@ -190,9 +176,7 @@ class _Progress:
 
     def write(self, file: IO[bytes], rows: list[dict[str, Any]]) -> None:
         """Writes answers, each as a line."""
-        lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
-        # A lone surrogate can only be written as an escape.
-        content = "".join(lines).encode("utf-8", "backslashreplace")
+        content = to_lines(rows)
         self.answers.update(content)
         file.write(content)
         file.flush()
@@ -205,6 +189,35 @@ class _Progress:
         self.file.execute("INSERT OR REPLACE INTO chunks VALUES (?, ?, ?, ?, ?)", row)
 
 
+def to_lines(rows: list[dict[str, Any]]) -> bytes:
+    """Returns answers as JSON Lines."""
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+    # A lone surrogate can only be written as an escape.
+    return "".join(lines).encode("utf-8", "backslashreplace")
+
+
+def compare_runs(target: Path, before: dict[str, Any], run: dict[str, Any]) -> None:
+    """Raises if the answers in `target` were begun with other settings."""
+    for name in sorted(before.keys() | run.keys()):
+        if before.get(name) != run.get(name):
+            raise ValueError(
+                f"`{target}` was begun with {name}={before.get(name)!r:.40}. Received: "
+                f"{name}={run.get(name)!r:.40}. Use the same {name} or another `out`, or delete it "
+                "to start again."
+            )
+
+
+def make_run(
+    answerer: QuestionAnswerer, batch_size: int, settings: dict[str, Any]
+) -> dict[str, Any]:
+    """Returns the reader and the options that a continued run must share, and checks the options.
+
+    Here, so that an error is not attributed to the first question.
+    """
+    answerer.answer([], [], batch_size=batch_size, **settings)
+    return {"reader": _checksum(answerer), "batch_size": batch_size, **settings}
+
+
 def _checksum(answerer: QuestionAnswerer) -> str:
     """Returns a checksum of the settings and weights of a reader."""
     model: Any = answerer.model_
@@ -213,7 +226,7 @@ def _checksum(answerer: QuestionAnswerer) -> str:
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def _chunks(records: Iterable[_Record]) -> Iterator[list[_Record]]:
+def chunks(records: Iterable[_Record]) -> Iterator[list[_Record]]:
     """Yields lists of records. The records before a malformed one come before the error."""
     chunk: list[_Record] = []
     size = 0
@@ -226,29 +239,29 @@ def _chunks(records: Iterable[_Record]) -> Iterator[list[_Record]]:
             if len(chunk) == MOST_QUESTIONS or size >= MOST_CHARACTERS:
                 yield chunk
                 chunk, size = [], 0
-    except _ERRORS:
+    except ERRORS:
         yield chunk
         raise
     yield chunk
 
 
-def _answer(
+def answer_chunk(
     answerer: QuestionAnswerer,
     chunk: list[_Record],
     batch_size: int,
     settings: dict[str, Any],
 ) -> Iterator[list[dict[str, Any]]]:
-    """Yields the lines of a chunk. If a record fails, yields the lines before it and raises."""
+    """Yields the answers to a chunk. If a record fails, yields those before it and raises."""
     if not chunk:
         return
     try:
         rows = _ask(answerer, [example for _, example in chunk], batch_size, settings)
-    except _ERRORS as error:
+    except ERRORS as error:
         if len(chunk) == 1:
             kind = TypeError if isinstance(error, TypeError) else ValueError
             raise kind(f"{chunk[0][0]}: {error}") from None
         for record in chunk:
-            yield from _answer(answerer, [record], batch_size, settings)
+            yield from answer_chunk(answerer, [record], batch_size, settings)
         return
     yield rows
 
@@ -259,7 +272,7 @@ def _ask(
     batch_size: int,
     settings: dict[str, Any],
 ) -> list[dict[str, Any]]:
-    has_list = settings["all_spans"] or settings["top_k"] is not None
+    has_list = settings.get("all_spans") or settings.get("top_k") is not None
     if not has_list:
         settings = {**settings, "top_k": 1}
     ranked = answerer.answer(examples, batch_size=batch_size, verbose=0, **settings)

@@ -10,6 +10,7 @@ import pathlib
 import zipfile
 from typing import Any, NamedTuple
 
+from keras_qa import _backend
 from keras_qa.onnx.runtime import ONNX, SETTINGS, ExportedModel
 
 # What a path or a name may refer to: a folder of `onnx.export`, a published checkpoint, a file of
@@ -120,6 +121,12 @@ def open_model(
 def needs_backend(*names: str | None) -> bool:
     """Whether one of these models needs Keras: exported folders do not, `None` is no model."""
     return not all(_is_exported(name) for name in names if name is not None)
+
+
+def use_backend(backend: str | None, *names: str | os.PathLike[str]) -> None:
+    """Sets the backend for models that need one, before Keras is imported."""
+    if backend is not None and needs_backend(*[os.fspath(name) for name in names]):
+        _backend.use(backend)
 
 
 def is_exported_here(name: str) -> bool:

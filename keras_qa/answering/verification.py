@@ -152,7 +152,7 @@ def verify(
             open_ranker(_with_default(ranker), "ranker"),
             open_ranker(_with_default(checker), "checker"),
         )
-    with _open_documents(documents) as index:
+    with open_documents(documents) as index:
         if not len(index):
             raise ValueError("`documents` must hold at least one document that can be read.")
         if model is not None and not isinstance(model, QuestionAnswerer):
@@ -170,7 +170,8 @@ def verify(
 
 
 @contextlib.contextmanager
-def _open_documents(documents: Documents) -> Iterator[Index]:
+def open_documents(documents: Documents) -> Iterator[Index]:
+    """Opens the index of documents as `verify` takes them, or makes one."""
     # Not at the top: `documents` needs SQLite, which some builds of Python lack.
     from keras_qa.documents import Document, Index
     from keras_qa.documents.document import to_documents

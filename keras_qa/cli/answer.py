@@ -32,6 +32,8 @@ SINGLE: Options = {
 FILES: Options = {
     "input": Option("FILE", "a .jsonl, .csv, .tsv or .parquet file, or SQuAD's .json"),
     "output": Option("FILE.jsonl", "the file to write the answers to, one per line"),
+    "engine": Option("ray", "what distributes the files of questions", choices=("ray",)),
+    "workers": Option("N", "for --engine: processes (default: one a processor)", positive),
     "batch_size": Option("N", "questions per step (default: %(default)s)", positive, 32),
 }
 SPANS: Options = {
@@ -54,6 +56,7 @@ examples:
   cat story.txt | keras-qa answer qa.keras - "Where is Mary?" --top-k 3
   keras-qa answer chooser.keras story.txt "Where is Mary?" --choices kitchen garden
   keras-qa answer qa.keras --input questions.jsonl --output answers.jsonl
+  keras-qa answer qa.keras --engine ray --input "questions/*.parquet" --output answers/
   keras-qa answer hf://deepset/minilm-uncased-squad2 report.txt "Who wrote it?"
 """
 
@@ -80,7 +83,8 @@ def add_arguments(parser: CommandParser) -> None:
         "the questions of a file",
         "in its columns text, question and, optionally, id and choices; if a text is given, all "
         "questions are about it. The same command continues an interrupted one, by "
-        "FILE.jsonl.progress",
+        "FILE.jsonl.progress. With --engine ray, --input is a pattern of .jsonl and .parquet files "
+        "and --output a folder",
     )
     add_options(files, {**FILES, **data.COLUMNS})
     parser.add_argument(
@@ -115,6 +119,10 @@ def run(options: argparse.Namespace, results: Results) -> None:
         )
     if options.choices is not None and options.input is not None:
         raise ValueError("`--choices` is for one question. Add a column `choices` to the file.")
+    if options.engine is None and options.workers is not None:
+        raise ValueError("`--workers` needs an engine. Add --engine ray.")
+    if options.engine is not None and options.input is None:
+        raise ValueError("`--engine` is for files of questions. Add --input and --output.")
     if options.input is None:
         _answer_one(options, results)
     else:
@@ -144,23 +152,25 @@ def _answer_file(options: argparse.Namespace, results: Results) -> None:
     from keras_qa.answering.answer_file import answer_file
     from keras_qa.answering.answerer import QuestionAnswerer
 
-    columns = data.columns(options)
-    text = None if options.text is None else data.read_text(options.text)
-    answerer = QuestionAnswerer.from_preset(options.file, compile=False)
+    settings: Any = {
+        "columns": data.columns(options),
+        "text": None if options.text is None else data.read_text(options.text),
+        "top_k": options.top_k,
+        "batch_size": options.batch_size,
+        "all_spans": options.all_spans,
+        **given_options(options, SPANS),
+    }
+    files = options.input, options.output
     began = time.monotonic()
-    advice = "The same command continues after the last complete chunk of answers."
-    with advise_after_interrupt(advice):
-        done, earlier = answer_file(
-            answerer,
-            options.input,
-            options.output,
-            columns,
-            text,
-            options.top_k,
-            options.batch_size,
-            all_spans=options.all_spans,
-            **given_options(options, SPANS),
-        )
+    unit = "chunk of answers" if options.engine is None else "parts"
+    with advise_after_interrupt(f"The same command continues after the last complete {unit}."):
+        if options.engine is None:
+            answerer = QuestionAnswerer.from_preset(options.file, compile=False)
+            done, earlier = answer_file(answerer, *files, **settings)
+        else:
+            from keras_qa.integrations.ray import answer_files
+
+            done, earlier = answer_files(options.file, *files, workers=options.workers, **settings)
     results.add(output=options.output, questions=done, answered_before=earlier)
     before = f", {earlier:,} were answered before" if earlier else ""
     took = clock(time.monotonic() - began)

@@ -1,12 +1,8 @@
 """Integrations with other frameworks: one module and one extra for each."""
 
-from keras_qa import _backend
-
-_backend.require()
-
 import importlib
 
-_MODULES = ("haystack", "langchain", "llama_index")
+_MODULES = ("haystack", "langchain", "llama_index", "ray")
 
 
 def __getattr__(name: str) -> object:
