@@ -133,7 +133,7 @@ def is_index(options: argparse.Namespace) -> bool:
             f"There is no folder and no file {options.documents!r}. Give a folder of documents, "
             "one document, or an index, as `keras-qa index` makes it."
         )
-    for name in given_options(options, ("index", "language", "encoding")):
+    for name in given_options(options, ("index", *FOLDER)):
         raise ValueError(
             f"`--{name}` is for a folder or a document, and {options.documents!r} is an index. "
             "Leave it out, or give the folder."

@@ -57,6 +57,7 @@ FOLDER: Options = {
         "encoding of texts that are not Unicode and declare none, such as cp1252 (default: these "
         "are skipped)",
     ),
+    "workers": Option("N", "processes that read files (default: 1)", positive),
 }
 INDEX: Options = {
     "output": Option("FILE.index", "the index, new or to update (default: FOLDER.index)"),
@@ -125,7 +126,7 @@ def open_folder(
     is_new = not os.path.exists(os.path.expanduser(path))
     encoder = _find_encoder(path, options.embed)
     with Index.create(path, options.language, encoder, exist_ok=True) as index:
-        changes, seconds = _update(index, folder, options.encoding, progress)
+        changes, seconds = _update(index, folder, options.encoding, progress, options.workers or 1)
         if not len(index):
             index.close()
             if is_new:
@@ -157,13 +158,13 @@ def _index_path(folder: str, path: str | None, option: str) -> str:
 
 
 def _update(
-    index: Index, folder: str, encoding: str | None, progress: Progress | None
+    index: Index, folder: str, encoding: str | None, progress: Progress | None, workers: int
 ) -> tuple[Changes, float]:
     """Updates an index, prints the unreadable files, and returns the changes and the seconds."""
     began = time.monotonic()
     advice = "The files read so far are in the index: the same command continues after them."
     with advise_after_interrupt(advice):
-        changes = index.update(folder, encoding, progress=progress)
+        changes = index.update(folder, encoding, progress=progress, workers=workers)
     reasons: dict[str, list[str]] = {}
     for name, reason in changes.unreadable.items():
         reasons.setdefault(reason.replace("`encoding`", "`--encoding`"), []).append(name)

@@ -14,7 +14,8 @@ from keras_qa._terminal import Bar
 from keras_qa.data.sqlite import sqlite3
 from keras_qa.documents import storage
 from keras_qa.documents.document import Document
-from keras_qa.documents.file_formats import MAX_BYTES, SUFFIXES, read_documents
+from keras_qa.documents.file_formats import MAX_BYTES, SUFFIXES
+from keras_qa.documents.file_reading import ReadError, iterate, open_files, reason, salted
 from keras_qa.documents.storage import get_setting
 from keras_qa.documents.writing import Writer
 
@@ -46,6 +47,7 @@ def update_index(
     encoding: str | None,
     verbose: int | str,
     progress: Progress | None = None,
+    workers: int = 1,
 ) -> Changes:
     """Implements `Index.update`."""
     encoding = encoding or read_encoding(connection)
@@ -83,23 +85,22 @@ def update_index(
     bar = Bar(len(files)) if shown and progress is None else None
     written = removed = kept = 0
     indexed = set()
-    for done, (name, path) in enumerate(files.items(), start=1):
-        try:
-            digest = _digest(path, encoding)
-            if digests.get(name) == digest and not is_outdated:
-                kept += 1
-            else:
-                new, deleted = writer.write_file(
-                    name, digest, _read(path, name, encoding), is_outdated
-                )
-                written, removed = written + new, removed + deleted
-            indexed.add(name)
-        except _ReadError as error:
-            unreadable[name] = str(error)
-        if progress is not None:
-            progress(done, len(files))
-        elif bar is not None:
-            bar.show(done)
+    with open_files(files, {} if is_outdated else digests, encoding, workers) as reads:
+        for done, (name, read) in enumerate(reads, start=1):
+            try:
+                file = read()
+                if digests.get(name) == file.digest and not is_outdated:
+                    kept += 1
+                else:
+                    new, deleted = writer.write_file(name, file.digest, file.documents, is_outdated)
+                    written, removed = written + new, removed + deleted
+                indexed.add(name)
+            except ReadError as error:
+                unreadable[name] = str(error)
+            if progress is not None:
+                progress(done, len(files))
+            elif bar is not None:
+                bar.show(done)
     for name in (digests.keys() | files.keys()) - indexed:
         deleted = writer.remove_file(name)
         removed += deleted if name in digests else 0
@@ -141,13 +142,9 @@ def read_paged_file(
         content = path.read_bytes()
     except OSError:
         return None
-    if _salted(hashlib.sha256(content).digest(), read_encoding(connection)) != row[1]:
+    if salted(hashlib.sha256(content).digest(), read_encoding(connection)) != row[1]:
         return None
     return content, storage.decode_pages(row[2])
-
-
-class _ReadError(Exception):
-    """An error in reading a file, as distinct from one in writing to the index."""
 
 
 def _list_files(folder: pathlib.Path, unreadable: dict[str, str]) -> tuple[dict[str, str], int]:
@@ -161,7 +158,7 @@ def _list_files(folder: pathlib.Path, unreadable: dict[str, str]) -> tuple[dict[
         return {folder.name: os.fspath(folder)}, 0
 
     def report(error: OSError) -> None:
-        unreadable[os.path.relpath(error.filename, folder)] = _reason(error)
+        unreadable[os.path.relpath(error.filename, folder)] = reason(error)
 
     others = 0
     root = os.path.realpath(folder)
@@ -187,40 +184,5 @@ def _list_files(folder: pathlib.Path, unreadable: dict[str, str]) -> tuple[dict[
 def _readable_documents(files: dict[str, str], encoding: str | None) -> Iterator[Document]:
     """Yields the documents of all files that can be read. The update reports the others."""
     for name, path in files.items():
-        with contextlib.suppress(_ReadError):
-            yield from _read(path, name, encoding)
-
-
-def _read(path: str, name: str, encoding: str | None) -> Iterator[Document]:
-    names = set()
-    with _read_errors():
-        for document in read_documents(path, name, encoding):
-            if document.name in names:
-                raise ValueError(f"it has two documents of the name {document.name!r}")
-            names.add(document.name)
-            yield document
-
-
-def _digest(path: str, encoding: str | None) -> bytes:
-    with _read_errors(), open(path, "rb") as file:
-        content = hashlib.file_digest(file, "sha256").digest()
-    return _salted(content, encoding)
-
-
-def _salted(digest: bytes, encoding: str | None) -> bytes:
-    """Returns the digest of a file that was read with an encoding."""
-    return hashlib.sha256(digest + (encoding or "").encode()).digest()
-
-
-@contextlib.contextmanager
-def _read_errors() -> Iterator[None]:
-    try:
-        yield
-    except (OSError, ValueError, ImportError) as error:
-        raise _ReadError(_reason(error)) from None
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror
-    return " ".join(str(error).split())[:300] or type(error).__name__
+        with contextlib.suppress(ReadError):
+            yield from iterate(path, name, encoding)

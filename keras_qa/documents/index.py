@@ -218,6 +218,7 @@ class Index:
         encoding: str | None = None,
         verbose: int | str = "auto",
         progress: Progress | None = None,
+        workers: int = 1,
     ) -> Changes:
         """Brings the index up to date with a folder.
 
@@ -233,6 +234,9 @@ class Index:
             progress: Function of the number of files that are done, and of all files. It is called
                 after each file, instead of a bar. An error that it raises ends the update: batches
                 written before it are kept, and the next update reads the other files.
+            workers: Number of processes that read files and cut them into passages, while this one
+                writes. The index is the same with any number. A script that passes more than 1
+                needs `if __name__ == "__main__":`.
 
         Returns:
             The changes: the numbers of documents `written` (new or changed) and `removed`, of files
@@ -241,13 +245,16 @@ class Index:
 
         Raises:
             FileNotFoundError: If the folder does not exist.
-            ValueError: If the encoding is unknown, if the index follows another folder, if the
-                index has vectors and was opened without its encoder, or if the encoder returns no
-                vectors.
+            OSError: If one of the `workers` was killed.
+            ValueError: If the encoding is unknown, if `workers` is not a positive integer, if the
+                index follows another folder, if the index has vectors and was opened without its
+                encoder, or if the encoder returns no vectors.
         """
+        workers = to_integer("workers", workers)
+        path = pathlib.Path(folder)
         with self._writing(adds=True) as writer:
             return update_index(
-                writer, self._connection, pathlib.Path(folder), encoding, verbose, progress
+                writer, self._connection, path, encoding, verbose, progress, workers
             )
 
     @overload

@@ -1,13 +1,17 @@
-"""Splits documents into passages at headings, paragraphs and sentences."""
+"""Splits documents into passages at headings, paragraphs and sentences, and encodes both."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
+import struct
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from keras_qa.documents.full_text import UNSPACED
-from keras_qa.documents.visible_text import Heading
+from keras_qa.documents import storage
+from keras_qa.documents.document import Document
+from keras_qa.documents.full_text import UNSPACED, split_unspaced
+from keras_qa.documents.visible_text import Heading, VisibleText, encode_markup, visible_part
 from keras_qa.text.sentence_splitting import sentence_spans
 
 # Maximum number of words of a passage, and of words shared with the passage before.
@@ -182,3 +186,62 @@ def _within(text: str, start: int, end: int, length: int) -> Iterator[tuple[int,
     for at in range(0, len(words), step):
         part = words[at : at + step]
         yield part[0].start(), part[-1].end(), len(part)
+
+
+class EncodedPassage(NamedTuple):
+    """A passage: its columns, its text with headings, and this text as it is indexed."""
+
+    start: int
+    stop: int
+    line: int
+    heading: bytes
+    text: str
+    words: str
+
+
+@dataclasses.dataclass
+class EncodedDocument:
+    """A document: its columns, the blocks of its text, and its passages."""
+
+    name: bytes
+    digest: bytes
+    pages: bytes | None
+    markup: bytes | None
+    blocks: list[bytes]
+    passages: Iterable[EncodedPassage]
+
+
+def encode_document(document: Document) -> EncodedDocument:
+    """Encodes a document. It is cut into passages while they are iterated over."""
+    pages = struct.pack(f"<{len(document.pages)}Q", *document.pages) or None
+    markup = encode_markup(document.edits, document.headings)
+    blocks = [
+        storage.encode_text(document.text[start : start + storage.BLOCK])
+        for start in range(0, len(document.text), storage.BLOCK)
+    ]
+    return EncodedDocument(
+        name=storage.encode_text(document.name),
+        digest=storage.document_digest(b"".join(blocks), pages, markup),
+        pages=pages,
+        markup=markup,
+        blocks=blocks,
+        passages=_cut(document),
+    )
+
+
+def _cut(document: Document) -> Iterator[EncodedPassage]:
+    visible = VisibleText(document.text, document.edits)
+    headings = document.headings and [Heading(*item).seen_in(visible) for item in document.headings]
+    line, at = 1, 0
+    for part in passages(visible.text, headings=headings):
+        start, stop = visible.to_source(part.start, part.end)
+        line, at = line + document.text.count("\n", at, start), start
+        seen = visible_part(document.text[start:stop], document.edits, start).text
+        text = add_heading(part.heading, seen)
+        heading = storage.encode_text(part.heading)
+        yield EncodedPassage(start, stop, line, heading, text, split_unspaced(text))
+
+
+def add_heading(heading: str, text: str) -> str:
+    """Returns the text of a passage with its headings in front."""
+    return f"{heading}\n{text}" if heading else text

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import struct
 from collections.abc import Iterable, Iterator
 
 from keras_qa.data.sqlite import sqlite3
 from keras_qa.documents import storage
 from keras_qa.documents.document import Document
 from keras_qa.documents.full_text import create_words, detect_language, split_unspaced
-from keras_qa.documents.passages import passages
+from keras_qa.documents.passages import EncodedDocument, add_heading, encode_document
 from keras_qa.documents.storage import get_setting
 from keras_qa.documents.vector_search import (
     TextEmbedderLike,
@@ -20,7 +19,7 @@ from keras_qa.documents.vector_search import (
     read_encoder_name,
     unit_vectors,
 )
-from keras_qa.documents.visible_text import Heading, VisibleText, encode_markup, visible_part
+from keras_qa.documents.visible_text import visible_part
 
 # Passages in a transaction. A transaction contains at least one document.
 BATCH = 2_000
@@ -89,10 +88,11 @@ class Writer:
     def write_all(self, documents: Iterator[Document]) -> int:
         """Writes documents, and returns how many are new or have changed."""
         first = self.set_language(documents)
-        return sum(self._write(document) for document in itertools.chain(first, documents))
+        every = map(encode_document, itertools.chain(first, documents))
+        return sum(self._write(document) for document in every)
 
     def write_file(
-        self, name: str, digest: bytes, documents: Iterator[Document], rewrites: bool = False
+        self, name: str, digest: bytes, documents: Iterable[EncodedDocument], rewrites: bool = False
     ) -> tuple[int, int]:
         """Writes the documents of a file, and removes those that it no longer contains.
 
@@ -110,7 +110,7 @@ class Writer:
         names: set[bytes] = set()
         for document in documents:
             written += self._write(document, file, rewrites)
-            names.add(storage.encode_text(document.name))
+            names.add(document.name)
         rows = self._run("SELECT id, name FROM documents WHERE file = ?", (file,))
         removed = self._remove([number for number, name in rows.fetchall() if name not in names])
         self.begin()
@@ -168,18 +168,18 @@ class Writer:
                 source = storage.read_text(self._connection, document, start, stop)
                 edits = storage.read_edits(self._connection, document)
                 text = visible_part(source, edits, start).text
-                self._unencoded[last] = _with_heading(storage.decode_text(heading), text)
+                self._unencoded[last] = add_heading(storage.decode_text(heading), text)
             self._commit()
 
-    def _write(self, document: Document, file: int | None = None, rewrites: bool = False) -> bool:
+    def _write(
+        self, document: EncodedDocument, file: int | None = None, rewrites: bool = False
+    ) -> bool:
         """Writes a document of a file, and returns whether it is new or has changed."""
         self.begin()
-        name, text = storage.encode_text(document.name), storage.encode_text(document.text)
-        pages = struct.pack(f"<{len(document.pages)}Q", *document.pages) or None
-        markup = encode_markup(document.edits, document.headings)
-        digest = storage.document_digest(text, pages, markup)
-        row = self._run("SELECT id, hash, file FROM documents WHERE name = ?", (name,)).fetchone()
-        if row is not None and row[1] == digest and not rewrites:
+        row = self._run(
+            "SELECT id, hash, file FROM documents WHERE name = ?", (document.name,)
+        ).fetchone()
+        if row is not None and row[1] == document.digest and not rewrites:
             if row[2] != file:
                 self._run("UPDATE documents SET file = ? WHERE id = ?", (file, row[0]))
             return False
@@ -187,36 +187,22 @@ class Writer:
             self._delete(row[0])
         number = self._run(
             "INSERT INTO documents (name, file, hash, pages, markup) VALUES (?, ?, ?, ?, ?)",
-            (name, file, digest, pages, markup),
+            (document.name, file, document.digest, document.pages, document.markup),
         ).lastrowid
         self._many(
             "INSERT INTO texts VALUES (?, ?, ?)",
-            (
-                (number, at, storage.encode_text(document.text[start : start + storage.BLOCK]))
-                for at, start in enumerate(range(0, len(document.text), storage.BLOCK))
-            ),
+            ((number, at, block) for at, block in enumerate(document.blocks)),
         )
-        visible = VisibleText(document.text, document.edits)
-        headings = document.headings and [
-            Heading(*item).seen_in(visible) for item in document.headings
-        ]
-        line, at = 1, 0
-        for part in passages(visible.text, headings=headings):
-            start, stop = visible.to_source(part.start, part.end)
-            line, at = line + document.text.count("\n", at, start), start
+        for start, stop, line, heading, text, words in document.passages:
             passage = self._run(
                 "INSERT INTO passages (document, start, stop, line, heading) "
                 "VALUES (?, ?, ?, ?, ?)",
-                (number, start, stop, line, storage.encode_text(part.heading)),
+                (number, start, stop, line, heading),
             ).lastrowid
             assert passage is not None
-            seen = visible_part(document.text[start:stop], document.edits, start).text
-            body = _with_heading(part.heading, seen)
-            self._run(
-                "INSERT INTO words (rowid, text) VALUES (?, ?)", (passage, split_unspaced(body))
-            )
+            self._run("INSERT INTO words (rowid, text) VALUES (?, ?)", (passage, words))
             if self._encoder is not None:
-                self._unencoded[passage] = body
+                self._unencoded[passage] = text
             self._pending += 1
         self._end_document()
         return True
@@ -239,7 +225,7 @@ class Writer:
         ).fetchall()
         for id, start, stop, heading in rows:
             part = visible_part(text[start:stop], edits, start).text
-            body = _with_heading(storage.decode_text(heading), part)
+            body = add_heading(storage.decode_text(heading), part)
             self._run(
                 "INSERT INTO words (words, rowid, text) VALUES ('delete', ?, ?)",
                 (id, split_unspaced(body)),
@@ -295,8 +281,3 @@ class Writer:
 
     def _many(self, statement: str, rows: Iterable[tuple[object, ...]]) -> None:
         self._connection.executemany(statement, rows)
-
-
-def _with_heading(heading: str, text: str) -> str:
-    """Returns a passage with its headings in front."""
-    return f"{heading}\n{text}" if heading else text

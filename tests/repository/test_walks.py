@@ -113,7 +113,7 @@ WALKS = {
         lambda _: lambda: keras_qa.load(GOLDEN / "exported" / "reader"),
         13,
     ),
-    "ask of a folder": (ask_folder, 72),
+    "ask of a folder": (ask_folder, 74),
 }
 
 
