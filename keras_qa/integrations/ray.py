@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -175,7 +176,7 @@ def answer_files(
     is the default.
     """
     try:
-        import ray
+        import ray  # noqa: F401
     except ImportError as error:
         raise missing_package("ray", "ray", error) from None
     to_optional_integer("workers", workers)
@@ -184,43 +185,71 @@ def answer_files(
     total = sum(part.block.rows or 0 for part in plan.parts)
     before = done = total - sum(part.block.rows or 0 for part in missing)
     bar = Bar(total, before) if verbose else None
-    is_own = bool(missing) and not ray.is_initialized()
-    if is_own:
-        ray.init(log_to_driver=False, logging_level="ERROR", include_dashboard=False)
-    try:
-        for count in _write_parts(workers, missing, plan.arguments):
-            done += count
-            if bar is not None:
-                bar.show(done)
-    finally:
-        if is_own:
-            ray.shutdown()
+    if missing:
+        with _start_workers(workers, len(missing), plan.arguments) as actors:
+            for count in _write_parts(actors, missing):
+                done += count
+                if bar is not None:
+                    bar.show(done)
     if bar is not None:
         bar.end(done)
     plan.clean()
     return done - before, before
 
 
-def _write_parts(
-    workers: int | None, parts: list[Part], arguments: tuple[object, ...]
-) -> Iterator[int]:
+@contextlib.contextmanager
+def _start_workers(
+    workers: int | None, parts: int, arguments: tuple[object, ...]
+) -> Iterator[list[Any]]:
+    """Yields workers, one for each processor if `workers` is `None`, and ends them."""
+    import ray
+
+    is_own = not ray.is_initialized()
+    actors: list[Any] = []
+    try:
+        if is_own:
+            ray.init(log_to_driver=False, logging_level="ERROR", include_dashboard=False)
+        most = int(ray.cluster_resources().get("CPU", 0))
+        if workers is not None and workers > most:
+            expected = f"at most {most}, the number of processors of the Ray cluster"
+            raise ValueError(must_be("workers", expected, workers))
+        # If a worker is killed, Ray starts another and repeats its part.
+        kind = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=3)(PartWriter)
+        for _ in range(min(workers or most, parts)):
+            actors.append(kind.remote(*arguments))
+        yield actors
+    finally:
+        if is_own:
+            # The command repeats Ctrl-C, which would leave processes behind.
+            with _block_sigint():
+                ray.shutdown()
+        else:
+            # After an error, some are still at work.
+            for actor in actors:
+                ray.kill(actor)
+
+
+@contextlib.contextmanager
+def _block_sigint() -> Iterator[None]:
+    if os.name == "nt":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _write_parts(actors: list[Any], parts: list[Part]) -> Iterator[int]:
     """Yields the number of questions of each part that was written."""
     import ray
     from ray.util import ActorPool
 
-    if not parts:
-        return
-    most = int(ray.cluster_resources().get("CPU", 0))
-    if workers is not None and workers > most:
-        expected = f"at most {most}, the number of processors of the Ray cluster"
-        raise ValueError(must_be("workers", expected, workers))
-    # If a worker is killed, Ray starts another and repeats its part.
-    kind = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=3)(PartWriter)
-    count = min(workers or most, len(parts))
-    actors = [kind.remote(*arguments) for _ in range(count)]
     try:
-        pool = ActorPool(actors)
-        results = pool.map_unordered(lambda actor, part: actor.write.remote(part), parts)
+        results = ActorPool(actors).map_unordered(
+            lambda actor, part: actor.write.remote(part), parts
+        )
         for questions, problem in results:
             if problem:
                 raise ValueError(problem)
@@ -230,10 +259,6 @@ def _write_parts(
     except ray.exceptions.RayActorError as error:
         line = " ".join(str(error).split())
         raise ValueError(f"A worker of Ray ended again and again: {line[-200:]}") from None
-    finally:
-        # After an error, others may still be at work.
-        for actor in actors:
-            ray.kill(actor)
 
 
 def _values(columns: Batch, name: str) -> list[Any]:

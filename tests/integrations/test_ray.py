@@ -4,7 +4,9 @@ import json
 import os
 import pathlib
 import signal
+import subprocess
 import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -228,6 +230,34 @@ def test_a_stopped_run_continues(files, tmp_path, expected) -> None:
     assert (done + before, before >= 20) == (60, True)
     assert [(out / name).stat().st_mtime_ns for name in names] == written
     check(out, expected)
+
+
+def test_ctrl_c_ends_the_command_which_continues(tmp_path, capsys) -> None:
+    rows = [{**ROWS[n % 60], "id": str(n)} for n in range(12_000)]
+    path, out = tmp_path / "a.jsonl", tmp_path / "out"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    arguments = ["answer", READER, "--engine=ray", f"--input={path}", f"--output={out}"]
+    command = [sys.executable, "-c", "from keras_qa.cli import command; command()"]
+    process = subprocess.Popen(
+        # This process has a cluster of its own.
+        [*command, *arguments, "--workers=1"],
+        env={name: value for name, value in os.environ.items() if not name.startswith("RAY_")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while process.poll() is None and not list(out.glob("a-*")):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130, errors
+    line = "keras-qa: interrupted. The same command continues after the last complete parts."
+    assert errors.splitlines()[-1] == line
+    assert 1 <= len(list(out.glob("a-*"))) < 12
+    assert main(arguments) == 0
+    assert " were answered before" in capsys.readouterr().out
+    lines = [line for path in sorted(out.glob("a-*")) for line in read_lines(path)]
+    assert [line["id"] for line in lines] == [row["id"] for row in rows]
 
 
 def test_a_worker_that_always_ends_is_reported(files, tmp_path, monkeypatch) -> None:
