@@ -52,7 +52,7 @@ class Index:
     after an interrupted change.
 
     Attributes:
-        path: Path of the file.
+        path: Path of the file. Of several indexes that were opened as one, that of one of them.
 
     Examples:
         >>> import os, tempfile
