@@ -7,7 +7,7 @@ import re
 import sys
 
 import pytest
-from interpreters import BACKENDS
+from interpreters import BACKENDS, last_line, python
 
 from keras_qa import _backend
 
@@ -85,3 +85,21 @@ def test_a_choice_of_the_user_and_an_imported_keras_stay(environment, monkeypatc
     monkeypatch.setenv("KERAS_BACKEND", "torch")
     _backend.choose()
     assert os.environ["KERAS_BACKEND"] == "torch"
+
+
+def test_a_worker_chooses_its_backend_before_keras_is_imported() -> None:
+    code = """
+import os, types, keras_qa
+from keras_qa import _backend
+_backend.use("jax")
+print(os.environ["KERAS_BACKEND"], "keras" in sys.modules)
+sys.modules["keras"] = types.ModuleType("keras")
+_backend.use("jax")
+_backend.use("torch")
+"""
+    done = python(code, KERAS_BACKEND="torch")
+    assert done.stdout.strip() == "jax False"
+    assert last_line(done) == (
+        "ValueError: Keras already uses jax. Received: backend='torch'. Set `backend` in a process "
+        "that has not imported Keras."
+    )
