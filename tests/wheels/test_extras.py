@@ -60,6 +60,7 @@ CHECKS = {
     "haystack": ("python -c 'import haystack'", ""),
     "langchain": ("python -c 'import langchain_core'", ""),
     "llama-index": ("python -c 'import llama_index.core'", ""),
+    "ray": ("python -c 'import keras_qa.integrations.ray, ray.util'", ""),
     "onnx": (f"keras-qa answer {EXPORTED} 'Mary went to the bathroom.' 'Where went Mary?'", "%"),
     "export": ("python -c 'import onnx, onnxruntime'", ""),
     "serve": ("python -c 'import keras_qa.serving'", ""),
