@@ -73,6 +73,8 @@ STOPPED = """
 import os, signal, sys
 from keras_qa.documents import Index
 path, folder, name = sys.argv[1:]
+# A shell starts its background jobs without it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 def progress(done, total):
     if done == 5 and name == "SIGKILL":

@@ -263,7 +263,8 @@ def test_what_was_calibrated_for_an_index_is_kept_until_the_next_training() -> N
     assert SpanPreprocessor.from_config(preprocessor.get_config()).asking is None
     confidence = Confidence({"odds": 1.5}, -0.5, (-1.0, -0.7))
     options = {"max_length": 4}
-    preprocessor.asking = AskCalibration(confidence, True, 5, options, (0.5, 1.0), (0.0, 0.9))
+    table = {"precisions": (0.5, 1.0), "thresholds": (0.0, 0.9)}
+    preprocessor.asking = AskCalibration(confidence, True, 5, options, **table)
     config = json.loads(json.dumps(preprocessor.get_config()))
     assert SpanPreprocessor.from_config(config).asking == preprocessor.asking
     assert preprocessor.with_options(Table(), no_answer=False).asking == preprocessor.asking

@@ -11,7 +11,7 @@ from keras_qa.training.checkpoints import TrainingState
 
 def stops_at(
     accuracies: list[float], losses: list[float], patience: int, **run: str
-) -> tuple[int, int]:
+) -> tuple[int, int | None]:
     """Returns the last and the best epoch of a run with these validation results."""
     state = TrainingState({"epochs": len(losses), "patience": patience, "seed": 0, **run}, None)
     state.set_model(keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)]))
@@ -50,7 +50,7 @@ def test_linear_start_does_not_count_for_patience() -> None:
 
 
 def test_the_last_epoch_is_kept_on_demand() -> None:
-    assert stops_at([0.9, 0.5, 0.6], [1, 3, 2], 1, keep="last") == (3, 0)
+    assert stops_at([0.9, 0.5, 0.6], [1, 3, 2], 1, keep="last") == (3, None)
     recipe = Recipe(epochs=3, batch_size=9, patience=1, learning_rate=1e-9, keep="last")
     run = train(EXAMPLES, EXAMPLES, "answer_classifier", recipe=recipe, verbose=0).runs[0]
     assert (run.epochs, run.best_epoch) == (3, 3)
