@@ -184,9 +184,12 @@ def recompile(model: keras.Model, optimizer: Optimizer) -> None:
 @contextlib.contextmanager
 def without_optimizer_state(model: keras.Model) -> Iterator[None]:
     """Replaces the optimizer in the block by a new one, whose file needs no weights."""
-    optimizer = model.optimizer
-    if optimizer is not None:
-        model.optimizer = optimizer.from_config(optimizer.get_config())
+    # A model that was loaded without compiling has no such attribute.
+    optimizer = getattr(model, "optimizer", None)
+    if optimizer is None:
+        yield
+        return
+    model.optimizer = optimizer.from_config(optimizer.get_config())
     try:
         yield
     finally:

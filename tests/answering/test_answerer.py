@@ -66,6 +66,11 @@ def test_a_file_has_the_optimizer_if_it_is_kept(tmp_path) -> None:
         assert same_weights(loaded.model_, answerer.model_.get_weights())
         loaded.fit(EXAMPLES, epochs=1, batch_size=3, verbose=0)
         assert int(loaded.model_.optimizer.iterations) == steps + 3
+    uncompiled = keras_qa.load(tmp_path / "new.keras", compile=False)
+    uncompiled.save(tmp_path / "again.keras")
+    assert same_weights(
+        uncompiled.model_, keras_qa.load(tmp_path / "again.keras").model_.get_weights()
+    )
     with pytest.raises(OSError, match="none"):
         answerer.save(tmp_path / "none" / "a.keras")
     assert answerer.model_.optimizer is optimizer

@@ -123,7 +123,7 @@ def test_the_command_marks_unsupported_spans(model, folder, tmp_path, capsys) ->
         marked = f"{marked[: one.start]}«{one.text}»{marked[one.end :]}"
     assert capsys.readouterr() == (f"{marked}\n\nUnsupported: {len(found)}.\n", "")
     assert main([*command, "--json"]) == 1
-    printed = json.loads(capsys.readouterr().out)
+    printed = json.loads(capsys.readouterr().out)["results"]
     assert [(one["start"], one["end"]) for one in printed] == [
         (one.start, one.end) for one in found
     ]

@@ -28,7 +28,7 @@ def saved(tmp_path_factory) -> bytes:
     path = tmp_path_factory.mktemp("saved") / "qa.keras"
     options = {"text_embedding_dim": 2, "text_units": 2}
     answerer = keras_qa.QuestionAnswerer(model_options=options, seed=0)
-    answerer.fit(EXAMPLES, epochs=1, verbose=0).save(path)
+    answerer.fit(EXAMPLES, epochs=1, verbose=0).save(path, keep_optimizer=True)
     return path.read_bytes()
 
 

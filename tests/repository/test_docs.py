@@ -90,7 +90,7 @@ def test_blocks_of_the_docs_run(page, tmp_path, monkeypatch):
 
 def test_the_calibrated_answers_of_the_docs_are_those_it_prints(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (block,) = (block for block in blocks("docs/documents.md") if "min_precision=" in block)
+    (block,) = (block for block in blocks("docs/documents.md") if "qa.calibrate(" in block)
     exec(block, {})
     assert capsys.readouterr().out.split() == expected_output(block).split()
 
