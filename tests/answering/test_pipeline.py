@@ -240,7 +240,8 @@ def test_bad_arguments_of_the_pipeline(qa, tmp_path) -> None:
 
 
 def test_names_of_the_hub_need_no_prefix(monkeypatch) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    # The library reads `HF_HUB_OFFLINE` when it is imported.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     for name, full in (
         ("owner/missing-name", "hf://owner/missing-name@v1"),
         ("hf://owner/missing-name", "hf://owner/missing-name@v1"),
