@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
 import time
+from collections.abc import Iterator
 
 # Seconds between two updates: a terminal replaces the line, a file gets another line.
 TERMINAL_INTERVAL = 1.0
@@ -16,6 +19,22 @@ _JOINERS = "\u200c\u200d"
 def on_terminal() -> bool:
     """Whether standard output is a terminal."""
     return sys.stdout is not None and sys.stdout.isatty()
+
+
+@contextlib.contextmanager
+def blocked_sigint() -> Iterator[None]:
+    """Processes that start in the block ignore Ctrl-C, which reaches all processes of a terminal.
+
+    The process that starts them ends them.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def plain(text: str) -> str:

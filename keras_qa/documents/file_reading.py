@@ -10,7 +10,6 @@ import hashlib
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -18,6 +17,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
 from typing import TypeAlias
 
+from keras_qa._terminal import blocked_sigint
 from keras_qa.documents.document import Document
 from keras_qa.documents.file_formats import read_documents
 from keras_qa.documents.passages import EncodedDocument, encode_document
@@ -85,7 +85,7 @@ def _read_ahead(
 ) -> Iterator[tuple[str, Read]]:
     futures: collections.deque[tuple[str, Future[_Whole]]] = collections.deque()
     for name, read in reads.items():
-        with _blocked_sigint():
+        with blocked_sigint():
             futures.append((name, executor.submit(_read_whole, read)))
         if len(futures) == count:
             first, future = futures.popleft()
@@ -105,22 +105,6 @@ def _replay(
     yield from documents
     if error is not None:
         raise error
-
-
-@contextlib.contextmanager
-def _blocked_sigint() -> Iterator[None]:
-    """Processes that start in the block ignore Ctrl-C, which reaches all processes of a terminal.
-
-    The process that writes ends them.
-    """
-    if sys.platform == "win32":
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _start_worker(ended: Connection) -> None:

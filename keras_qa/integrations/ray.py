@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa._arguments import must_be, quote_names, to_optional_integer
-from keras_qa._terminal import Bar
+from keras_qa._terminal import Bar, blocked_sigint
 from keras_qa.answering import Reranker, TextEmbedder
 from keras_qa.answering.answer_parts import Part, PartPlan, PartWriter
 from keras_qa.answering.loading import DEFAULT_RANKER, load
@@ -221,24 +220,12 @@ def _start_workers(
     finally:
         if is_own:
             # The command repeats Ctrl-C, which would leave processes behind.
-            with _block_sigint():
+            with blocked_sigint():
                 ray.shutdown()
         else:
             # After an error, some are still at work.
             for actor in actors:
                 ray.kill(actor)
-
-
-@contextlib.contextmanager
-def _block_sigint() -> Iterator[None]:
-    if os.name == "nt":
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _write_parts(actors: list[Any], parts: list[Part]) -> Iterator[int]:
