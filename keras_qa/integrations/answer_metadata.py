@@ -1,13 +1,14 @@
-"""What the integrations share: readers, checks, and where passages and answers are."""
+"""What the integrations share: readers, rankers, searches, and where passages and answers are."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from keras_qa._arguments import short_repr
+from keras_qa._arguments import short_repr, to_integer, to_optional_integer
 from keras_qa.answering.answerer import QuestionAnswerer
+from keras_qa.answering.document_answers import AnyReranker, open_ranker, select_passages
 from keras_qa.answering.loading import load
 from keras_qa.example import Answer, AnswerLocation
 
@@ -36,10 +37,26 @@ def open_reader(reader: object) -> QuestionAnswerer:
     return opened
 
 
-def check_query(query: object) -> None:
-    """Raises if a query is not a string."""
+def ranker_fields(model: AnyReranker, top_n: int | None, batch_size: int) -> dict[str, Any]:
+    """Returns the checked fields of a component that sorts texts."""
+    return {
+        "ranker": open_ranker(model, "model"),
+        "top_n": to_optional_integer("top_n", top_n),
+        "batch_size": to_integer("batch_size", batch_size),
+    }
+
+
+def search(index: Any, query: object, k: int) -> Sequence[Any]:
+    """Returns the passages for a query, best first."""
+    [(passages, _)] = select_passages(index, [check_query(query)], k, None, 1)
+    return passages
+
+
+def check_query(query: object) -> str:
+    """Returns a query, or raises if it is not a string."""
     if not isinstance(query, str):
         raise TypeError(f"`query` must be a string. Received: {query!r:.80}.")
+    return query
 
 
 def to_metadata(item: object) -> dict[str, Any]:

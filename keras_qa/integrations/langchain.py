@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from keras_qa._arguments import to_integer, to_optional_integer
+from keras_qa._arguments import to_integer
 from keras_qa.answering.answerer import QuestionAnswerer
-from keras_qa.answering.document_answers import AnyReranker, open_ranker, select_passages
+from keras_qa.answering.document_answers import AnyReranker
 from keras_qa.answering.loading import DEFAULT_RANKER, DEFAULT_READER
 from keras_qa.example import Answer
 from keras_qa.integrations.answer_metadata import (
@@ -15,6 +15,8 @@ from keras_qa.integrations.answer_metadata import (
     find_sources,
     missing_package,
     open_reader,
+    ranker_fields,
+    search,
     to_metadata,
 )
 
@@ -58,11 +60,7 @@ class KerasQAReranker(BaseDocumentCompressor):
     def __init__(
         self, model: AnyReranker = DEFAULT_RANKER, top_n: int | None = None, batch_size: int = 32
     ) -> None:
-        super().__init__(
-            ranker=open_ranker(model, "model"),
-            top_n=to_optional_integer("top_n", top_n),
-            batch_size=to_integer("batch_size", batch_size),
-        )
+        super().__init__(**ranker_fields(model, top_n, batch_size))
 
     def compress_documents(
         self, documents: Sequence[Document], query: str, callbacks: object = None
@@ -100,8 +98,7 @@ class KerasQARetriever(BaseRetriever):
         super().__init__(index=index, k=to_integer("k", k), **options)
 
     def _get_relevant_documents(self, query: str, *, run_manager: object) -> list[Document]:
-        check_query(query)
-        [(passages, _)] = select_passages(self.index, [query], self.k, None, 1)
+        passages = search(self.index, query, self.k)
         return [Document(item.text, metadata=to_metadata(item)) for item in passages]
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from keras_qa._arguments import to_integer, to_optional_integer
+from keras_qa._arguments import to_integer
 from keras_qa.answering.answerer import QuestionAnswerer
-from keras_qa.answering.document_answers import AnyReranker, open_ranker, select_passages
+from keras_qa.answering.document_answers import AnyReranker
 from keras_qa.answering.loading import DEFAULT_RANKER, DEFAULT_READER
 from keras_qa.integrations.answer_metadata import (
     check_query,
     find_sources,
     missing_package,
     open_reader,
+    ranker_fields,
+    search,
     to_metadata,
 )
 
@@ -58,11 +60,7 @@ class KerasQAReranker(BaseNodePostprocessor):
     def __init__(
         self, model: AnyReranker = DEFAULT_RANKER, top_n: int | None = None, batch_size: int = 32
     ) -> None:
-        super().__init__(
-            ranker=open_ranker(model, "model"),
-            top_n=to_optional_integer("top_n", top_n),
-            batch_size=to_integer("batch_size", batch_size),
-        )
+        super().__init__(**ranker_fields(model, top_n, batch_size))
 
     @classmethod
     def class_name(cls) -> str:
@@ -99,9 +97,7 @@ class KerasQARetriever(BaseRetriever):
         self.index, self.k = index, to_integer("k", k)
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        index: Any = self.index
-        check_query(query_bundle.query_str)
-        [(passages, _)] = select_passages(index, [query_bundle.query_str], self.k, None, 1)
+        passages = search(self.index, query_bundle.query_str, self.k)
         return [_to_node(item.text, item) for item in passages]
 
 
