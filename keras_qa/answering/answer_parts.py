@@ -187,9 +187,9 @@ def _write(path: Path, answers: list[dict[str, Any]]) -> None:
     import pyarrow.parquet
 
     # A part without a single answer must have the same types.
-    place = [("score", pyarrow.float64()), ("start", pyarrow.int64()), ("end", pyarrow.int64())]
+    fields = [("score", pyarrow.float64()), ("start", pyarrow.int64()), ("end", pyarrow.int64())]
     texts = [(name, pyarrow.string()) for name in ("id", "question", "answer")]
-    spans = pyarrow.list_(pyarrow.struct([("text", pyarrow.string()), *place]))
+    spans = pyarrow.list_(pyarrow.struct([("text", pyarrow.string()), *fields]))
     has_list = bool(answers) and "answers" in answers[0]
-    schema = pyarrow.schema([*texts, *place, *([("answers", spans)] if has_list else [])])
+    schema = pyarrow.schema([*texts, *fields, *([("answers", spans)] if has_list else [])])
     pyarrow.parquet.write_table(pyarrow.Table.from_pylist(answers, schema), path)

@@ -60,14 +60,14 @@ class Results:
         """Prints the object, only the first time and only after `as_json`."""
         if self._command is None:
             return
-        found = {"command": self._command, "results": self._results}
+        content = {"command": self._command, "results": self._results}
         self._command = None
         if error is not None:
-            found["error"] = error
-        text = json.dumps(found, default=dataclasses.asdict)
+            content["error"] = error
+        text = json.dumps(content, default=dataclasses.asdict)
         # JSON has no NaN, such as the loss of a training that diverged.
-        found = json.loads(text, parse_constant=lambda name: None)
-        _write(json.dumps(found), self._stream)
+        content = json.loads(text, parse_constant=lambda name: None)
+        _write(json.dumps(content), self._stream)
 
 
 @contextlib.contextmanager

@@ -189,7 +189,7 @@ class McpService:
     ) -> dict[str, Any]:
         """Reads lines of a document, by its name in the results of ask, search or verify.
 
-        Use it to see what stands before and after an answer or a passage. Lines count from 1.
+        Use it to see the lines before and after an answer or a passage. Lines count from 1.
         Without end_line it returns 100 lines. It returns fewer if they have more than 20,000
         characters: end_line in the result is the last line that it returned, and lines is the
         number of lines of the document. To read on, begin at the next line. Markup is left out.
