@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keras_qa._arguments import short_repr, to_integer, to_optional_integer
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.document_answers import AnyReranker, open_ranker, select_passages
 from keras_qa.answering.loading import load
 from keras_qa.example import Answer, AnswerLocation
+
+if TYPE_CHECKING:
+    from keras_qa.documents import Passage
 
 _NAMES = ("document", "line", "page", "score", "start", "end")
 
@@ -46,9 +49,10 @@ def ranker_fields(model: AnyReranker, top_n: int | None, batch_size: int) -> dic
     }
 
 
-def search(index: Any, query: object, k: int) -> Sequence[Any]:
+def search(index: object, query: object, k: int) -> Sequence[Passage]:
     """Returns the passages for a query, best first."""
-    [(passages, _)] = select_passages(index, [check_query(query)], k, None, 1)
+    retriever: Any = index
+    [(passages, _)] = select_passages(retriever, [check_query(query)], k, None, 1)
     return passages
 
 
