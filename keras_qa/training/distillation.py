@@ -29,7 +29,12 @@ from keras_qa.models.reader import SpanReader
 from keras_qa.training.checkpoints import TrainingState
 from keras_qa.training.progress import Progress
 from keras_qa.training.recipe import Recipe, recipe_to_continue
-from keras_qa.training.runs import check_keras_path, checkpoint_path, validation_score
+from keras_qa.training.runs import (
+    check_keras_path,
+    checkpoint_path,
+    unfinished,
+    validation_score,
+)
 
 # Number of questions whose outputs of the teacher are computed, and kept in a file, at once.
 CHUNK = 256
@@ -48,10 +53,8 @@ class _Student(SpanReader):
         y_pred: Mapping[str, Tensor],
         sample_weight: Any = None,
     ) -> dict[str, Any]:
-        for metric in self.span_metrics:
-            metric.update_state({name: part[:, :1] for name, part in y.items()}, y_pred)
-        # Not that of readers, whose labels are positions.
-        return super(SpanReader, self).compute_metrics(x, y, y_pred, sample_weight)
+        positions = {name: part[:, :1] for name, part in y.items()}
+        return super().compute_metrics(x, positions, y_pred, sample_weight)
 
 
 def distill(
@@ -113,8 +116,13 @@ def distill(
     check_fraction("weight", weight)
     if resume and out is None:
         raise ValueError("`resume` needs `out`: the checkpoint is beside that file.")
+    file = None
     if out is not None:
         check_keras_path(out)
+        file = checkpoint_path(out, "student", seed)
+        # Before the teacher reads, which takes longest.
+        if file.exists() and not resume:
+            raise unfinished(file)
     large, small = _open_readers(teacher, student, lora_rank)
     preprocessor: Any = small.preprocessor
     labelled = preprocessor.to_training_examples(to_examples(examples), lenient=False)
@@ -143,12 +151,6 @@ def distill(
         "data": _digest(*(labels[name].tobytes() for name in sorted(labels))),
     }
     score = validation_score(small, valid, recipe.batch_size) if valid else None
-    file = None if out is None else checkpoint_path(out, "student", seed)
-    if file is not None and file.exists() and not resume:
-        raise ValueError(
-            f"`{file}` is the checkpoint of an unfinished run. Resume it by `resume=True` "
-            "(`--resume`), or delete it to start again."
-        )
     state = TrainingState(run, file, score=score)
     keras.utils.set_random_seed(seed)
     change_training(small, recipe.optimizer, feed, lora_rank)
@@ -172,11 +174,10 @@ def distill(
     answerer = QuestionAnswerer(small).fit(
         valid or labelled or data, validation_data=valid or None, epochs=0, verbose=0
     )
-    if out is not None:
+    if out is not None and file is not None:
         with replace_atomically(out) as partial:
             answerer.save(partial)
-        if file is not None:
-            file.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
     return answerer
 
 

@@ -117,7 +117,8 @@ def train(
         if model_options:
             raise ValueError("`model_options` are for a new model. Leave them or `start` out.")
         names = [_label(start)]
-    kind = preprocessor_class(names[0] if start is None else _open(start, lora_rank))
+    begin = None if start is None else _open(start, lora_rank)
+    kind = preprocessor_class(names[0] if begin is None else begin)
     data = kind.to_training_examples(to_examples(examples), lenient)
     valid = kind.to_training_examples(to_examples(validation_data or []), lenient)
     if len(names) > 1 and not valid:
@@ -148,7 +149,9 @@ def train(
         steps = plan.recipe.steps(len(rows))
         label = f"{labelled(plan.model, plan.copies)}  " * several + f"seed {plan.seed}  "
         shown = [Progress(plan.recipe.epochs, steps, label)] if verbose else []
-        begin = None if start is None else _open(start, lora_rank)
+        if runs and start is not None:
+            # The runs before have trained theirs.
+            begin = _open(start, lora_rank)
         state, answerer = _fit(
             plan, rows, valid, *options, files.get(plan), [*callbacks, *shown], begin, lora_rank
         )
@@ -295,10 +298,7 @@ def _checkpoints(
     files = {plan: checkpoint_path(out, plan.model, plan.seed, plan.copies) for plan in plans}
     left = next((file for file in files.values() if file.exists()), None)
     if left is not None and not resume:
-        raise ValueError(
-            f"`{left}` is the checkpoint of an unfinished run. Resume it by `resume=True` "
-            "(`--resume`), or delete it to start again."
-        )
+        raise unfinished(left)
     if left is None and resume and os.path.exists(out):
         raise ValueError(
             f"The training of `{out}` is finished: it has no checkpoint to resume. To train it "
@@ -306,6 +306,14 @@ def _checkpoints(
             "leave out `resume` (`--resume`)."
         )
     return files
+
+
+def unfinished(file: pathlib.Path) -> ValueError:
+    """Returns the error for a checkpoint that is not to be resumed."""
+    return ValueError(
+        f"`{file}` is the checkpoint of an unfinished run. Resume it by `resume=True` "
+        "(`--resume`), or delete it to start again."
+    )
 
 
 def _identity(plan: _Plan, options: dict[str, Any], *parts: list[Example]) -> dict[str, Any]:
