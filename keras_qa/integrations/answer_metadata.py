@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 from keras_qa._arguments import short_repr, to_integer, to_optional_integer
 from keras_qa.answering.answerer import QuestionAnswerer
-from keras_qa.answering.document_answers import AnyReranker, open_ranker, select_passages
+from keras_qa.answering.document_answers import (
+    AnyReranker,
+    Selection,
+    open_ranker,
+    select_passages,
+)
 from keras_qa.answering.loading import load
 from keras_qa.example import Answer, AnswerLocation
-
-if TYPE_CHECKING:
-    from keras_qa.documents import Passage
 
 _NAMES = ("document", "line", "page", "score", "start", "end")
 
@@ -49,11 +51,11 @@ def ranker_fields(model: AnyReranker, top_n: int | None, batch_size: int) -> dic
     }
 
 
-def search(index: object, query: object, k: int) -> Sequence[Passage]:
-    """Returns the passages for a query, best first."""
+def search(index: object, query: object, k: int) -> Selection:
+    """Returns the passages for a query, best first, without logits of a ranker."""
     retriever: Any = index
-    [(passages, _)] = select_passages(retriever, [check_query(query)], k, None, 1)
-    return passages
+    [selection] = select_passages(retriever, [check_query(query)], k, None, 1)
+    return selection
 
 
 def check_query(query: object) -> str:

@@ -98,7 +98,7 @@ class KerasQARetriever(BaseRetriever):
         super().__init__(index=index, k=to_integer("k", k), **options)
 
     def _get_relevant_documents(self, query: str, *, run_manager: object) -> list[Document]:
-        passages = search(self.index, query, self.k)
+        passages, _ = search(self.index, query, self.k)
         return [Document(item.text, metadata=to_metadata(item)) for item in passages]
 
 

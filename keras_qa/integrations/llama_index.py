@@ -97,7 +97,7 @@ class KerasQARetriever(BaseRetriever):
         self.index, self.k = index, to_integer("k", k)
 
     def _retrieve(self, query_bundle: QueryBundle) -> list[NodeWithScore]:
-        passages = search(self.index, query_bundle.query_str, self.k)
+        passages, _ = search(self.index, query_bundle.query_str, self.k)
         return [_to_node(item.text, item) for item in passages]
 
 
