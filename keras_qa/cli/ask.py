@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import pathlib
+import os
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -30,14 +30,15 @@ if TYPE_CHECKING:
     from keras_qa.documents import Index
     from keras_qa.example import Answer
 
-HELP = "answer questions from a folder of documents, one document, or an index"
-USAGE = "%(prog)s FOLDER|FILE [QUESTION] [options]"
+HELP = "answer questions from a folder of documents, one document, or indexes"
+USAGE = "%(prog)s FOLDER|FILE... [QUESTION] [options]"
 EPILOG = """\
 examples:
   keras-qa ask handbook/ "How long is the warranty?"
   keras-qa ask handbook/ "How long is the warranty?" --index /tmp/handbook.index --top-k 3
   keras-qa ask manual.pdf "How long is the warranty?"
   keras-qa ask handbook.index --reader hf://deepset/minilm-uncased-squad2 --no-answer yes
+  keras-qa ask letters.index manuals.index "How long is the warranty?"
 The index of a folder or a document is saved beside it, as FOLDER.index or manual.pdf.index, and
 updated before the questions.
 Without a question, the command reads questions from a prompt, until an empty line or Ctrl-D.
@@ -71,13 +72,20 @@ OPTIONS: Options = {
 INDEX = Option("FILE.index", "the file of the index (default: FOLDER.index)")
 
 
-def add_arguments(parser: CommandParser) -> None:
-    """Adds the options of the command."""
+def add_documents(parser: CommandParser) -> None:
+    """Adds the argument that names the documents."""
     parser.add_argument(
         "documents",
         metavar="FOLDER|FILE",
-        help="a folder of documents, one document, or an index, as `keras-qa index` makes it",
+        nargs="+",
+        help="a folder of documents, one document, or one or more indexes, as `keras-qa index` "
+        "makes them",
     )
+
+
+def add_arguments(parser: CommandParser) -> None:
+    """Adds the options of the command."""
+    add_documents(parser)
     parser.add_positional("question", "QUESTION", "the question (default: those of a prompt)")
     add_options(parser, OPTIONS)
     add_options(
@@ -95,6 +103,10 @@ def run(options: argparse.Namespace, results: Results) -> None:
     from keras_qa.answering import Reranker
     from keras_qa.answering.answerer import QuestionAnswerer
 
+    *documents, last = options.documents
+    # The parser takes the question as the last of the documents.
+    if documents and not os.path.exists(os.path.expanduser(last)):
+        options.documents, options.positional_question = documents, last
     question = given_once(options, "question")
     if question is not None:
         check_not_blank("question", question)
@@ -104,11 +116,11 @@ def run(options: argparse.Namespace, results: Results) -> None:
         # Load models before reading a folder, which takes longer, so that an error comes early.
         ranker = None if options.ranker is None else Reranker(options.ranker)
         if opens_index:
-            index = stack.enter_context(open_index([options.documents], options.embed))
+            index = stack.enter_context(open_index(options.documents, options.embed))
             reader = QuestionAnswerer.from_preset(options.reader, compile=False)
         else:
             reader = QuestionAnswerer.from_preset(options.reader, compile=False)
-            opened = open_folder(options.documents, options.index, options)
+            opened = open_folder(options.documents[0], options.index, options)
             index = stack.enter_context(opened)
         stack.enter_context(say_warnings())
         settings = given_options(options, ("passages", "no_answer", *LEAST))
@@ -122,20 +134,27 @@ def run(options: argparse.Namespace, results: Results) -> None:
 
 
 def is_index(options: argparse.Namespace) -> bool:
-    """Whether the documents are an index. Checks the options that are for a folder."""
+    """Whether the documents are one or more indexes. Checks the options that are for a folder."""
     from keras_qa.documents.file_formats import SUFFIXES
 
-    path = pathlib.Path(options.documents).expanduser()
-    if path.is_dir() or (path.exists() and path.suffix.lower() in SUFFIXES):
-        return False
-    if not path.exists():
-        raise FileNotFoundError(
-            f"There is no folder and no file {options.documents!r}. Give a folder of documents, "
-            "one document, or an index, as `keras-qa index` makes it."
-        )
+    for name in options.documents:
+        path = os.path.expanduser(name)
+        if not os.path.exists(path):
+            raise FileNotFoundError(
+                f"There is no folder and no file {name!r}. Give a folder of documents, one "
+                "document, or an index, as `keras-qa index` makes it."
+            )
+        if os.path.isdir(path) or os.path.splitext(path)[1].lower() in SUFFIXES:
+            if len(options.documents) == 1:
+                return False
+            raise ValueError(
+                f"{name!r} is a folder or a document, and only indexes can be searched as one. "
+                "Make an index of it by `keras-qa index`. A question that is also the name of a "
+                "file needs `--question`."
+            )
     for name in given_options(options, ("index", *FOLDER)):
         raise ValueError(
-            f"`--{name}` is for a folder or a document, and {options.documents!r} is an index. "
+            f"`--{name}` is for a folder or a document, and {options.documents[0]!r} is an index. "
             "Leave it out, or give the folder."
         )
     return True

@@ -17,7 +17,7 @@ from keras_qa.cli.parsing import CommandParser, Options, add_options, given_opti
 from keras_qa.cli.serve import ADDRESS, allowed_hosts, read_token, run_app
 
 HELP = "serve documents to language models by the Model Context Protocol"
-USAGE = "%(prog)s FOLDER|FILE [options]"
+USAGE = "%(prog)s FOLDER|FILE... [options]"
 EPILOG = """\
 examples:
   keras-qa mcp handbook/
@@ -33,11 +33,7 @@ OPTIONS: Options = {name: ask.OPTIONS[name] for name in ("reader", "ranker", "em
 
 def add_arguments(parser: CommandParser) -> None:
     """Adds the options of the command."""
-    parser.add_argument(
-        "documents",
-        metavar="FOLDER|FILE",
-        help="a folder of documents, one document, or an index, as `keras-qa index` makes it",
-    )
+    ask.add_documents(parser)
     add_options(parser, OPTIONS)
     add_options(parser.add_argument_group("the index of a folder"), {"index": ask.INDEX, **FOLDER})
     http = parser.add_argument_group("streamable HTTP")
@@ -71,13 +67,14 @@ def run(options: argparse.Namespace, results: Results) -> None:
         reader = loaded.result()
         ranker = options.ranker and thread.submit(Reranker, options.ranker).result()
         # The folder is read while the server runs, and reports its progress.
-        source = (options.documents, options.index, options, None)
+        source = (options.documents[0], options.index, options, None)
         open_documents: mcp_server.OpenIndex = functools.partial(open_folder, *source)
         if ask.is_index(options):
-            index = thread.submit(open_index, [options.documents], options.embed).result()
+            index = thread.submit(open_index, options.documents, options.embed).result()
             open_documents = lambda progress: index  # noqa: E731
         settings = {"ranker": ranker, **given_options(options, ask.LEAST)}
-        name = pathlib.Path(options.documents).expanduser().resolve().name
+        paths = [pathlib.Path(path).expanduser().resolve() for path in options.documents]
+        name = ", ".join(path.name for path in paths)
         service = mcp_server.McpService(
             reader, open_documents, name, limits, thread, settings, verifiers
         )
@@ -86,4 +83,4 @@ def run(options: argparse.Namespace, results: Results) -> None:
             return
         token, hosts = read_token(options.token_file), allowed_hosts(options)
         app = mcp_server.create_mcp_app(service, token, hosts)
-        run_app(app, options, limits.timeout, results, options.documents, "/mcp")
+        run_app(app, options, limits.timeout, results, " ".join(options.documents), "/mcp")

@@ -79,6 +79,54 @@ def test_questions_from_a_prompt(path, capsys, monkeypatch) -> None:
 
 
 @pytest.fixture
+def shards(tmp_path, monkeypatch) -> list[str]:
+    monkeypatch.chdir(tmp_path)
+    names = ["a.index", "b.index"]
+    for name, (document, text) in zip(names, TEXTS.items(), strict=True):
+        with Index.create(name, language="en") as index:
+            index.add([{"name": document, "text": text}])
+    return names
+
+
+def test_several_indexes_are_asked_as_one(path, shards, capsys, monkeypatch) -> None:
+    options = ["--reader", READER, "--no-answer=no", "--top-k=2"]
+    assert main(["ask", path, "Where is Mary?", *options]) == 0
+    expected = capsys.readouterr()
+    assert expected.out.count(".txt:") == 2
+    assert main(["ask", *shards, "Where is Mary?", *options]) == 0
+    assert capsys.readouterr() == expected
+    # The question may be longer than a file name.
+    assert main(["ask", *options, *shards, "--question", f"Where is{' ' * 300}Mary?"]) == 0
+    assert main(["ask", shards[0], *options, shards[1], f"Where is{' ' * 300}Mary?"]) == 0
+    monkeypatch.setattr("sys.stdin", io.StringIO("Where is Mary?\n"))
+    capsys.readouterr()
+    assert main(["ask", *shards, *options]) == 0
+    assert capsys.readouterr().out == f"Where is Mary?\n{expected.out}"
+
+
+def test_only_indexes_are_asked_as_one(shards, tmp_path, capsys) -> None:
+    (tmp_path / "handbook").mkdir()
+    (tmp_path / "a.txt").write_text("A text.")
+    with Index.create("vectors.index", "en", Letters()) as index:
+        index.add([{"name": "c", "text": "A text."}])
+    advice = "and only indexes can be searched as one. Make an index of it by `keras-qa index`."
+    for second, message in (
+        ("handbook", f"'handbook' is a folder or a document, {advice}"),
+        ("a.txt", f"'a.txt' is a folder or a document, {advice}"),
+        ("none.index", "There is no folder and no file 'none.index'. Give a folder of doc"),
+        ("a.index", "as one must have documents of different names. `a.index` and `a.index` both"),
+        ("vectors.index", "as one must have the same encoder. `a.index` has None, `vectors.index"),
+    ):
+        errors = error_line(capsys, "ask", "a.index", second, "Where?", "--reader", READER)
+        assert message in errors
+        assert len(errors) < 330
+        if second != "none.index":
+            assert message in error_line(capsys, "ask", "a.index", second, "--reader", READER)
+    errors = error_line(capsys, "ask", *shards, "Where?", "--encoding=cp1252", "--reader", READER)
+    assert "`--encoding` is for a folder or a document, and 'a.index' is an index." in errors
+
+
+@pytest.fixture
 def folder(tmp_path, monkeypatch) -> pathlib.Path:
     monkeypatch.chdir(tmp_path)
     found = tmp_path / "handbook"
