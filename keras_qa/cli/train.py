@@ -52,6 +52,7 @@ RUN: Options = {
     "seeds": Option(
         "N", "trainings with different seeds; the best is saved (default: %(default)s)", int, 1
     ),
+    "devices": Option("N", "devices of this machine to divide each batch among", positive),
 }
 SIMULATE = Option(
     "N",
@@ -188,6 +189,7 @@ def run(options: argparse.Namespace, results: Results) -> None:
             start=start,
             lora_rank=options.lora_rank if start is not None else None,
             lenient=options.lenient,
+            devices=options.devices,
         )
     say(f"Saved {options.output}.")
     if options.adapter is not None:

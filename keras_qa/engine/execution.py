@@ -48,6 +48,17 @@ def seed(number: int) -> None:
     """Seeds random numbers that do not come from Keras' seed generators: PyTorch has some."""
 
 
+def training_on(devices: int) -> contextlib.AbstractContextManager[None]:
+    """Divides the batches of models that are built in the block among several devices.
+
+    Raises a `ValueError` if there are fewer.
+    """
+    raise ValueError(
+        f"`devices` must be 1 on {keras.config.backend()}. Received: devices={devices}. Leave it "
+        "out, or use another backend."
+    )
+
+
 if TYPE_CHECKING:
     from keras_qa.engine.torch import BatchPredictor as BatchPredictor
     from keras_qa.engine.torch import has_accelerator as has_accelerator
@@ -59,3 +70,4 @@ else:
     as_dataset = getattr(_backend, "as_dataset", as_dataset)
     jit_compile = getattr(_backend, "jit_compile", jit_compile)
     seed = getattr(_backend, "seed", seed)
+    training_on = getattr(_backend, "training_on", training_on)

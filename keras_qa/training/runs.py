@@ -21,6 +21,7 @@ from keras_qa.answering.opening import open_model
 from keras_qa.data import babi
 from keras_qa.data.augmentation import interchangeable_words, swap_words
 from keras_qa.data.files import replace_atomically
+from keras_qa.engine.devices import training_on
 from keras_qa.engine.hard_examples import HardExampleSampling
 from keras_qa.engine.qa_model import QAModel
 from keras_qa.example import Example, to_examples
@@ -48,6 +49,7 @@ def train(
     start: str | os.PathLike[str] | None = None,
     lora_rank: int | None = None,
     lenient: bool = False,
+    devices: int | None = None,
 ) -> Training:
     """Trains an answerer by a recipe, and keeps the best epoch and seed by validation accuracy.
 
@@ -87,6 +89,8 @@ def train(
             of `save_adapter` or a preset this is its own rank: its LoRA is trained further.
         lenient: Whether to leave out questions to a span reader whose answer has no `answer_start`
             and no single place in the text, with a warning.
+        devices: Number of devices of this machine to divide each batch among. It may differ in a
+            resumed run. `None` for the backend's default.
 
     Returns:
         A `Training`: the answerer, and a `Run` for each model, number of copies and seed.
@@ -94,7 +98,7 @@ def train(
     Raises:
         TypeError: If an example or one of its fields has the wrong type.
         ValueError: If an argument is out of its range, a checkpoint is damaged or from another run,
-            or `resume` does not fit the files that exist.
+            or `resume` does not fit the files that exist, or there are fewer `devices`.
 
     Examples:
         >>> import keras_qa
@@ -117,48 +121,49 @@ def train(
         if model_options:
             raise ValueError("`model_options` are for a new model. Leave them or `start` out.")
         names = [_label(start)]
-    begin = None if start is None else _open(start, lora_rank)
-    kind = preprocessor_class(names[0] if begin is None else begin)
-    data = kind.to_training_examples(to_examples(examples), lenient)
-    valid = kind.to_training_examples(to_examples(validation_data or []), lenient)
-    if len(names) > 1 and not valid:
-        raise ValueError(
-            "Several models need `validation_data`, which the best one is chosen by. "
-            f"Received: model={names}."
-        )
-    recipes = {
-        name: recipe
-        if isinstance(recipe, Recipe)
-        else dataclasses.replace(
-            recipe_for(name, model_options) if start is None else recipe_to_continue(lora_rank),
-            **(recipe or {}),
-        )
-        for name in names
-    }
-    seed_range = range(seed, seed + seeds)
-    plans, words = _make_plans(recipes, data, seed_range, augments=bool(valid))
-    files = _checkpoints(plans, out, resume)
-    several = len({(plan.model, plan.copies) for plan in plans}) > 1
-    options = dict(model_options or {}), dict(answerer_options or {})
-    runs: list[Run] = []
-    best, kept = 0, None
-    for plan in plans:
-        if plan.seed == seed and runs and runs[best].validation_error == 0:
-            break
-        rows = data + swap_words(data, plan.copies, plan.seed, words) if plan.copies else data
-        steps = plan.recipe.steps(len(rows))
-        label = f"{labelled(plan.model, plan.copies)}  " * several + f"seed {plan.seed}  "
-        shown = [Progress(plan.recipe.epochs, steps, label)] if verbose else []
-        if runs and start is not None:
-            # The runs before have trained theirs.
-            begin = _open(start, lora_rank)
-        state, answerer = _fit(
-            plan, rows, valid, *options, files.get(plan), [*callbacks, *shown], begin, lora_rank
-        )
-        run = _summary(answerer, state, plan, len(data), valid)
-        runs.append(run)
-        if kept is None or _rank(run) > _rank(runs[best]):
-            best, kept = len(runs) - 1, answerer
+    with training_on(devices):
+        begin = None if start is None else _open(start, lora_rank)
+        kind = preprocessor_class(names[0] if begin is None else begin)
+        data = kind.to_training_examples(to_examples(examples), lenient)
+        valid = kind.to_training_examples(to_examples(validation_data or []), lenient)
+        if len(names) > 1 and not valid:
+            raise ValueError(
+                "Several models need `validation_data`, which the best one is chosen by. "
+                f"Received: model={names}."
+            )
+        recipes = {
+            name: recipe
+            if isinstance(recipe, Recipe)
+            else dataclasses.replace(
+                recipe_for(name, model_options) if start is None else recipe_to_continue(lora_rank),
+                **(recipe or {}),
+            )
+            for name in names
+        }
+        seed_range = range(seed, seed + seeds)
+        plans, words = _make_plans(recipes, data, seed_range, augments=bool(valid))
+        files = _checkpoints(plans, out, resume)
+        several = len({(plan.model, plan.copies) for plan in plans}) > 1
+        options = dict(model_options or {}), dict(answerer_options or {})
+        runs: list[Run] = []
+        best, kept = 0, None
+        for plan in plans:
+            if plan.seed == seed and runs and runs[best].validation_error == 0:
+                break
+            rows = data + swap_words(data, plan.copies, plan.seed, words) if plan.copies else data
+            steps = plan.recipe.steps(len(rows))
+            label = f"{labelled(plan.model, plan.copies)}  " * several + f"seed {plan.seed}  "
+            shown = [Progress(plan.recipe.epochs, steps, label)] if verbose else []
+            if runs and start is not None:
+                # The runs before have trained theirs.
+                begin = _open(start, lora_rank)
+            state, answerer = _fit(
+                plan, rows, valid, *options, files.get(plan), [*callbacks, *shown], begin, lora_rank
+            )
+            run = _summary(answerer, state, plan, len(data), valid)
+            runs.append(run)
+            if kept is None or _rank(run) > _rank(runs[best]):
+                best, kept = len(runs) - 1, answerer
     assert kept is not None
     if out is not None:
         with replace_atomically(out) as partial:

@@ -197,6 +197,7 @@ def test_checkpoint_of_another_run(unbroken, tmp_path) -> None:
     ("arguments", "message"),
     [
         ({"seeds": 0}, "`seeds` must be a positive integer. Received: seeds=0."),
+        ({"devices": 0}, "`devices` must be a positive integer. Received: devices=0."),
         ({"resume": True}, "`resume` needs `out`"),
         ({"out": "qa.h5"}, "`out` must end in `.keras`"),
         ({"out": "/none/qa.keras"}, "`out` is in a folder that does not exist: '/none'"),
