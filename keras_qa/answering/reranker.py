@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,11 +25,12 @@ from keras_qa.answering.opening import open_model
 from keras_qa.example import Example, Ranked, to_examples, to_questions
 from keras_qa.onnx.runtime import check_trainable
 from keras_qa.preprocessing.pair_preprocessor import Relevance, stack_rows
-from keras_qa.preprocessing.preprocessor import SEQUENCE, Preprocessor
+from keras_qa.preprocessing.preprocessor import SEQUENCE, Preprocessor, Verbose
 
 if TYPE_CHECKING:
     import keras
 
+    from keras_qa.engine.compiling import Optimizer
     from keras_qa.models import QAModel
 
 # Maximum number of pairs in memory at a time.
@@ -195,6 +196,7 @@ class Reranker(SaveMixin):
         batch_size: int = 8,
         learning_rate: float = 5e-5,
         lora_rank: int | None = None,
+        optimizer: Optimizer | Callable[[int], Optimizer] | None = None,
         **options: Any,
     ) -> Reranker:
         """Trains on questions, each with a text that answers it and `negatives` that do not.
@@ -215,6 +217,8 @@ class Reranker(SaveMixin):
             learning_rate: The highest learning rate.
             lora_rank: Train matrices of this rank instead of the encoder's weights, see
                 `layers.TransformerEncoder.enable_lora`. `None` to train all weights.
+            optimizer: Another optimizer, which `learning_rate` does not apply to; or a function
+                that takes the number of questions and returns one.
             **options: `callbacks`, `verbose`, `initial_epoch` and `steps_per_epoch`, as in
                 `QuestionAnswerer.fit`.
 
@@ -251,9 +255,12 @@ class Reranker(SaveMixin):
         assert encoder is not None
         if lora_rank is not None:
             enable_lora(encoder, lora_rank)
-        steps = epochs * (options.get("steps_per_epoch") or -(-len(labels) // batch_size))
-        rate = WarmupLinearDecay(learning_rate, max(steps, 1), steps // 10)
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=0.01)
+        if callable(optimizer) and not isinstance(optimizer, keras.optimizers.Optimizer):
+            optimizer = optimizer(len(labels))
+        if optimizer is None:
+            steps = epochs * (options.get("steps_per_epoch") or -(-len(labels) // batch_size))
+            rate = WarmupLinearDecay(learning_rate, max(steps, 1), steps // 10)
+            optimizer = keras.optimizers.AdamW(rate, weight_decay=0.01)
         # A calibration is of the weights before.
         self._preprocessor.relevance = None
         # It shares the layers of the ranker.
@@ -263,8 +270,36 @@ class Reranker(SaveMixin):
         )
         return self
 
+    def evaluate(
+        self,
+        examples: Iterable[Example | Mapping[str, Any]],
+        batch_size: int = 32,
+        verbose: Verbose = 0,
+    ) -> dict[str, float]:
+        """Measures how often the text of an example has a higher score than its `negatives`.
+
+        Args:
+            examples: As in `fit`. Those without negatives are left out.
+            batch_size: Maximum number of pairs that are computed at once.
+            verbose: As in `keras.Model.predict`.
+
+        Returns:
+            `exact_match`, the percentage of questions whose text has the highest score; `loss`, the
+            mean cross-entropy of `fit`; and the number of `examples`.
+        """
+        questions, texts = _groups("examples", examples)
+        rows = self.logits(questions, texts, batch_size, verbose)
+        first = [row[-1] > row[:-1].max() for row in rows]
+        losses = [np.logaddexp.reduce(row) - row[-1] for row in rows]
+        exact_match, loss = 100.0 * float(np.mean(first)), float(np.mean(losses))
+        return {"exact_match": exact_match, "loss": loss, "examples": len(rows)}
+
     def logits(
-        self, questions: Sequence[str], texts: Sequence[Sequence[str]], batch_size: int = 32
+        self,
+        questions: Sequence[str],
+        texts: Sequence[Sequence[str]],
+        batch_size: int = 32,
+        verbose: Verbose = 0,
     ) -> list[npt.NDArray[np.float64]]:
         """Computes the logits of texts for each question, in their order.
 
@@ -282,7 +317,7 @@ class Reranker(SaveMixin):
         for start in range(0, len(pairs), PAIRS):
             first, second = zip(*pairs[start : start + PAIRS], strict=True)
             feed = self._preprocessor.make_feed(self.model_, first, second)
-            logits = self.model_.predict(feed, batch_size=batch_size, verbose=0)
+            logits = self.model_.predict(feed, batch_size=batch_size, verbose=verbose)
             parts.append(logits[:, 0].astype("float64"))
         ends = np.cumsum([*map(len, texts)], dtype=int)
         return np.split(np.concatenate(parts)[rows], ends)[:-1]
@@ -312,25 +347,38 @@ class Reranker(SaveMixin):
         self, name: str, examples: Iterable[Example | Mapping[str, Any]]
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Returns inputs, `(questions, texts, time)`, and labels: the right text is the last."""
-        questions, texts = [], []
-        for position, item in enumerate(to_examples(examples)):
-            if item.plain_text in item.negatives:
-                raise ValueError(
-                    f"`{name}` has an example at position {position} whose `text` is one of its "
-                    "`negatives`, which must not answer the question. Leave it out."
-                )
-            if item.negatives:
-                questions.append(item.question)
-                texts.append([*item.negatives, item.plain_text])
-        if not questions:
-            raise ValueError(
-                f"`{name}` has no example with `negatives`: passages that do not answer the "
-                "question. `documents.hard_negatives(index, examples)` finds them."
-            )
+        questions, texts = _groups(name, examples)
         counts = np.array(list(map(len, texts)))
         repeated = np.repeat(np.array(questions, object), counts).tolist()
         rows = self._preprocessor.make_feed(self.model_, repeated, list(itertools.chain(*texts)))
         return {name: stack_rows(array, counts) for name, array in rows.items()}, counts - 1
+
+
+def is_ranker(model: Any) -> bool:
+    """Whether a `Reranker` takes a model, with one label."""
+    return getattr(model, "task", None) == SEQUENCE
+
+
+def _groups(
+    name: str, examples: Iterable[Example | Mapping[str, Any]]
+) -> tuple[list[str], list[list[str]]]:
+    """Returns questions, and the texts of each: its negatives, and the right text as the last."""
+    questions, texts = [], []
+    for position, item in enumerate(to_examples(examples)):
+        if item.plain_text in item.negatives:
+            raise ValueError(
+                f"`{name}` has an example at position {position} whose `text` is one of its "
+                "`negatives`, which must not answer the question. Leave it out."
+            )
+        if item.negatives:
+            questions.append(item.question)
+            texts.append([*item.negatives, item.plain_text])
+    if not questions:
+        raise ValueError(
+            f"`{name}` has no example with `negatives`: passages that do not answer the "
+            "question. `documents.hard_negatives(index, examples)` finds them."
+        )
+    return questions, texts
 
 
 def _activation(config: dict[str, Any]) -> str:

@@ -87,6 +87,7 @@ def run(options: argparse.Namespace, results: Results) -> None:
             **given_options(options, SETTINGS),
             outputs=options.outputs,
             seed=options.seed,
+            lenient=options.lenient,
         )
     scores = None
     if parts["validation_data"]:

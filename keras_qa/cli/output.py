@@ -108,10 +108,8 @@ def print_marked(text: str, spans: Sequence[tuple[int, int]]) -> None:
 
 def print_scores(scores: Mapping[str, float]) -> None:
     """Prints a line of scores."""
-    say(
-        f"exact match {scores['exact_match']:.1f} %, F1 {scores['f1']:.1f} %, "
-        f"{scores['examples']} examples"
-    )
+    f1 = f"F1 {scores['f1']:.1f} %, " if "f1" in scores else ""
+    say(f"exact match {scores['exact_match']:.1f} %, {f1}{scores['examples']} examples")
 
 
 def mark_answer(text: str, start: int, end: int, marks: Sequence[str] = PLAIN_MARKS) -> str:

@@ -64,8 +64,8 @@ SIMULATE = Option(
 MODEL: Options = {
     "from": Option(
         "READER",
-        "an answerer to train further: a .keras file, a preset such as minilm-squad, a folder or "
-        "hf://...; the result is never worse on the validation data",
+        "an answerer or a ranker to train further: a .keras file, a preset such as minilm-squad, a "
+        "folder or hf://...; the result is never worse on the validation data",
     ),
     "model": Option(
         "NAME",

@@ -15,9 +15,11 @@ from keras_qa.example import Example
 
 SUFFIXES = (".json", ".csv", ".tsv", ".jsonl", ".parquet")
 FIELDS = (
-    *("text", "question", "answers", "answer_start", "choices", "id", "document", "source"),
-    "all_spans",
+    *("text", "question", "answers", "answer_start", "choices", "negatives", "id", "document"),
+    *("source", "all_spans"),
 )
+# Fields of several strings: a column of lists, or several columns.
+_LISTS = ("choices", "negatives")
 _ABSENT = object()
 
 
@@ -33,12 +35,13 @@ def load(
         strict: Whether to raise if an answer is not at its `answer_start`. If false, such examples
             are skipped with a warning.
         **columns: Names of columns, by field of `Example`: `text`, `question`, `answers`,
-            `answer_start`, `choices` (or a list of columns with one choice each), `id`, `document`,
-            `source` and `all_spans` (true or false). A dot selects a nested column; in CSV and TSV,
-            the cell then holds JSON. `answers=None` if the table has no answers. By default, texts
-            are in the column `text`, `context` or `passage`, answers in `answers` or `answer` or
-            nested in `answers`, like SQuAD on Hugging Face. The columns `answer_start`, `id`,
-            `document`, `source`, `all_spans`, and `choices` if it holds lists, are optional.
+            `answer_start`, `choices` and `negatives` (or lists of columns with one of them each),
+            `id`, `document`, `source` and `all_spans` (true or false). A dot selects a nested
+            column; in CSV and TSV, the cell then holds JSON. `answers=None` if the table has no
+            answers. By default, texts are in the column `text`, `context` or `passage`, answers in
+            `answers` or `answer` or nested in `answers`, like SQuAD on Hugging Face. The columns
+            `answer_start`, `id`, `document`, `source`, `all_spans`, and `choices` and `negatives`
+            if they hold lists, are optional. A table with `negatives` needs no answers.
 
     Returns:
         A list of `Example` objects, in the order of the file. Texts are strings or, in JSON Lines
@@ -139,7 +142,7 @@ def _columns(
                 f"Columns must be given for {', '.join(FIELDS)}. Received: {name!r:.80}."
             )
         optional = column is None and name not in ("text", "question")
-        several = name == "choices" and isinstance(column, (list, tuple))
+        several = name in _LISTS and isinstance(column, (list, tuple))
         parts = column if several and column else [column]
         if not optional and not all(isinstance(part, str) for part in parts):
             raise TypeError(
@@ -163,8 +166,7 @@ def _layout(row: Mapping[str, Any]) -> dict[str, str]:
     names.update({name: name for name in optional if name in row})
     texts = ("text", "context", "passage")
     names["text"] = next((name for name in texts if name in row), "text")
-    if isinstance(row.get("choices"), list):
-        names["choices"] = "choices"
+    names.update({name: name for name in _LISTS if isinstance(row.get(name), list)})
     nested = row.get("answers")
     if isinstance(nested, str):
         # A cell of CSV. Other text is an answer.
@@ -178,6 +180,8 @@ def _layout(row: Mapping[str, Any]) -> dict[str, str]:
             names["answer_start"] = "answers.answer_start"
     elif "answers" not in row and "answer" in row:
         names["answers"] = "answer"
+    elif "answers" not in row and "negatives" in names:
+        del names["answers"]
     return names
 
 
@@ -195,7 +199,7 @@ def _example(location: str, row: Mapping[str, Any], columns: rows.Columns) -> Ex
                 f"{location} must have a {name}. Its column {quote_names([columns[name]])} is "
                 "empty or missing."
             )
-    for name in ("answers", "answer_start", "choices"):
+    for name in ("answers", "answer_start", *_LISTS):
         if fields.get(name, ()) is None:
             fields[name] = ()
     if "answer_start" in fields:

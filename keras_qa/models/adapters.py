@@ -104,7 +104,9 @@ def _rebuilds(
     if checkpoint is None:
         return False
     try:
-        other = _build(config, _check(config), values, checkpoint)
+        # In a file, tuples are lists.
+        preprocessor = _check(json.loads(json.dumps(config)))
+        other = _build(config, preprocessor, values, checkpoint)
     except ValueError:
         return False
     with skip_initializers():

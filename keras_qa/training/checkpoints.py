@@ -9,6 +9,7 @@ import pathlib
 import random
 import time
 import zipfile
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -103,9 +104,9 @@ class TrainingState(keras.callbacks.Callback):
 
     `run` is the identity of the run, with the entries `epochs`, `patience` and `seed`, and `keep`
     if the last epoch is kept. Training resumes from the file `path` if it exists, and replaces it
-    after each epoch. The first `patient_epochs` do not count for `patience`. `score` is the
+    after each epoch. The first `patient_epochs` do not count for `patience`. `score` returns the
     validation accuracy, and the loss times -1, of the weights before the first epoch: with it they
-    are an epoch 0.
+    are an epoch 0. A run that resumes does not call it.
     """
 
     def __init__(
@@ -114,7 +115,7 @@ class TrainingState(keras.callbacks.Callback):
         path: pathlib.Path | None,
         patient_epochs: int = 0,
         sampling: HardExampleSampling | None = None,
-        score: list[float] | None = None,
+        score: Callable[[], list[float]] | None = None,
     ) -> None:
         super().__init__()
         self.run = run
@@ -131,8 +132,6 @@ class TrainingState(keras.callbacks.Callback):
             "seconds": 0.0,
             "ended": False,
         }
-        if score is not None and run.get("keep") != "last":
-            self.notes |= {"score": score, "best_epoch": 0}
         self.restored: list[np.ndarray] | None = None
         if path is not None and path.exists():
             checkpoint = TrainingCheckpoint.load(path)
@@ -141,6 +140,8 @@ class TrainingState(keras.callbacks.Callback):
             self.restored, self.best = checkpoint.state, checkpoint.best
             if sampling is not None:
                 sampling.weights = self.restored.pop()
+        elif score is not None and run.get("keep") != "last":
+            self.notes |= {"score": score(), "best_epoch": 0}
 
     @property
     def last_epoch(self) -> int:

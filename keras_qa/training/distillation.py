@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -73,6 +74,7 @@ def distill(
     resume: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int = 1,
+    lenient: bool = False,
 ) -> QuestionAnswerer:
     """Trains a reader of spans on the outputs of a larger one, with and without right answers.
 
@@ -100,6 +102,7 @@ def distill(
         resume: Whether to resume from the checkpoint beside `out`.
         callbacks: Keras callbacks.
         verbose: 0 is silent, 1 prints progress.
+        lenient: Whether to leave out examples whose answer has no place in the text, as in `train`.
 
     Returns:
         The trained student.
@@ -125,11 +128,11 @@ def distill(
             raise unfinished(file)
     large, small = _open_readers(teacher, student, lora_rank)
     preprocessor: Any = small.preprocessor
-    labelled = preprocessor.to_training_examples(to_examples(examples), lenient=False)
+    labelled = preprocessor.to_training_examples(to_examples(examples), lenient)
     unlabelled = [
         dataclasses.replace(item, answers=(), answer_start=()) for item in to_examples(texts)
     ]
-    valid = preprocessor.to_training_examples(to_examples(validation_data or []), lenient=False)
+    valid = preprocessor.to_training_examples(to_examples(validation_data or []), lenient)
     data = labelled + unlabelled
     if not data:
         raise ValueError("Give `examples` or `texts` to learn from.")
@@ -150,7 +153,9 @@ def distill(
         "student": small.weights_checksum(),
         "data": _digest(*(labels[name].tobytes() for name in sorted(labels))),
     }
-    score = validation_score(small, valid, recipe.batch_size) if valid else None
+    score = None
+    if valid:
+        score = functools.partial(validation_score, small, valid, recipe.batch_size)
     state = TrainingState(run, file, score=score)
     keras.utils.set_random_seed(seed)
     change_training(small, recipe.optimizer, feed, lora_rank)

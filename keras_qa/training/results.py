@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_qa._terminal import clock
-from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.data.babi import FAILED_TASK_ERROR
 from keras_qa.data.files import replace_atomically
 
@@ -53,12 +52,13 @@ class Training:
     """The result of `train`.
 
     Args:
-        answerer: The answerer with the best validation accuracy.
+        answerer: The `QuestionAnswerer`, or the `answering.Reranker` if `start` is a ranker, with
+            the best validation accuracy.
         runs: A `Run` for each model and seed.
         best: The index of the answerer's run in `runs`.
     """
 
-    answerer: QuestionAnswerer
+    answerer: Any
     runs: list[Run]
     best: int
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import itertools
 import json
@@ -18,6 +19,7 @@ from keras_qa._arguments import check_positive_integers, to_keras_path
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.building import preprocessor_class
 from keras_qa.answering.opening import open_model
+from keras_qa.answering.reranker import Reranker, is_ranker
 from keras_qa.data import babi
 from keras_qa.data.augmentation import interchangeable_words, swap_words
 from keras_qa.data.files import replace_atomically
@@ -84,7 +86,9 @@ def train(
         keep_optimizer: Whether `out` has the state of the optimizer, see `QuestionAnswerer.save`.
         start: An answerer to train further, instead of a new `model`: what `keras_qa.load` takes,
             such as `"minilm-squad"`. Its own weights count as epoch 0, so that the best epoch is
-            never worse on the validation data.
+            never worse on the validation data. A ranker learns from examples with `negatives`, see
+            `answering.Reranker.fit`; its accuracy is the share of questions whose text has the
+            highest score.
         lora_rank: With `start`, train LoRA of this rank, as in `QuestionAnswerer.fit`. For a file
             of `save_adapter` or a preset this is its own rank: its LoRA is trained further.
         lenient: Whether to leave out questions to a span reader whose answer has no `answer_start`
@@ -123,9 +127,12 @@ def train(
         names = [_label(start)]
     with training_on(devices):
         begin = None if start is None else _open(start, lora_rank)
-        kind = preprocessor_class(names[0] if begin is None else begin)
-        data = kind.to_training_examples(to_examples(examples), lenient)
-        valid = kind.to_training_examples(to_examples(validation_data or []), lenient)
+        data, valid = to_examples(examples), to_examples(validation_data or [])
+        if not is_ranker(begin):
+            kind = preprocessor_class(names[0] if begin is None else begin)
+            data, valid = (kind.to_training_examples(part, lenient) for part in (data, valid))
+        elif answerer_options:
+            raise ValueError("`answerer_options` are for readers, but `start` is a ranker.")
         if len(names) > 1 and not valid:
             raise ValueError(
                 "Several models need `validation_data`, which the best one is chosen by. "
@@ -227,7 +234,7 @@ def _fit(
     callbacks: list[keras.callbacks.Callback],
     begin: QAModel | None,
     lora_rank: int | None,
-) -> tuple[TrainingState, QuestionAnswerer]:
+) -> tuple[TrainingState, QuestionAnswerer | Reranker]:
     """Trains one model with one seed, from the start or from its checkpoint."""
     recipe = plan.recipe
     settings = {**model_options, **answerer_options}
@@ -236,12 +243,18 @@ def _fit(
     run = _identity(plan, settings, rows, valid)
     share = recipe.hard_example_share
     sampling = HardExampleSampling(share) if share < 1 else None
-    score = (
-        None if begin is None or not valid else validation_score(begin, valid, recipe.batch_size)
-    )
+    score = None
+    if begin is not None and valid:
+        score = functools.partial(validation_score, begin, valid, recipe.batch_size)
     state = TrainingState(run, file, recipe.linear_epochs, sampling, score)
-    model = plan.model if begin is None else begin
-    answerer = QuestionAnswerer(model, model_options, seed=plan.seed, **answerer_options)
+    model: Any = plan.model if begin is None else begin
+    answerer: QuestionAnswerer | Reranker
+    relevance = None
+    if is_ranker(begin):
+        keras.utils.set_random_seed(plan.seed)
+        answerer, relevance = Reranker(model), model.preprocessor.relevance
+    else:
+        answerer = QuestionAnswerer(model, model_options, seed=plan.seed, **answerer_options)
     answerer.fit(
         rows,
         validation_data=valid or None,
@@ -259,6 +272,9 @@ def _fit(
         steps_per_epoch=recipe.steps_per_epoch,
         lora_rank=lora_rank,
     )
+    if relevance is not None and state.notes["best_epoch"] == 0:
+        # The calibration of the weights that were kept.
+        model.preprocessor.relevance = relevance
     return state, answerer
 
 
@@ -275,6 +291,9 @@ def _label(start: str | os.PathLike[str]) -> str:
 def validation_score(model: QAModel, valid: list[Example], batch_size: int) -> list[float]:
     """Returns what epochs are compared by: the accuracy, and the loss times -1."""
     assert model.preprocessor is not None
+    if is_ranker(model):
+        ranked = Reranker(model).evaluate(valid, batch_size)
+        return [ranked["exact_match"] / 100, -ranked["loss"]]
     feed, labels = model.preprocessor.for_questions(model).make_training_data(model, valid)
     scores: Any = model.evaluate(feed, labels, batch_size, verbose=0, return_dict=True)
     accuracy = metric(scores, "accuracy")
@@ -330,7 +349,7 @@ def _identity(plan: _Plan, options: dict[str, Any], *parts: list[Example]) -> di
     for part in parts:
         for item in part:
             facts: tuple[Any, ...] = (item.text, item.question, item.answers, item.supporting_facts)
-            facts += tuple(filter(None, (item.answer_start, item.choices)))
+            facts += tuple(filter(None, (item.answer_start, item.choices, item.negatives)))
             if item.all_spans:
                 facts += ("all_spans",)
             digest.update(repr(facts).encode())
@@ -346,7 +365,7 @@ def _identity(plan: _Plan, options: dict[str, Any], *parts: list[Example]) -> di
 
 
 def _summary(
-    answerer: QuestionAnswerer,
+    answerer: QuestionAnswerer | Reranker,
     state: TrainingState,
     plan: _Plan,
     questions: int,

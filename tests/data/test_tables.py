@@ -157,12 +157,17 @@ def test_columns_are_selected_by_name(tmp_path):
         assert tables.load(path, **names, choices=("x", "y")) == [expected]
     flat = [{"text": "t", "question": "q", "a.b": "x", "a": {"b": "y"}}]
     assert tables.load(write(tmp_path / "a.jsonl", flat), answers="a.b")[0].answers == ("x",)
-    # Lists are sentences, answers and choices.
+    # Lists are sentences, answers, choices and negatives.
     row = {"text": ["A.", "B."], "question": "?", "answers": ["x", "y"], "choices": ["x", "z"]}
-    expected = Example(["A.", "B."], "?", ("x", "y"), choices=("x", "z"))
+    expected = Example(["A.", "B."], "?", ("x", "y"), choices=("x", "z"), negatives=("n",))
+    pairs = {"text": "A.", "question": "?", "negatives": ["n", "m"]}
     for suffix in (".jsonl", ".parquet"):
-        path = write(tmp_path / f"lists{suffix}", [row])
+        path = write(tmp_path / f"lists{suffix}", [{**row, "negatives": ["n"]}])
         assert tables.load(path, choices="choices") == [expected]
+        path = write(tmp_path / f"pairs{suffix}", [pairs])
+        assert tables.load(path) == [Example("A.", "?", negatives=("n", "m"))]
+    with pytest.raises(tables.rows.MissingColumnError, match="has no column `answers`"):
+        tables.load(write(tmp_path / "none.jsonl", [{"text": "A.", "question": "?"}]))
 
 
 def test_missing_answers_are_allowed_but_not_missing_texts(tmp_path):

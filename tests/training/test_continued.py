@@ -2,21 +2,25 @@
 
 import csv
 import dataclasses
+import json
 import pathlib
 import re
 
+import keras
 import numpy as np
 import pytest
+from command_line import json_results
 from recipe_cases import Stop, StopAt, without_time
-from small_checkpoints import copy
+from small_checkpoints import copy, with_head
 from small_examples import SPANS
 from small_models import same_weights
 
 import keras_qa
 from keras_qa import Example
+from keras_qa.answering import Reranker
 from keras_qa.cli import main
-from keras_qa.models import adapters
-from keras_qa.training import Recipe, train
+from keras_qa.models import adapters, text_classifier
+from keras_qa.training import Recipe, runs, train
 
 RECIPE = Recipe(epochs=3, batch_size=4, learning_rate=0.01, patience=9)
 # The same questions about other things.
@@ -62,12 +66,14 @@ def test_the_best_epoch_is_better_than_the_start(start) -> None:
     assert train(OTHERS, SPANS, start=start, recipe=last, verbose=0).runs[0].best_epoch == 3
 
 
-def test_a_resumed_run_ends_as_an_unbroken_one(start, tmp_path) -> None:
+def test_a_resumed_run_ends_as_an_unbroken_one(start, tmp_path, monkeypatch) -> None:
     unbroken = continued(start, OTHERS)
     out = tmp_path / "more.keras"
     with pytest.raises(Stop):
         continued(start, OTHERS, out=out, callbacks=[StopAt(2)])
     assert [path.name for path in tmp_path.iterdir()] == ["more.small reader.seed0.checkpoint.npz"]
+    # The start was scored before the checkpoint.
+    monkeypatch.setattr(runs, "validation_score", lambda *scored: pytest.fail("scored again"))
     resumed = continued(start, OTHERS, out=out, resume=True)
     assert without_time(resumed.runs[0]) == without_time(unbroken.runs[0])
     assert same_weights(resumed.answerer.model_, unbroken.answerer.model_.get_weights())
@@ -105,9 +111,10 @@ def test_lora_of_an_adapter_is_trained_further(tmp_path) -> None:
     [
         ({"lora_rank": 2}, "`lora_rank` needs `start`. For a new model, put it in `model_options"),
         ({"start": "minilm-squad", "model_options": {"units": 3}}, "`model_options` are for a new"),
+        ({"start": "minilm-rerank"}, "`examples` has no example with `negatives`: passages that"),
         (
-            {"start": "minilm-rerank"},
-            "classifies pairs of texts. Pass a reader, or use this model",
+            {"start": "minilm-rerank", "answerer_options": {"max_length": 64}},
+            "`answerer_options` are for readers, but `start` is a ranker.",
         ),
         ({"model": "answer_classifier"}, 'Train a reader of spans on them: model="span_reader"'),
     ],
@@ -139,3 +146,92 @@ def test_the_command_trains_a_reader_further(start, tmp_path, capsys) -> None:
     assert keras_qa.load(out).answer("a door is red.", "What colour is the door?").text
     assert main([*command, "--model", "span_reader"]) == 2
     assert "`--model` is for a new model. Leave it or `--from` out." in capsys.readouterr().err
+
+
+PLACES = ("home", "the bathroom", "there")
+# Questions with the passage that answers each, and two that do not.
+RANKED = [
+    Example(
+        f"{name} went {place}.",
+        f"Where did {name} go?",
+        negatives=[f"{name} slept.", f"He went {place}."],
+    )
+    for name in ("Mary", "John", "She")
+    for place in PLACES
+]
+# The first of the negatives answers instead.
+SWAPPED = [
+    dataclasses.replace(item, text=item.negatives[0], negatives=(item.text,)) for item in RANKED
+]
+
+
+@pytest.fixture(scope="module")
+def ranker(tmp_path_factory) -> pathlib.Path:
+    """An adapter on a small encoder, trained for some steps and calibrated."""
+    folder = tmp_path_factory.mktemp("ranker")
+    dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    with_head(folder / "encoder", "bert", "Model", {}, **dropout)
+    keras.utils.set_random_seed(1)
+    ranker = Reranker(text_classifier(folder / "encoder", "sequence_classification", num_labels=1))
+    ranker.fit(RANKED, epochs=6, batch_size=3, learning_rate=0.02, lora_rank=2, verbose=0)
+    texts = [[item.text, *item.negatives] for item in RANKED]
+    ranker.calibrate([item.question for item in RANKED], texts, [[1, 0, 0]] * len(RANKED))
+    ranker.save_adapter(folder / "ranker.keras")
+    return folder / "ranker.keras"
+
+
+def test_a_ranker_that_only_gets_worse_is_kept_with_its_calibration(ranker) -> None:
+    before = keras_qa.load(ranker)
+    scores = before.evaluate(RANKED)
+    assert scores["exact_match"] == 100
+    assert scores["examples"] == len(RANKED)
+    done = train(SWAPPED, RANKED, start=ranker, recipe=RECIPE, verbose=0)
+    run = done.runs[0]
+    assert (run.model, run.best_epoch, run.validation_error) == ("ranker", 0, 0)
+    assert max(run.history["val_accuracy"]) < 1
+    assert same_weights(done.answerer.model_, before.model_.get_weights())
+    relevance = done.answerer.model_.preprocessor.relevance
+    assert relevance == before.model_.preprocessor.relevance
+
+
+def test_a_ranker_learns_further_and_resumes(ranker, tmp_path) -> None:
+    options = {"start": ranker, "lora_rank": 2, "recipe": RECIPE, "verbose": 0}
+    before = keras_qa.load(ranker)
+    unbroken = train(SWAPPED, SWAPPED, **options)
+    run = unbroken.runs[0]
+    assert run.best_epoch > 0
+    assert run.validation_error < 100 - before.evaluate(SWAPPED)["exact_match"]
+    # The loss is that of the validation of Keras.
+    scores = unbroken.answerer.evaluate(SWAPPED)
+    assert scores["exact_match"] == 100 - run.validation_error
+    assert scores["loss"] == pytest.approx(run.history["val_loss"][run.best_epoch - 1], abs=1e-4)
+    assert unbroken.answerer.model_.preprocessor.relevance is None
+    out = tmp_path / "more.keras"
+    with pytest.raises(Stop):
+        train(SWAPPED, SWAPPED, out=out, callbacks=[StopAt(2)], **options)
+    resumed = train(SWAPPED, SWAPPED, out=out, resume=True, **options)
+    assert without_time(resumed.runs[0]) == without_time(run)
+    assert same_weights(resumed.answerer.model_, unbroken.answerer.model_.get_weights())
+    assert isinstance(keras_qa.load(out), Reranker)
+
+
+def test_the_command_trains_a_ranker_further(ranker, tmp_path, capsys) -> None:
+    data = tmp_path / "ranking.jsonl"
+    rows = [
+        {"text": item.text, "question": item.question, "negatives": list(item.negatives)}
+        for item in SWAPPED
+    ]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    out = ranker.with_name("more.keras")
+    (result,) = json_results(
+        capsys,
+        *("train", "--from", ranker, "--data", data, "--validation-data", data, "--lora-rank=2"),
+        *("--output", tmp_path / "whole.keras", "--adapter", out, "--epochs=1"),
+    )
+    assert result["scores"]["exact_match"] == 100 - result["runs"][0]["validation_error"]
+    text = SWAPPED[0].text
+    logits = [
+        keras_qa.load(path).logits(["Where did Mary go?"], [[text]])[0]
+        for path in (out, tmp_path / "whole.keras")
+    ]
+    assert logits[0] == pytest.approx(logits[1], abs=1e-5)

@@ -1,6 +1,7 @@
 """A reader learns from the outputs of another one, with and without right answers."""
 
 import dataclasses
+import json
 import pathlib
 import re
 
@@ -15,6 +16,7 @@ from small_models import same_weights
 
 import keras_qa
 from keras_qa import Example
+from keras_qa.cli import main
 from keras_qa.training import Recipe, distill, train
 from keras_qa.training import distillation as module
 
@@ -187,3 +189,20 @@ def test_the_command(folder, tmp_path, capsys) -> None:
     (found,) = json_results(capsys, "distill", *readers, *options)
     assert found == {"output": out, "scores": None}
     assert keras_qa.load(out).answer(SPANS[0].text, SPANS[0].question).text
+
+
+def test_answers_without_a_place_are_left_out(folder, tmp_path, capsys) -> None:
+    data = tmp_path / "mine.jsonl"
+    rows = [
+        {"text": item.text, "question": item.question, "answer": item.answers[0]}
+        for item in SPANS[:3]
+    ] + [{"text": "A b.", "question": "Who?", "answer": "c"}]
+    data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    command = ["distill", "--teacher", folder / "teacher.keras", "--student"]
+    command += [folder / "small.keras", "--data", data, "--validation-data", data, "--epochs=1"]
+    command = [str(part) for part in [*command, "--output", tmp_path / "small.keras"]]
+    assert main(command) == 2
+    assert "the answer 'c' has no offset, and no single place" in capsys.readouterr().err
+    assert main([*command, "--lenient"]) == 0
+    assert "Left out 1 of 4 questions without `answer_start`" in capsys.readouterr().err
+    assert keras_qa.load(tmp_path / "small.keras").evaluate(SPANS[:3])["examples"] == 3
