@@ -273,7 +273,7 @@ def _fit(
         lora_rank=lora_rank,
     )
     if relevance is not None and state.notes["best_epoch"] == 0:
-        # The calibration of the weights that were kept.
+        # The weights have not changed, so their calibration still fits.
         model.preprocessor.relevance = relevance
     return state, answerer
 
