@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +25,7 @@ from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.opening import needs_backend, use_backend
 from keras_qa.data import rows, tables
 from keras_qa.data.files import replace_atomically
+from keras_qa.data.sqlite import lock
 
 SUFFIXES = (".jsonl", ".parquet")
 
@@ -37,6 +39,15 @@ class Part(NamedTuple):
     source: str
     target: str
     block: rows.Block
+
+
+@contextlib.contextmanager
+def lock_folder(out: str | os.PathLike[str]) -> Iterator[None]:
+    """Excludes other processes that write answers to a folder, which need not exist."""
+    folder = Path(out).expanduser()
+    folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with lock(folder):
+        yield
 
 
 class PartPlan:

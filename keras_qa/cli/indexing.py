@@ -119,22 +119,31 @@ def open_folder(
     `--embed`. With `results`, the changes are the result of the command; without, it asks the
     index, and standard output is for the answers. `progress` is as in `Index.update`.
     """
+    # Not at the top: some builds of Python lack SQLite.
+    from keras_qa.data.sqlite import lock
     from keras_qa.documents import Index
     from keras_qa.documents.file_formats import SUFFIXES
+    from keras_qa.documents.storage import TIMEOUT
 
     path = _index_path(folder, path, "--index" if results is None else "--output")
-    is_new = not os.path.exists(os.path.expanduser(path))
     encoder = _find_encoder(path, options.embed)
-    with Index.create(path, options.language, encoder, exist_ok=True) as index:
-        changes, seconds = _update(index, folder, options.encoding, progress, options.workers or 1)
-        if not len(index):
-            index.close()
-            if is_new:
-                index.path.unlink()
-            raise ValueError(
-                f"{folder!r} holds no documents that can be read. Expected files that "
-                f"end in {', '.join(SUFFIXES)}."
+    with contextlib.ExitStack() as stack:
+        # Two commands that ask may update the index one after the other.
+        with lock(path, TIMEOUT if results is None else 0.0):
+            is_new = not os.path.exists(os.path.expanduser(path))
+            index = Index.create(path, options.language, encoder, exist_ok=True)
+            stack.enter_context(index)
+            changes, seconds = _update(
+                index, folder, options.encoding, progress, options.workers or 1
             )
+            if not len(index):
+                index.close()
+                if is_new:
+                    index.path.unlink()
+                raise ValueError(
+                    f"{folder!r} holds no documents that can be read. Expected files that "
+                    f"end in {', '.join(SUFFIXES)}."
+                )
         if results is not None:
             counts = {"documents": len(index), "passages": index.passages}
             results.add(output=str(index.path), **counts, **dataclasses.asdict(changes))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pathlib
 import sys
 from collections.abc import Iterator
 
@@ -21,7 +22,7 @@ if hasattr(os, "RTLD_DEEPBIND"):
 else:
     import sqlite3
 
-__all__ = ["connect", "sqlite3", "transaction"]
+__all__ = ["connect", "lock", "sqlite3", "transaction"]
 
 
 def connect(path: str | os.PathLike[str], timeout: float) -> sqlite3.Connection:
@@ -40,3 +41,30 @@ def transaction(connection: sqlite3.Connection, writes: bool = True) -> Iterator
         # After an error. SQLite rolls back by itself after some of them.
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+
+
+@contextlib.contextmanager
+def lock(path: str | os.PathLike[str], timeout: float = 0.0) -> Iterator[None]:
+    """Excludes other processes that lock a path, by an SQLite file beside it, while a block runs.
+
+    The lock ends with the process. After `timeout` seconds of another lock it raises an `OSError`.
+    """
+    path = pathlib.Path(path).expanduser()
+    file = path.absolute().with_name(f".{path.absolute().name}.lock")
+    if not file.parent.is_dir():
+        raise FileNotFoundError(f"`path` is in a folder that does not exist: {str(path.parent)!r}.")
+    with contextlib.closing(connect(file, timeout)) as connection:
+        try:
+            connection.execute("PRAGMA journal_mode = OFF")
+            connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.Error as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise OSError(f"`{file}`: {error}.") from None
+            raise OSError(f"Another process writes to `{path}`. Wait for its end.") from None
+        try:
+            yield
+        finally:
+            connection.close()
+            # Windows deletes no file that another process has opened.
+            with contextlib.suppress(OSError):
+                file.unlink()

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from keras_qa._arguments import must_be, quote_names, to_optional_integer
 from keras_qa._terminal import Bar, blocked_sigint
 from keras_qa.answering import Reranker, TextEmbedder
-from keras_qa.answering.answer_parts import Part, PartPlan, PartWriter
+from keras_qa.answering.answer_parts import Part, PartPlan, PartWriter, lock_folder
 from keras_qa.answering.loading import DEFAULT_RANKER, load
 from keras_qa.answering.opening import use_backend
 from keras_qa.answering.verification import open_classifier, open_documents, verify
@@ -170,29 +170,30 @@ def answer_files(
     """Answers the questions of files by workers of Ray, and writes the answers to a folder.
 
     Returns the numbers of questions that this call and earlier calls answered, see `PartPlan`. It
-    uses the cluster of `RAY_ADDRESS` or of an earlier `ray.init`, else it starts one. All nodes
-    must reach the files by the same paths. `workers` is at most the number of its processors, which
-    is the default.
+    locks the folder, and uses the cluster of `RAY_ADDRESS` or of an earlier `ray.init`, else it
+    starts one. All nodes must reach the files by the same paths. `workers` is at most the number of
+    its processors, which is the default.
     """
     try:
         import ray  # noqa: F401
     except ImportError as error:
         raise missing_package("ray", "ray", error) from None
     to_optional_integer("workers", workers)
-    plan = PartPlan(reader, path, out, columns or {}, text, batch_size, size, **settings)
-    missing = plan.missing()
-    total = sum(part.block.rows or 0 for part in plan.parts)
-    before = done = total - sum(part.block.rows or 0 for part in missing)
-    bar = Bar(total, before) if verbose else None
-    if missing:
-        with _start_workers(workers, len(missing), plan.arguments) as actors:
-            for count in _write_parts(actors, missing):
-                done += count
-                if bar is not None:
-                    bar.show(done)
-    if bar is not None:
-        bar.end(done)
-    plan.clean()
+    with lock_folder(out):
+        plan = PartPlan(reader, path, out, columns or {}, text, batch_size, size, **settings)
+        missing = plan.missing()
+        total = sum(part.block.rows or 0 for part in plan.parts)
+        before = done = total - sum(part.block.rows or 0 for part in missing)
+        bar = Bar(total, before) if verbose else None
+        if missing:
+            with _start_workers(workers, len(missing), plan.arguments) as actors:
+                for count in _write_parts(actors, missing):
+                    done += count
+                    if bar is not None:
+                        bar.show(done)
+        if bar is not None:
+            bar.end(done)
+        plan.clean()
     return done - before, before
 
 

@@ -1,5 +1,8 @@
 """`keras-qa index` without a backend."""
 
+import subprocess
+import sys
+
 import pytest
 from command_line import error_line
 from interpreters import BACKENDS, python
@@ -96,3 +99,34 @@ def test_it_needs_no_backend(folder, tmp_path) -> None:
     out = tmp_path / "a.index"
     done = python(code, "index", str(folder), f"--output={out}", hidden=(*BACKENDS, "keras"))
     assert (done.returncode, done.stdout.count("1 passages")) == (0, 1), done.stderr
+
+
+# The command, which waits before it reads a file.
+WAITING = """
+import sys
+from keras_qa.cli import command
+from keras_qa.documents import Index
+
+def update(*arguments, **options):
+    print("begun", flush=True)
+    sys.stdin.read()
+
+Index.update = update
+command()
+"""
+
+
+def test_a_second_command_ends_while_the_first_writes_the_index(folder, tmp_path, capsys) -> None:
+    arguments = ["index", str(folder), f"--output={tmp_path / 'a.index'}"]
+    command = [sys.executable, "-c", WAITING, *arguments]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as process:
+        assert process.stdout.readline() == b"begun\n"
+        assert error_line(capsys, *arguments) == (
+            f"keras-qa: error: Another process writes to `{tmp_path / 'a.index'}`. Wait for its "
+            "end.\n"
+        )
+        process.kill()
+    assert main(arguments) == 0
+    assert "1 documents, 1 passages. 1 new or changed" in capsys.readouterr().out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.index", "handbook"]

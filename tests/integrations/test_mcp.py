@@ -292,7 +292,7 @@ def test_progress_is_reported_while_a_folder_is_indexed(qa, folder, tmp_path) ->
             progress(done, total)
             assert go_on.wait(60)
 
-        with open_folder(options.documents, options.index, options, progress=show) as index:
+        with open_folder(str(folder), options.index, options, progress=show) as index:
             yield index
 
     async def report(*values: Any) -> None:
@@ -345,7 +345,7 @@ def test_a_long_update_is_an_error_that_asks_to_wait_and_stops_with_the_server(
                 errors.append((done, str(error)))
                 raise
 
-        with open_folder(options.documents, options.index, options, progress=show) as index:
+        with open_folder(str(folder), options.index, options, progress=show) as index:
             yield index
 
     async def ask() -> Any:

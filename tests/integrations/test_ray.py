@@ -18,6 +18,7 @@ from talks import TALKS, WARRANTY, make_index, run_block
 import keras_qa
 from keras_qa.answering.answer_parts import PartWriter
 from keras_qa.cli import main
+from keras_qa.data.sqlite import lock
 from keras_qa.integrations import ray as module
 from keras_qa.integrations.ray import KerasQAPredictor, answer_files
 
@@ -230,6 +231,18 @@ def test_a_stopped_run_continues(files, tmp_path, expected) -> None:
     assert (done + before, before >= 20) == (60, True)
     assert [(out / name).stat().st_mtime_ns for name in names] == written
     check(out, expected)
+
+
+def test_a_second_command_ends_while_the_first_writes_the_folder(files, tmp_path) -> None:
+    out = tmp_path / "new" / "out"
+    arguments = READER, str(files / "*"), out
+    out.parent.mkdir()
+    with lock(out), pytest.raises(OSError, match=r"^Another process writes to `.*out`\. Wait for"):
+        answer_files(*arguments, verbose=0)
+    assert not list(out.parent.iterdir())
+    out.parent.rmdir()
+    assert answer_files(*arguments, verbose=0) == (60, 0)
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
 
 
 def test_ctrl_c_ends_the_command_which_continues(tmp_path, capsys) -> None:
