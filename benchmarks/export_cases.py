@@ -1,4 +1,4 @@
-"""Cases of exported readers: ONNX Runtime beside Keras, and beside the graph of `optimum-onnx`.
+"""Cases of exported models: ONNX Runtime beside Keras, `optimum-onnx` and `sentence-transformers`.
 
 The reader is the preset `minilm-squad`. `tox -e optimum` writes the rival's graph of its weights
 into a folder, which the environment variable `KERAS_QA_OPTIMUM` names.
@@ -7,6 +7,7 @@ into a folder, which the environment variable `KERAS_QA_OPTIMUM` names.
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
 import os
 import pathlib
@@ -16,8 +17,8 @@ import sys
 import tempfile
 import time
 
-from benchmarks.measure import Contenders, Seconds, sized
-from benchmarks.span_cases import questions, spread
+from benchmarks.measure import AbsentError, Apart, Contenders, Seconds, sized
+from benchmarks.span_cases import encoder_folder, questions, spread
 
 READER = "minilm-squad"
 OPTIMUM = "KERAS_QA_OPTIMUM"
@@ -77,4 +78,37 @@ def first_answer(device: str) -> tuple[Contenders, int]:
     return {name: lambda reader=reader: run(reader) for name, reader in readers.items()}, 1
 
 
-CASES = {"export, answering": answering, "export, first answer": first_answer}
+def embedding(device: str) -> tuple[Contenders, int]:
+    """Texts to unit vectors; a sample is a text.
+
+    An index gives the encoder so many texts at once. All use the threads of OMP_NUM_THREADS.
+    """
+    if importlib.util.find_spec("sentence_transformers") is None:
+        raise AbsentError("needs the rival: pip install sentence-transformers.")
+    import keras_qa
+    from benchmarks.rivals.sentence_embedder import SentenceEmbedder
+    from keras_qa.documents.writing import ENCODED
+    from keras_qa.onnx import export
+    from keras_qa.onnx.runtime import QUANTIZED
+
+    examples = spread(questions(), sized(1_024, 8))
+    texts = list(dict.fromkeys(example.plain_text for example in examples))
+    folder = pathlib.Path(tempfile.mkdtemp()) / "embedder"
+    export(keras_qa.load("minilm-embed"), folder, True, examples[:32], max_loss=100.0)
+    embedders = {"ONNX, int8": keras_qa.load(folder / QUANTIZED), "ONNX": keras_qa.load(folder)}
+    rival = Apart(SentenceEmbedder, encoder_folder(), texts)
+    blocks = [texts[start : start + ENCODED] for start in range(0, len(texts), ENCODED)]
+    return {
+        **{
+            name: lambda embedder=embedder: [embedder(block) for block in blocks]
+            for name, embedder in embedders.items()
+        },
+        "sentence-transformers": lambda: rival("embed"),
+    }, len(texts)
+
+
+CASES = {
+    "export, answering": answering,
+    "export, first answer": first_answer,
+    "export, embedding": embedding,
+}

@@ -91,6 +91,10 @@ class ExportedModel:
         options = runtime.SessionOptions()
         # Only errors, which are raised.
         options.log_severity_level = 4
+        # ONNX Runtime does not read this variable, which Ray and Dask set for their workers.
+        threads = os.environ.get("OMP_NUM_THREADS", "")
+        if threads.isdecimal():
+            options.intra_op_num_threads = int(threads)
         with self._errors():
             self._session = runtime.InferenceSession(
                 str(self.folder / graph), options, providers=["CPUExecutionProvider"]

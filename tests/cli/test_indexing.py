@@ -1,5 +1,6 @@
 """`keras-qa index` without a backend."""
 
+import pathlib
 import subprocess
 import sys
 
@@ -9,6 +10,8 @@ from interpreters import BACKENDS, python
 
 from keras_qa.cli import main
 from keras_qa.documents import Index
+
+EMBEDDER = pathlib.Path(__file__).parents[1] / "golden" / "exported" / "embedder"
 
 
 @pytest.fixture
@@ -94,11 +97,15 @@ def test_errors_are_one_line(folder, tmp_path, capsys) -> None:
     assert not missing.exists()
 
 
-def test_it_needs_no_backend(folder, tmp_path) -> None:
+@pytest.mark.parametrize(
+    ("options", "printed"),
+    [([], "1 passages. 1 new"), ([f"--embed={EMBEDDER}"], "1 passages with vectors. 1 new")],
+)
+def test_it_needs_no_backend(options, printed, folder, tmp_path) -> None:
     code = "import sys; from keras_qa.cli import main; sys.exit(main(sys.argv[1:]))"
-    out = tmp_path / "a.index"
-    done = python(code, "index", str(folder), f"--output={out}", hidden=(*BACKENDS, "keras"))
-    assert (done.returncode, done.stdout.count("1 passages")) == (0, 1), done.stderr
+    arguments = ["index", str(folder), f"--output={tmp_path / 'a.index'}", *options]
+    done = python(code, *arguments, hidden=(*BACKENDS, "keras"))
+    assert (done.returncode, done.stdout.count(printed)) == (0, 1), done.stderr
 
 
 # The command, which waits before it reads a file.

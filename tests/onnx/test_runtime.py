@@ -64,6 +64,13 @@ def test_an_exported_ranker_and_embedder_compute_as_keras_did() -> None:
     np.testing.assert_allclose(embedder(TEXTS), golden("embedder"), atol=1e-4)
 
 
+@pytest.mark.parametrize(("value", "threads"), [("3", 3), ("", 0), ("2,1", 0)])
+def test_threads_are_those_of_the_environment(value: str, threads: int, monkeypatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    options = ExportedModel(GOLDEN / "embedder")._session.get_session_options()
+    assert options.intra_op_num_threads == threads
+
+
 WITHOUT_KERAS = """
 import sys, tempfile, keras_qa
 from keras_qa.answering import Reranker
