@@ -36,7 +36,7 @@ Scores: TypeAlias = float | list[float] | dict[str, float]
 _FUNCTIONS = ("train_function", "test_function", "predict_function")
 
 
-class CompiledModel(keras.Model):
+class CompiledModel(execution.Model):
     """A model that compiles its functions again after changes, and saves `compile` portably."""
 
     _jit_compile_argument: bool | str = "auto"

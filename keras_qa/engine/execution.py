@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -48,10 +48,22 @@ def seed(number: int) -> None:
     """Seeds random numbers that do not come from Keras' seed generators: PyTorch has some."""
 
 
-def training_on(devices: int) -> contextlib.AbstractContextManager[None]:
+def is_first_process() -> bool:
+    """Whether this process, of those that train together, prints and writes files."""
+    return True
+
+
+def wait_for_processes() -> None:
+    """Returns when all processes that train together have called it."""
+
+
+def training_on(
+    devices: int, repeat: Callable[[], object]
+) -> contextlib.AbstractContextManager[None]:
     """Divides the batches of models that are built in the block among several devices.
 
-    Raises a `ValueError` if there are fewer.
+    A backend that needs a process for each device calls `repeat` in the others. Raises a
+    `ValueError` if there are fewer devices.
     """
     raise ValueError(
         f"`devices` must be 1 on {keras.config.backend()}. Received: devices={devices}. Leave it "
@@ -61,13 +73,18 @@ def training_on(devices: int) -> contextlib.AbstractContextManager[None]:
 
 if TYPE_CHECKING:
     from keras_qa.engine.torch import BatchPredictor as BatchPredictor
+    from keras_qa.engine.torch import Model as Model
     from keras_qa.engine.torch import has_accelerator as has_accelerator
 else:
     _backend = importlib.import_module(f"keras_qa.engine.{keras.config.backend()}")
     BatchPredictor = _backend.BatchPredictor
     has_accelerator = _backend.has_accelerator
+    # On PyTorch with steps that several processes take together.
+    Model = getattr(_backend, "Model", keras.Model)
     keep_weights = getattr(_backend, "keep_weights", keep_weights)
     as_dataset = getattr(_backend, "as_dataset", as_dataset)
     jit_compile = getattr(_backend, "jit_compile", jit_compile)
     seed = getattr(_backend, "seed", seed)
+    is_first_process = getattr(_backend, "is_first_process", is_first_process)
+    wait_for_processes = getattr(_backend, "wait_for_processes", wait_for_processes)
     training_on = getattr(_backend, "training_on", training_on)

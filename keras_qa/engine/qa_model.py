@@ -197,7 +197,7 @@ class QAModel(CompiledModel):
                 data[1],
                 batch_size=batch_size,
                 epochs=epochs,
-                verbose=verbose,
+                verbose=verbose if execution.is_first_process() else 0,
                 callbacks=with_hooks(callbacks, hooks),
                 validation_data=validation_data,
                 shuffle=shuffle and not is_source(data[0]),

@@ -179,7 +179,7 @@ class TrainingState(keras.callbacks.Callback):
             self._compare(values["val_accuracy"], values["val_loss"])
         if notes["ended"]:
             self.model.stop_training = True
-        if self.path is not None:
+        if self.path is not None and execution.is_first_process():
             state = _capture(self.model)
             if self.sampling is not None:
                 state.append(self.sampling.weights)

@@ -22,6 +22,8 @@ from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.building import change_training
 from keras_qa.answering.opening import open_model
 from keras_qa.data.files import replace_atomically
+from keras_qa.engine import execution
+from keras_qa.engine.devices import single_writer
 from keras_qa.engine.qa_model import QAModel
 from keras_qa.example import Example, to_examples
 from keras_qa.layers.kernels.tensor_types import Tensor
@@ -163,7 +165,7 @@ def distill(
     losses = {name: DistillationLoss(temperature, weight) for name in labels}
     model.compile(small.optimizer, losses, loss_weights=dict.fromkeys(labels, 0.5))
     steps = recipe.steps(len(next(iter(feed.values()))))
-    shown = [Progress(recipe.epochs, steps)] if verbose else []
+    shown = [Progress(recipe.epochs, steps)] if verbose and execution.is_first_process() else []
     model.fit(
         feed,
         labels,
@@ -179,10 +181,11 @@ def distill(
     answerer = QuestionAnswerer(small).fit(
         valid or labelled or data, validation_data=valid or None, epochs=0, verbose=0
     )
-    if out is not None and file is not None:
-        with replace_atomically(out) as partial:
-            answerer.save(partial)
-        file.unlink(missing_ok=True)
+    with single_writer() as writes:
+        if out is not None and file is not None and writes:
+            with replace_atomically(out) as partial:
+                answerer.save(partial)
+            file.unlink(missing_ok=True)
     return answerer
 
 

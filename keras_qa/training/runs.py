@@ -23,7 +23,8 @@ from keras_qa.answering.reranker import Reranker, is_ranker
 from keras_qa.data import babi
 from keras_qa.data.augmentation import interchangeable_words, swap_words
 from keras_qa.data.files import replace_atomically
-from keras_qa.engine.devices import training_on
+from keras_qa.engine import execution
+from keras_qa.engine.devices import single_writer, training_on
 from keras_qa.engine.hard_examples import HardExampleSampling
 from keras_qa.engine.qa_model import QAModel
 from keras_qa.example import Example, to_examples
@@ -113,6 +114,7 @@ def train(
         >>> done.runs[0].epochs, done.runs[0].questions, len(done.runs[0].history["val_loss"])
         (2, 80, 2)
     """
+    arguments = locals()
     check_positive_integers(seeds=seeds)
     if resume and out is None:
         raise ValueError("`resume` needs `out`: the checkpoints are beside that file.")
@@ -125,9 +127,10 @@ def train(
         if model_options:
             raise ValueError("`model_options` are for a new model. Leave them or `start` out.")
         names = [_label(start)]
-    with training_on(devices):
+    data, valid = to_examples(examples), to_examples(validation_data or [])
+    arguments |= {"examples": data, "validation_data": valid, "devices": None, "verbose": 0}
+    with training_on(devices, functools.partial(train, **arguments)):
         begin = None if start is None else _open(start, lora_rank)
-        data, valid = to_examples(examples), to_examples(validation_data or [])
         if not is_ranker(begin):
             kind = preprocessor_class(names[0] if begin is None else begin)
             data, valid = (kind.to_training_examples(part, lenient) for part in (data, valid))
@@ -160,7 +163,8 @@ def train(
             rows = data + swap_words(data, plan.copies, plan.seed, words) if plan.copies else data
             steps = plan.recipe.steps(len(rows))
             label = f"{labelled(plan.model, plan.copies)}  " * several + f"seed {plan.seed}  "
-            shown = [Progress(plan.recipe.epochs, steps, label)] if verbose else []
+            shows = verbose and execution.is_first_process()
+            shown = [Progress(plan.recipe.epochs, steps, label)] if shows else []
             if runs and start is not None:
                 # The runs before have trained theirs.
                 begin = _open(start, lora_rank)
@@ -171,12 +175,13 @@ def train(
             runs.append(run)
             if kept is None or _rank(run) > _rank(runs[best]):
                 best, kept = len(runs) - 1, answerer
-    assert kept is not None
-    if out is not None:
-        with replace_atomically(out) as partial:
-            kept.save(partial, keep_optimizer)
-        for file in files.values():
-            file.unlink(missing_ok=True)
+        assert kept is not None
+        with single_writer() as writes:
+            if out is not None and writes:
+                with replace_atomically(out) as partial:
+                    kept.save(partial, keep_optimizer)
+                for file in files.values():
+                    file.unlink(missing_ok=True)
     return Training(kept, runs, best)
 
 

@@ -1,0 +1,64 @@
+"""Training in several processes of PyTorch."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from keras_qa.integrations.answer_metadata import missing_package
+
+try:
+    import torch
+    import torch.distributed as dist
+except ImportError as error:
+    raise missing_package("torch", "torch", error) from None
+
+from keras_qa.engine.torch import divide_batches
+
+
+def distribute() -> contextlib.ExitStack:
+    """Lets `fit` divide each batch among processes. Each process calls it, and the same `fit`.
+
+    The processes are those of `torchrun`, or of the process group that exists, such as that of Ray
+    Train. Give all of them the same data. In `fit` of `QAModel`, and so in `QuestionAnswerer.fit`
+    and `recipes.train`, each computes its rows of a batch, and the gradients are summed as in
+    `torch.nn.parallel.DistributedDataParallel`. The loss and the metrics are those of all rows,
+    as in one process, and all processes end with the same weights. Each epoch starts with the
+    weights of the first process, which alone prints progress and writes files of `recipes.train`.
+
+    `predict`, `evaluate`, `answer` and `save` compute all rows in the process that calls them. A
+    layer that computes with other rows of a batch, such as `BatchNormalization`, has the rows of
+    its process.
+
+    Returns:
+        A context manager. At the end of its block, if there is one, `fit` trains as before.
+
+    Raises:
+        ValueError: If Keras uses another backend, or there are no processes to train with; in
+            `fit`, if a process has another batch.
+        ConnectionError: In `fit`, if another process has ended.
+
+    Examples:
+        ```python
+        # torchrun --nproc-per-node 2 train.py
+        from keras_qa import datasets, recipes
+        from keras_qa.integrations.torch import distribute
+
+        with distribute():
+            recipes.train(datasets.babi.simulate(task=1, examples=1_000), out="qa.keras")
+        ```
+    """
+    with contextlib.ExitStack() as stack:
+        if not dist.is_initialized():
+            if "RANK" not in os.environ:
+                raise ValueError(
+                    "`distribute` needs several processes. Start the script by "
+                    "`torchrun --nproc-per-node 2 script.py`, or call "
+                    "`torch.distributed.init_process_group` before."
+                )
+            if torch.cuda.is_available():
+                torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+            dist.init_process_group()
+            stack.callback(dist.destroy_process_group)
+        stack.enter_context(divide_batches())
+        return stack.pop_all()

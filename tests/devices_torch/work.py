@@ -1,0 +1,102 @@
+"""What each process does: `torchrun work.py FUNCTION FOLDER ...`. Results are in files by rank."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import sys
+from collections.abc import Iterator
+
+import keras
+import numpy as np
+import torch.distributed as dist
+from device_cases import BATCH_SIZE, MODELS, ROWS, train
+from small_models import padded_batch, small_model
+
+import keras_qa
+from keras_qa.integrations.torch import distribute
+
+RANK = os.environ.get("RANK", "0")
+Results = dict[str, np.ndarray]
+
+
+def save(folder: pathlib.Path, results: Iterator[tuple[str, Results]]) -> None:
+    """Saves the results of training in several processes, which the block ends."""
+    with distribute():
+        for name, arrays in results:
+            np.savez(folder / f"{name}-{RANK}.npz", **arrays)
+    assert not dist.is_initialized()
+
+
+def models(folder: pathlib.Path) -> Iterator[tuple[str, Results]]:
+    """Trains each model with SGD, with and without weights of the rows, and with Adam."""
+    for make in MODELS:
+        for name, optimizer, weighted in (
+            ("sgd", keras.optimizers.SGD(0.1), False),
+            ("weighted", keras.optimizers.SGD(0.1), True),
+            ("adam", keras.optimizers.Adam(0.001), False),
+        ):
+            subfolder = folder / f"{make.__name__}-{name}-{RANK}"
+            subfolder.mkdir()
+            yield f"{make.__name__}-{name}", train(make, subfolder, optimizer, weighted)
+
+
+class Batches(keras.utils.PyDataset):
+    """A data source with uneven batches."""
+
+    def __len__(self) -> int:
+        return 4
+
+    def __getitem__(self, index: int):
+        feed, labels = padded_batch(5 * index + 1, seed=index)
+        return tuple(feed), labels
+
+
+def tagger(**options) -> keras_qa.models.QAModel:
+    """A model with a mask, of which the loss divides by the words."""
+    keras.utils.set_random_seed(0)
+    words = keras.Input((None,), dtype="int32", name="words")
+    vectors = keras.layers.Embedding(20, 6, mask_zero=True)(words)
+    outputs = keras.layers.Dense(3, activation="softmax", **options)(vectors)
+    return keras_qa.models.QAModel([words], outputs)
+
+
+def ways(folder: pathlib.Path) -> Iterator[tuple[str, Results]]:
+    """Trains in other ways: other data, losses, optimizers and layers."""
+
+    def fit(model: keras.Model, *data: object, **options) -> Results:
+        np.random.seed(0)
+        logs = model.fit(*data, epochs=3, verbose=0, **options).history
+        weights = {f"weights {n}": array for n, array in enumerate(model.get_weights())}
+        return {**weights, **{f"logs {name}": np.array(values) for name, values in logs.items()}}
+
+    sgd = keras.optimizers.SGD
+    rows = {"batch_size": BATCH_SIZE}
+    data = padded_batch(ROWS)
+    yield "source", fit(small_model(optimizer=sgd(0.1)), Batches(), shuffle=False)
+    yield "in order", fit(small_model(optimizer=sgd(0.1)), *data, shuffle=False, **rows)
+    yield "split", fit(small_model(optimizer=sgd(0.1)), *data, validation_split=0.3, **rows)
+    classes = {number: number / 3 for number in range(7)}
+    yield "classes", fit(small_model(optimizer=sgd(0.1)), *data, class_weight=classes, **rows)
+    accumulated = sgd(0.1, gradient_accumulation_steps=3)
+    yield "accumulated", fit(small_model(optimizer=accumulated), *data, **rows)
+    scaled = keras.optimizers.LossScaleOptimizer(sgd(0.1), initial_scale=8.0)
+    yield "scaled", fit(small_model(optimizer=scaled), *data, **rows)
+    frozen = small_model(optimizer=sgd(0.1))
+    frozen.layers[2].trainable = False
+    yield "frozen", fit(frozen, *data, **rows)
+    rng = np.random.default_rng(0)
+    words = rng.integers(1, 20, (ROWS, 8)) * (np.arange(8) < rng.integers(2, 9, ROWS)[:, None])
+    tags = rng.integers(0, 3, (ROWS, 8))
+    for name, reduction in (("masked", "sum_over_batch_size"), ("sum", "sum")):
+        model = tagger(kernel_regularizer=keras.regularizers.L2(0.1))
+        loss = keras.losses.SparseCategoricalCrossentropy(reduction=reduction)
+        model.compile(
+            sgd(0.01), loss, metrics=["accuracy", keras.metrics.SparseTopKCategoricalAccuracy(2)]
+        )
+        yield name, fit(model, words, tags, **rows)
+
+
+if __name__ == "__main__":
+    folder = pathlib.Path(sys.argv[2])
+    save(folder, globals()[sys.argv[1]](folder))
