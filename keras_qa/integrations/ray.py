@@ -22,6 +22,9 @@ from keras_qa.answering.opening import use_backend
 from keras_qa.answering.verification import open_classifier, open_documents, verify
 from keras_qa.integrations.answer_metadata import missing_package
 
+# How often a worker that ends is replaced.
+_RESTARTS = 10
+
 Batch = Mapping[str, Sequence[Any] | npt.NDArray[Any]]
 
 
@@ -213,8 +216,10 @@ def _start_workers(
         if workers is not None and workers > most:
             expected = f"at most {most}, the number of processors of the Ray cluster"
             raise ValueError(must_be("workers", expected, workers))
-        # If a worker is killed, Ray starts another and repeats its part.
-        kind = ray.remote(num_cpus=1, max_restarts=-1, max_task_retries=3)(PartWriter)
+        # If a worker is killed, Ray starts another and repeats its part. Until Ray knows that a
+        # node is lost, each repetition fails at once, so their number has no limit.
+        options = {"num_cpus": 1, "max_restarts": _RESTARTS, "max_task_retries": -1}
+        kind = ray.remote(**options)(PartWriter)
         for _ in range(min(workers or most, parts)):
             actors.append(kind.remote(*arguments))
         yield actors

@@ -26,7 +26,7 @@ from keras_qa.integrations.ray import KerasQAPredictor, answer_files
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
-READER = str(GOLDEN / "exported" / "reader")
+READER, CLASSIFIER = (str(GOLDEN / "exported" / name) for name in ("reader", "classifier"))
 PLACES = ("home.", "to the bathroom.", "to the bathroom. then she slept at home.")
 ROWS = [
     {
@@ -212,6 +212,35 @@ def test_a_killed_worker_loses_and_doubles_nothing(
     check(out, expected)
 
 
+def test_many_questions_have_one_answer_each_if_a_worker_is_killed_halfway(
+    tmp_path, monkeypatch
+) -> None:
+    marker = tmp_path / "killed"
+
+    class Dying(PartWriter):
+        def write(self, part):
+            if part.target.endswith("-00100.jsonl") and not marker.exists():
+                marker.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+            return super().write(part)
+
+    monkeypatch.setattr(module, "PartWriter", Dying)
+    path, out = tmp_path / "a.jsonl", tmp_path / "out"
+    texts = [json.dumps(f"Mary went to the {place}.") for place in ("kitchen", "garden", "hallway")]
+    rows = (
+        f'{{"id": "{n}", "text": {texts[n % 3]}, "question": "Where is Mary?"}}\n'
+        for n in range(200_000)
+    )
+    path.write_text("".join(rows))
+    assert answer_files(CLASSIFIER, str(path), out, workers=2, verbose=0) == (200_000, 0)
+    assert marker.exists()
+    answers = keras_qa.load(CLASSIFIER).answer([*map(json.loads, texts)], ["Where is Mary?"] * 3)
+    lines = [line for part in sorted(out.glob("a-*")) for line in read_lines(part)]
+    assert [line["id"] for line in lines] == [str(n) for n in range(200_000)]
+    expected = [answer.text for answer in answers]
+    assert all(line["answer"] == expected[n % 3] for n, line in enumerate(lines))
+
+
 def test_a_stopped_run_continues(files, tmp_path, expected) -> None:
     out, path = tmp_path / "out", files / "a.jsonl"
     arguments = READER, str(files / "*"), out
@@ -284,6 +313,7 @@ def test_a_worker_that_always_ends_is_reported(files, tmp_path, monkeypatch) -> 
 
     arguments = READER, str(files / "a.jsonl"), tmp_path / "out"
     monkeypatch.setattr(module, "PartWriter", Ending)
+    monkeypatch.setattr(module, "_RESTARTS", 2)
     with pytest.raises(ValueError, match="^A worker of Ray ended again and again: ") as caught:
         answer_files(*arguments, verbose=0)
     assert len(str(caught.value)) < 300
