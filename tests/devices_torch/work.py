@@ -1,7 +1,8 @@
-"""What each process does: `torchrun work.py FUNCTION FOLDER ...`. Results are in files by rank."""
+"""What each process does: `python work.py FUNCTION FOLDER ...`. Results are in files by rank."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pathlib
 import sys
@@ -9,9 +10,11 @@ from collections.abc import Iterator
 
 import keras
 import numpy as np
+import torch
 import torch.distributed as dist
 from device_cases import BATCH_SIZE, MODELS, ROWS, train
-from small_models import padded_batch, small_model
+from recipe_cases import RECIPE, SMALL, STORIES, StopAt, optimizer_state, small
+from small_models import padded_batch, same_weights, small_model
 
 import keras_qa
 from keras_qa.integrations.torch import distribute
@@ -93,8 +96,91 @@ def ways(folder: pathlib.Path) -> Iterator[tuple[str, Results]]:
         loss = keras.losses.SparseCategoricalCrossentropy(reduction=reduction)
         model.compile(sgd(0.01), loss, metrics=["accuracy"])
         yield name, fit(model, words, tags, **rows)
+    yield "rows", numbered_rows()
+
+
+def numbered_rows() -> Results:
+    """Trains a vector for each row for one epoch."""
+    keras.utils.set_random_seed(0)
+    row = keras.Input((1,), dtype="int32", name="row")
+    vectors = keras.layers.Embedding(ROWS + 1, 3, embeddings_initializer="zeros")(row)
+    outputs = keras.layers.Softmax()(keras.layers.Flatten()(vectors))
+    model = keras_qa.models.QAModel([row], outputs)
+    model.compile(keras.optimizers.SGD(1.0), "sparse_categorical_crossentropy")
+    rows = np.arange(1, ROWS + 1)
+    model.fit(rows[:, None], rows % 3, batch_size=BATCH_SIZE, verbose=0)
+    return {"vectors": model.get_weights()[0]}
+
+
+class Seeds(keras.callbacks.Callback):
+    """Keeps the random states in the first step of each epoch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.states: list[np.ndarray] = []
+
+    def on_train_batch_begin(self, step: int, logs=None) -> None:
+        if step == 0:
+            variables = [v for v in self.model.variables if v.name == "seed_generator_state"]
+            seeds = [keras.ops.convert_to_numpy(v.value).ravel() for v in variables]
+            self.states.append(np.concatenate([*seeds, torch.random.get_rng_state().numpy()[:64]]))
+
+
+def dropout(folder: pathlib.Path) -> Iterator[tuple[str, Results]]:
+    """Trains with dropout. Keeps the weights, and the random states of each process."""
+    model = small_model(dropout=0.5)
+    seeds = Seeds()
+    model.fit(*padded_batch(ROWS), epochs=2, callbacks=[seeds], verbose=0)
+    np.savez(folder / f"seeds-{RANK}.npz", *seeds.states)
+    yield "dropout", {f"weights {n}": array for n, array in enumerate(model.get_weights())}
+
+
+def different(folder: pathlib.Path) -> Iterator[tuple[str, Results]]:
+    """Gives each process other labels, and keeps the error."""
+    model = small_model()
+    before = model.get_weights()
+    feed, labels = padded_batch(ROWS)
+    try:
+        model.fit(feed, np.roll(labels, int(RANK)), verbose=0)
+    except ValueError as error:
+        yield "different", {"error": np.array(str(error))}
+    assert same_weights(model, before)
+    # Alone it trains as before.
+    assert not model.divides
+    if RANK == "0":
+        model.train_on_batch(feed, labels)
+        model.evaluate(feed, labels, verbose=0)
+
+
+def recipe(folder: pathlib.Path, epoch: str = "", rate: str = "") -> Iterator[tuple[str, Results]]:
+    """Trains or resumes. The last process is killed in an epoch, and the others keep the error."""
+    options = dict(SMALL, dropout=0.0, noise=0.0) if rate else SMALL
+    recipe = dataclasses.replace(RECIPE, learning_rate=float(rate)) if rate else RECIPE
+    last = int(os.environ.get("WORLD_SIZE", "1")) - 1
+    stops = [StopAt(int(epoch), kill=True)] if epoch and str(last) == RANK else []
+    out = folder / "qa.keras"
+    try:
+        done = small(
+            out=out, resume=True, callbacks=stops, verbose=1, model_options=options, recipe=recipe
+        )
+    except ConnectionError as error:
+        (folder / f"error-{RANK}.txt").write_text(str(error))
+        return
+    assert not list(folder.glob("*.checkpoint.npz"))
+    assert same_weights(keras_qa.load(out).model_, done.answerer.model_.get_weights())
+    answers = done.answerer.answer(STORIES, verbose=0)
+    yield (
+        "recipe",
+        {
+            **{f"weights {n}": array for n, array in enumerate(done.answerer.model_.get_weights())},
+            **{f"optimizer {n}": array for n, array in enumerate(optimizer_state(done.answerer))},
+            **{f"logs {name}": np.array(logs) for name, logs in done.runs[0].history.items()},
+            "answers": np.array([answer.text for answer in answers]),
+            "scores": np.array([answer.score for answer in answers]),
+        },
+    )
 
 
 if __name__ == "__main__":
     folder = pathlib.Path(sys.argv[2])
-    save(folder, globals()[sys.argv[1]](folder))
+    save(folder, globals()[sys.argv[1]](folder, *sys.argv[3:]))
