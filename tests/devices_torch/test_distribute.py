@@ -15,6 +15,7 @@ import work
 from device_cases import MODELS, assert_same
 from work import Results
 
+import keras_qa
 from keras_qa.integrations.torch import distribute
 
 TESTS = pathlib.Path(__file__).parents[1]
@@ -160,3 +161,14 @@ def test_a_training_is_resumed_with_another_number_of_processes(others, tmp_path
 def test_distribute_needs_processes() -> None:
     with pytest.raises(ValueError, match="^`distribute` needs several processes. Start the script"):
         distribute()
+
+
+def test_the_script_in_the_docs(tmp_path) -> None:
+    page = (TESTS.parent / "docs" / "scaling.md").read_text("utf-8")
+    script = page.split("```py\n# train.py\n")[1].split("```")[0]
+    (tmp_path / "train.py").write_text(script)
+    command = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "train.py"]
+    done = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("epoch 3/3") == 1
+    assert isinstance(keras_qa.load(tmp_path / "qa.keras"), keras_qa.QuestionAnswerer)

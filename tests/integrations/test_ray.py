@@ -331,3 +331,8 @@ def test_the_command_refuses_what_does_not_fit(capsys) -> None:
 
 def test_the_example_in_the_docs(capsys) -> None:
     run_block("Ray", capsys, "scaling.md")
+
+
+def test_the_example_of_ray_train_in_the_docs(capsys, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run_block("Ray Train", capsys, "scaling.md")
