@@ -59,6 +59,8 @@ INTERRUPTED = 130
 
 def command() -> NoReturn:
     """Runs `main` and ends the process: the entry point of the `keras-qa` script."""
+    # What the imports have created is permanent: collections need not go through it.
+    gc.freeze()
     code = main()
     if code == INTERRUPTED:
         # JAX may crash during Python's shutdown if it was interrupted at work.

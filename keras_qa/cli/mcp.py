@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import contextlib
 import functools
 import pathlib
@@ -52,6 +51,8 @@ def run(options: argparse.Namespace, results: Results) -> None:
             f"`keras-qa mcp` needs the package mcp 2.3 or later ({error}). Install it: "
             '`pip install "keras-qa[mcp]"`.'
         ) from None
+    import asyncio
+
     from keras_qa.answering import Reranker
     from keras_qa.answering.answerer import QuestionAnswerer
     from keras_qa.serving.limits import Limits

@@ -178,7 +178,7 @@ def parse_tokenizer(text: str) -> tokenizers.Tokenizer:
         raise ValueError(f"The tokenizer is not JSON: {error}. Get it again.") from None
     if not isinstance(content, Mapping):
         raise ValueError("The tokenizer must be a JSON object, as `tokenizers` writes it.")
-    ids = list(_ids(content))
+    ids = _ids(content)
     highest = max(ids, default=0)
     if highest >= len(ids) + _MAX_UNUSED_IDS:
         raise ValueError(
@@ -203,17 +203,17 @@ def parse_tokenizer(text: str) -> tokenizers.Tokenizer:
         raise ValueError(f"The tokenizer cannot be read: {line}. Get it again.") from None
 
 
-def _ids(content: Mapping[str, Any]) -> Iterator[int]:
+def _ids(content: Mapping[str, Any]) -> list[int]:
     model = content.get("model")
     vocabulary = model.get("vocab") if isinstance(model, Mapping) else None
+    ids: list[Any] = list(range(len(vocabulary))) if isinstance(vocabulary, list) else []
     if isinstance(vocabulary, Mapping):
-        yield from (value for value in vocabulary.values() if isinstance(value, int))
-    elif isinstance(vocabulary, list):
-        yield from range(len(vocabulary))
+        ids = list(vocabulary.values())
     added = content.get("added_tokens")
     for token in added if isinstance(added, list) else ():
-        if isinstance(token, Mapping) and isinstance(token.get("id"), int):
-            yield token["id"]
+        if isinstance(token, Mapping):
+            ids.append(token.get("id"))
+    return [id for id in ids if isinstance(id, int)]
 
 
 def _growth(step: Mapping[str, Any]) -> float:
