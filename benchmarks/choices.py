@@ -70,15 +70,27 @@ def _work(options: argparse.Namespace) -> None:
     print(f"{contender}, seed {seed}: {record['accuracy']} after {minutes:.1f} minutes")
 
 
-def _ours(**model_options: Callable[[], str]) -> Callable[..., Choose]:
+def _ours(
+    recipe: dict[str, Any] | None = None,
+    max_length: int | None = None,
+    **model_options: Callable[[], str],
+) -> Callable[..., Choose]:
     def make(train: Examples, options: argparse.Namespace, seed: int) -> Choose:
         from keras_qa import recipes
 
         given = {name: make() for name, make in model_options.items()}
         if options.half:
             given["dtype"] = "mixed_bfloat16"
-        epochs = {"epochs": options.epochs} if options.epochs is not None else None
-        done = recipes.train(train, None, "multiple_choice", given, epochs, seed=seed)
+        epochs = {"epochs": options.epochs} if options.epochs is not None else {}
+        done = recipes.train(
+            train,
+            None,
+            "multiple_choice",
+            given,
+            {**(recipe or {}), **epochs},
+            seed=seed,
+            answerer_options={"max_length": max_length},
+        )
         return done.answerer.predict
 
     return make
@@ -139,6 +151,9 @@ CONTENDERS: dict[str, Callable[..., Choose]] = {
     "sliding window": _sliding_window,
     "from scratch": _ours(),
     "backbone": _ours(backbone=encoder_folder),
+    "on a ranker": _ours(
+        {"epochs": 1, "learning_rate": 5e-5}, 96, backbone=lambda: "minilm-rerank"
+    ),
     "transformers": _transformers,
     "ranker": _ranker,
 }

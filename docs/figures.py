@@ -345,6 +345,7 @@ def choices() -> str:
         "sliding window": "sliding window with word distances (Richardson et al. 2013)",
         "from scratch": "`multiple_choice`, from scratch",
         "backbone": "`multiple_choice` on `minilm`",
+        "on a ranker": "`multiple_choice` on `minilm-rerank`",
         "transformers": "`BertForMultipleChoice` of `transformers` with the same weights",
         "ranker": "`minilm-rerank` without training, by windows of four sentences",
     }

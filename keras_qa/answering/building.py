@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -10,6 +11,7 @@ import keras
 
 from keras_qa import models
 from keras_qa._arguments import check_fraction, to_optional_integer
+from keras_qa.answering.opening import ADAPTER, FILE, find, open_model
 from keras_qa.engine import graph
 from keras_qa.engine.compiling import Optimizer, recompile
 from keras_qa.example import Example
@@ -120,7 +122,7 @@ def _build_model(
                     f"`{option}` is for a reader from scratch, but `model_options` has a "
                     "`backbone` with a vocabulary of its own. Leave one of them out."
                 )
-        model = make(**settings)
+        model = build_on_trained(options["model"], settings) or make(**settings)
         if model.preprocessor is None:
             raise ValueError(
                 "The backbone's tokenizer is unknown. Pass its `tokenizer.json` or the folder of "
@@ -138,6 +140,21 @@ def _build_model(
     model = make(**preprocessor.sizes(), **settings)
     preprocessor.attach(model)
     return model, preprocessor
+
+
+def build_on_trained(model: str, settings: Mapping[str, Any]) -> QAModel | None:
+    """Builds a `multiple_choice` on a ranker or a reader, or returns `None` for other backbones."""
+    backbone = settings.get("backbone")
+    if model != "multiple_choice" or backbone is None:
+        return None
+    if isinstance(backbone, (str, os.PathLike)):
+        # A missing file is an error of the factory.
+        with contextlib.suppress(FileNotFoundError):
+            if find(backbone)[0] in (ADAPTER, FILE):
+                backbone = open_model(backbone, compile=False).model
+    if not isinstance(backbone, keras.Model):
+        return None
+    return models.multiple_choice(**{**settings, "backbone": backbone})
 
 
 def change_training(

@@ -86,7 +86,8 @@ READER: Options = {
     "backbone": Option(
         "DIR",
         "a pretrained encoder: minilm, which is in this package, a folder in Hugging Face's "
-        "layout, or hf://... (default: none, the reader is trained from scratch)",
+        "layout, or hf://...; for multiple_choice also a ranker or a reader, such as minilm-rerank "
+        "(default: none, the reader is trained from scratch)",
     ),
     "answer_types": Option(
         "TYPE",

@@ -14,18 +14,21 @@ from keras_qa.engine.labels import ONE_HOT, SPARSE, model_outputs
 from keras_qa.engine.qa_model import QAModel
 from keras_qa.layers import TransformerEncoder
 from keras_qa.layers.attention import AlignedQuestionEmbedding, BidirectionalAttentionFlow
-from keras_qa.layers.base_layer import DType
+from keras_qa.layers.base_layer import DType, skip_initializers
 from keras_qa.layers.choice_rows import FoldChoices, JoinChoices
-from keras_qa.layers.classification_head import ClassificationHead
+from keras_qa.layers.classification_head import ClassificationHead, transformer_of
 from keras_qa.layers.word_features import ContextEncoder, ExactMatch
 from keras_qa.models.pretrained.checkpoint import PretrainedCheckpoint
 from keras_qa.models.pretrained.hub import open_backbone
-from keras_qa.models.reader import Tokenizer, make_word_embedding
+from keras_qa.models.reader import Tokenizer, enable_lora, make_word_embedding
 from keras_qa.models.text_classifier import open_classifier
 from keras_qa.preprocessing.choice_preprocessor import ChoicePreprocessor
-from keras_qa.preprocessing.preprocessor import CHOICE
+from keras_qa.preprocessing.preprocessor import CHOICE, TASKS
 from keras_qa.text import Windower
 from keras_qa.text.windows import MAX_LENGTH
+
+# In the `config.json` of a model that reads the question before the text.
+_QUESTION_FIRST = "keras_qa_question_first"
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -58,7 +61,7 @@ def multiple_choice(
     dropout: float | None = None,
     word_vectors: npt.ArrayLike | None = None,
     trainable_vectors: bool = False,
-    backbone: PretrainedCheckpoint | str | os.PathLike[str] | None = None,
+    backbone: QAModel | PretrainedCheckpoint | str | os.PathLike[str] | None = None,
     tokenizer: Tokenizer | None = None,
     lora_rank: int | None = None,
     fused: str | bool = "auto",
@@ -86,7 +89,11 @@ def multiple_choice(
         word_vectors: Initial word vectors.
         trainable_vectors: Whether `word_vectors` are trained.
         backbone: An encoder, as in `text_classifier`, with its head for multiple choice if it
-            has one. All arguments above are then ignored.
+            has one. Or a ranker or a reader on an encoder, such as
+            `keras_qa.load("minilm-rerank").model_`; `QuestionAnswerer` also takes its name. The
+            model starts with the weights of its encoder and, of a ranker, its head, and reads the
+            question with a choice before the text, as they do. All arguments above are then
+            ignored.
         tokenizer: The backbone's tokenizer.
         lora_rank: Train matrices of this rank instead of the weights of the backbone.
         fused: Whether to use kernels.
@@ -114,6 +121,8 @@ def multiple_choice(
         >>> model.predict(feed, verbose=0).shape
         (2, 3)
     """
+    if isinstance(backbone, keras.Model):
+        return _on_trained(backbone, lora_rank, dtype, optimizer, name)
     if backbone is not None:
         checkpoint = open_backbone(backbone)
         encoder, head, tokenizer = open_classifier(
@@ -123,7 +132,9 @@ def multiple_choice(
         model = choose_on_encoder(encoder, head, optimizer, name)
         if tokenizer is not None:
             longest = min(MAX_LENGTH, encoder.max_length)
-            model.preprocessor = ChoicePreprocessor(Windower(tokenizer, longest))
+            question_first = checkpoint.config.get(_QUESTION_FIRST) is True
+            windower = Windower(tokenizer, longest)
+            model.preprocessor = ChoicePreprocessor(windower, question_first=question_first)
         return model
     words = make_word_embedding(
         text_vocabulary_size, embedding_dim, dropout, word_vectors, trainable_vectors, dtype
@@ -137,6 +148,48 @@ def multiple_choice(
     logits = _from_scratch(rows, words, units, num_layers, cell, fused, dtype)
     optimizer = optimizer or keras.optimizers.Adam(2e-3, global_clipnorm=5.0)
     return _join(inputs, logits, optimizer, name)
+
+
+def _on_trained(
+    trained: keras.Model,
+    lora_rank: int | None,
+    dtype: DType,
+    optimizer: Optimizer | None,
+    name: str,
+) -> MultipleChoice:
+    """Builds a model that starts with the weights of a ranker or a reader."""
+    source = transformer_of(trained)
+    preprocessor = getattr(trained, "preprocessor", None)
+    settings = source.settings if source is not None else {}
+    if source is None or preprocessor is None or not settings["checkpoint"] or source.lora_rank:
+        raise ValueError(
+            "`backbone` must be an encoder, or a ranker or a reader on a published encoder. LoRA "
+            "must be merged: save the model and load it. Received: the model "
+            f"`{trained.name:.60}`."
+        )
+    architecture = f"{settings['checkpoint']['architectures'][0].split('For')[0]}{TASKS[CHOICE]}"
+    config = {**settings["checkpoint"], "architectures": [architecture], _QUESTION_FIRST: True}
+    settings = {**settings, "checkpoint": config}
+    encoder = TransformerEncoder(**settings, dtype=dtype, name="backbone")
+    with skip_initializers():
+        encoder.build()
+    encoder.set_weights(source.get_weights())
+    own, width = trained.layers[-1], encoder.hidden_dim
+    # The head of BERT.
+    options: Any = {"hidden_dim": width, "activation": "tanh", "dropout": 0.1, "name": "logits"}
+    is_ranker = isinstance(own, ClassificationHead) and own.num_labels == 1
+    if is_ranker:
+        options = {**own.get_config(), "num_labels": 1}
+    head = ClassificationHead(**{"num_labels": 1, **options, "dtype": dtype})
+    head.build((None, None, width))
+    if is_ranker:
+        head.set_weights(own.get_weights())
+    if lora_rank is not None:
+        enable_lora(encoder, lora_rank)
+    optimizer = optimizer or keras.optimizers.AdamW(5e-5, weight_decay=0.01)
+    model = choose_on_encoder(encoder, head, optimizer, name)
+    model.preprocessor = ChoicePreprocessor(preprocessor.vectorizer, question_first=True)
+    return model
 
 
 def choose_on_encoder(

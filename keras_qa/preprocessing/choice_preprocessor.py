@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa import metrics
-from keras_qa._arguments import check_number, entry
+from keras_qa._arguments import check_flag, check_number, entry
 from keras_qa._numbers import MASKED
 from keras_qa.example import Answer, Example
 from keras_qa.preprocessing.calibration import FOLDS, expected_calibration_error, fit_temperature
@@ -36,6 +37,9 @@ class ChoicePreprocessor(Preprocessor):
 
     The scores are a softmax over the choices. A long text is read in windows. Of each choice the
     highest probability of a window counts, normalized.
+
+    With `question_first` the question with a choice is the first text of a pair, as rankers read
+    it. Then the highest logit of a choice in a window counts.
     """
 
     name = "choices"
@@ -46,10 +50,14 @@ class ChoicePreprocessor(Preprocessor):
     exported_as = "multiple_choice"
     vectorizer: Windower
 
-    def __init__(self, vectorizer: Windower, temperature: float = 1.0) -> None:
+    def __init__(
+        self, vectorizer: Windower, temperature: float = 1.0, question_first: bool = False
+    ) -> None:
         check_number("temperature", temperature, positive=True)
+        check_flag("question_first", question_first)
         self.vectorizer = vectorizer
         self.temperature = float(temperature)
+        self.question_first = question_first
 
     @classmethod
     def train(
@@ -64,20 +72,29 @@ class ChoicePreprocessor(Preprocessor):
         self.temperature = 1.0
 
     def apply_options(self, model: Model, options: Mapping[str, Any]) -> ChoicePreprocessor:
-        return ChoicePreprocessor(change_windows(model, self.vectorizer, options), self.temperature)
+        windower = change_windows(model, self.vectorizer, options)
+        return ChoicePreprocessor(windower, self.temperature, self.question_first)
 
     def make_training_data(self, model: Model, examples: list[Example]) -> tuple[Any, Any]:
-        # Of a long text a row has the window with most words of the question and the choices.
+        # Of a long text a row has the window with most words of the question and the choices, or
+        # with `question_first` of the question and its own choice.
         labels = gold_choices(examples)
-        words = [_words(" ".join([item.question, *item.choices])) for item in examples]
-        best: dict[int, tuple[int, str]] = {}
+        words = [
+            [_words(f"{item.question} {choice}") for choice in item.choices] for item in examples
+        ]
+        if not self.question_first:
+            words = [[set().union(*row)] * len(row) for row in words]
+        best = [[(-1, "")] * len(row) for row in words]
         for number, start, end in self._windows(examples):
             part = examples[number].plain_text[start:end]
-            shared = len(words[number] & _words(part))
-            if number not in best or shared > best[number][0]:
-                best[number] = shared, part
+            own = _words(part)
+            best[number] = [
+                max(window, (len(row & own), part), key=operator.itemgetter(0))
+                for window, row in zip(best[number], words[number], strict=True)
+            ]
         rows = [
-            (best[number][1], item.question, item.choices) for number, item in enumerate(examples)
+            ([part for _, part in windows], item.question, item.choices)
+            for windows, item in zip(best, examples, strict=True)
         ]
         return self._make_feed(model, rows), labels
 
@@ -129,12 +146,13 @@ class ChoicePreprocessor(Preprocessor):
         return {"temperature": self.temperature, **errors}
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "temperature": self.temperature}
+        own = {"temperature": self.temperature, "question_first": self.question_first}
+        return {**super().get_config(), **own}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> ChoicePreprocessor:
         windower = Windower.from_config(entry(config, "vectorizer", dict))
-        return cls(windower, config.get("temperature", 1.0))
+        return cls(windower, config.get("temperature", 1.0), config.get("question_first", False))
 
     def _read(
         self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
@@ -146,7 +164,7 @@ class ChoicePreprocessor(Preprocessor):
         windows = self._windows(examples)
         # Without other choices in its row, a choice needs no padding.
         rows = [
-            (examples[number].plain_text[start:end], examples[number].question, [choice])
+            ([examples[number].plain_text[start:end]], examples[number].question, [choice])
             for number, start, end in windows
             for choice in choices[number]
         ]
@@ -155,10 +173,11 @@ class ChoicePreprocessor(Preprocessor):
         if not np.isfinite(logits).all():
             raise ValueError("The logits hold NaN or infinity. Check the model's weights.")
         edges = np.cumsum([len(choices[number]) for number, *_ in windows])
-        # The highest logarithm of the probabilities that the windows give to each choice.
+        # The highest logarithm of the probabilities, or logit, that a window gives to each choice.
         best = [np.full(len(texts), -np.inf) for texts in choices]
         for (number, *_), part in zip(windows, np.split(logits, edges[:-1]), strict=True):
-            best[number] = np.maximum(best[number], part - np.logaddexp.reduce(part))
+            total = 0.0 if self.question_first else np.logaddexp.reduce(part)
+            best[number] = np.maximum(best[number], part - total)
         return [
             rows[[*map(texts.index, item.choices)]]
             for item, texts, rows in zip(examples, choices, best, strict=True)
@@ -179,17 +198,18 @@ class ChoicePreprocessor(Preprocessor):
         return result
 
     def _make_feed(
-        self, model: Model, rows: Sequence[tuple[str, str, Sequence[str]]]
+        self, model: Model, rows: Sequence[tuple[Sequence[str], str, Sequence[str]]]
     ) -> dict[str, np.ndarray]:
-        """Returns the inputs of a model for texts, each with a question and its choices."""
+        """Returns the inputs of a model for questions with their choices and the text of each."""
         tokenizer = self.vectorizer.tokenizer
         counts = np.array([len(choices) for *_, choices in rows])
         if isinstance(tokenizer, SubwordTokenizer):
-            texts = [text for text, _, choices in rows for _ in choices]
+            texts = [text for texts, *_ in rows for text in texts]
             pairs = [_join(question, choice) for _, question, choices in rows for choice in choices]
-            feed = PairPreprocessor(self.vectorizer).make_feed(model, texts, pairs)
+            both = (pairs, texts) if self.question_first else (texts, pairs)
+            feed = PairPreprocessor(self.vectorizer).make_feed(model, *both)
             return {name: stack_rows(array, counts) for name, array in feed.items()}
-        windows = self.vectorizer([Example(text, question) for text, question, _ in rows])
+        windows = self.vectorizer([Example(texts[0], question) for texts, question, _ in rows])
         firsts = np.searchsorted(windows.example, np.arange(len(rows)))
         feed = {name: array[firsts] for name, array in windows.feed.items()}
         # A choice without words is not padding.

@@ -17,7 +17,7 @@ import keras
 from keras_qa import _backend
 from keras_qa._arguments import check_positive_integers, to_keras_path
 from keras_qa.answering.answerer import QuestionAnswerer
-from keras_qa.answering.building import preprocessor_class
+from keras_qa.answering.building import build_on_trained, preprocessor_class
 from keras_qa.answering.opening import open_model
 from keras_qa.answering.reranker import Reranker, is_ranker
 from keras_qa.data import babi
@@ -72,7 +72,8 @@ def train(
         validation_data: Examples for the choice of epoch and seed only.
         model: Name of a factory in `keras_qa.models`, or several names. Several models are trained
             in turn until one answers all validation examples right. The best one is kept.
-        model_options: Arguments of the factory.
+        model_options: Arguments of the factory. A `multiple_choice` whose `backbone` is a ranker
+            or a reader, such as `{"backbone": "minilm-rerank"}`, counts as epoch 0, as `start`.
         recipe: A `Recipe` for all models. `None` for the default recipe of each model. A mapping,
             such as `{"epochs": 10}`, replaces fields of the default.
         seed: The first seed.
@@ -130,7 +131,7 @@ def train(
     data, valid = to_examples(examples), to_examples(validation_data or [])
     arguments |= {"examples": data, "validation_data": valid, "devices": None, "verbose": 0}
     with training_on(devices, functools.partial(train, **arguments)):
-        begin = None if start is None else _open(start, lora_rank)
+        begin = _open(start, lora_rank, names, model_options, seed)
         if not is_ranker(begin):
             kind = preprocessor_class(names[0] if begin is None else begin)
             data, valid = (kind.to_training_examples(part, lenient) for part in (data, valid))
@@ -141,11 +142,12 @@ def train(
                 "Several models need `validation_data`, which the best one is chosen by. "
                 f"Received: model={names}."
             )
+        rank = lora_rank or (model_options or {}).get("lora_rank")
         recipes = {
             name: recipe
             if isinstance(recipe, Recipe)
             else dataclasses.replace(
-                recipe_for(name, model_options) if start is None else recipe_to_continue(lora_rank),
+                recipe_for(name, model_options) if begin is None else recipe_to_continue(rank),
                 **(recipe or {}),
             )
             for name in names
@@ -165,9 +167,9 @@ def train(
             label = f"{labelled(plan.model, plan.copies)}  " * several + f"seed {plan.seed}  "
             shows = verbose and execution.is_first_process()
             shown = [Progress(plan.recipe.epochs, steps, label)] if shows else []
-            if runs and start is not None:
+            if runs and begin is not None:
                 # The runs before have trained theirs.
-                begin = _open(start, lora_rank)
+                begin = _open(start, lora_rank, names, model_options, plan.seed)
             state, answerer = _fit(
                 plan, rows, valid, *options, files.get(plan), [*callbacks, *shown], begin, lora_rank
             )
@@ -259,7 +261,8 @@ def _fit(
         keras.utils.set_random_seed(plan.seed)
         answerer, relevance = Reranker(model), model.preprocessor.relevance
     else:
-        answerer = QuestionAnswerer(model, model_options, seed=plan.seed, **answerer_options)
+        given = model_options if begin is None else None
+        answerer = QuestionAnswerer(model, given, seed=plan.seed, **answerer_options)
     answerer.fit(
         rows,
         validation_data=valid or None,
@@ -283,7 +286,17 @@ def _fit(
     return state, answerer
 
 
-def _open(start: str | os.PathLike[str], lora_rank: int | None) -> QAModel:
+def _open(
+    start: str | os.PathLike[str] | None,
+    lora_rank: int | None,
+    names: list[str],
+    model_options: Mapping[str, Any] | None,
+    seed: int,
+) -> QAModel | None:
+    """Returns the model whose weights are epoch 0, or `None` for a new one."""
+    if start is None:
+        keras.utils.set_random_seed(seed)
+        return build_on_trained(names[0], model_options or {}) if len(names) == 1 else None
     model: QAModel = open_model(start, lora_rank=lora_rank).model
     return model
 

@@ -5,16 +5,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recipe_cases import Stop, StopAt
 from small_checkpoints import with_head
 from small_models import same_weights
 
 import keras_qa
-from keras_qa import Example
+from keras_qa import Example, QuestionAnswerer
 from keras_qa._numbers import MASKED
+from keras_qa.answering import Reranker
 from keras_qa.layers.classification_head import transformer_of
-from keras_qa.models import multiple_choice, text_classifier
+from keras_qa.models import multiple_choice, span_reader, text_classifier
 from keras_qa.models.multiple_choice import MultipleChoice
 from keras_qa.models.pretrained.checkpoint_writer import save_pretrained
+from keras_qa.text import Windower
+from keras_qa.training import train
 
 NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 TEXTS = ["Mary went home. John slept.", "", "home"]
@@ -187,3 +191,108 @@ def test_lora_trains_few_weights(tmp_path) -> None:
     assert transformer_of(model).lora_rank == 2
     counts = [sum(map(np.size, part)) for part in (model.trainable_weights, model.weights)]
     assert counts[0] < 0.5 * counts[1]
+
+
+TEXT = "Mary went home. John slept there. She went to the bathroom."
+QUESTION = "Where did she go?"
+STARTS = [
+    Example(TEXT, QUESTION, right, choices=("home", "the bathroom"))
+    for right in ("home", "the bathroom")
+]
+
+
+@pytest.fixture(scope="module")
+def ranker(tmp_path_factory) -> Reranker:
+    """A small ranker that was saved, whose logits differ."""
+    folder = tmp_path_factory.mktemp("ranker")
+    dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    ranker = Reranker(
+        text_classifier(
+            with_head(folder / "a", "bert", "Model", {}, **dropout),
+            "sequence_classification",
+            num_labels=1,
+        )
+    )
+    with_weights(ranker.model_)
+    ranker.save(folder / "ranker.keras")
+    ranker.path = folder / "ranker.keras"
+    return ranker
+
+
+def test_a_ranker_as_backbone_chooses_as_it_ranks(ranker, tmp_path) -> None:
+    qa = QuestionAnswerer("multiple_choice", {"backbone": ranker.path}).fit(
+        STARTS, epochs=0, verbose=0
+    )
+    asked = [f"{QUESTION} {choice}" for choice in STARTS[0].choices]
+
+    def expected(parts: list[str]) -> np.ndarray:
+        logits = [row.max() for row in ranker.logits(asked, [parts] * 2)]
+        return np.exp(logits - np.logaddexp.reduce(logits))
+
+    def scores(qa: QuestionAnswerer, **options) -> np.ndarray:
+        ranked = qa.answer(TEXT, QUESTION, choices=STARTS[0].choices, top_k=2, **options)
+        by_text = {answer.text: answer.score for answer in ranked}
+        return np.array([by_text[choice] for choice in STARTS[0].choices])
+
+    np.testing.assert_allclose(scores(qa), expected([TEXT]), atol=1e-5)
+    # Of a long text the highest logit of a window counts.
+    windower = Windower(ranker.model_.preprocessor.vectorizer.tokenizer, 32, 4)
+    offsets = windower([Example(TEXT, asked[1])]).offsets
+    parts = [TEXT[row[row[:, 0] >= 0][0, 0] : row.max()] for row in offsets]
+    assert len(parts) > 1
+    assert np.ptp(expected(parts) - expected([TEXT])) > 1e-3
+    np.testing.assert_allclose(scores(qa, max_length=32, stride=4), expected(parts), atol=1e-5)
+    # A file and a folder keep the order of question and text.
+    qa.save(tmp_path / "qa.keras")
+    qa.save_pretrained(tmp_path / "folder")
+    for name in ("qa.keras", "folder"):
+        np.testing.assert_allclose(scores(keras_qa.load(tmp_path / name)), scores(qa), atol=1e-5)
+
+
+def test_each_choice_learns_from_its_own_window(ranker) -> None:
+    model = multiple_choice(backbone=ranker.model_)
+    preprocessor = model.preprocessor.with_options(model, max_length=24, stride=0)
+    feed, labels = preprocessor.make_training_data(model, STARTS)
+    assert labels.tolist() == [0, 1]
+    tokenizer = preprocessor.vectorizer.tokenizer
+    for row, (choice, window) in enumerate((("home", "went home"), ("the bathroom", "bathroom"))):
+        first = tokenizer.encode(f"{QUESTION} {choice}")[0].tolist()
+        ids = feed["token_ids"][0, row].tolist()
+        assert ids[: len(first) + 2] == [2, *first, 3]
+        assert tokenizer.encode(window)[0].tolist()[0] in ids[len(first) + 2 :]
+
+
+def test_epoch_0_counts_and_a_resumed_run_ends_as_an_unbroken_one(ranker, tmp_path) -> None:
+    before = multiple_choice(backbone=ranker.model_).get_weights()
+    right = QuestionAnswerer("multiple_choice", {"backbone": ranker.path})
+    choice = right.fit(STARTS, epochs=0, verbose=0).answer(STARTS[0]).text
+    valid = [item for item in STARTS if item.answers[0] == choice]
+    wrong = 2 * [item for item in STARTS if item.answers[0] != choice]
+    options = {"model_options": {"backbone": ranker.path}, "verbose": 0}
+    options["recipe"] = {"epochs": 2, "batch_size": 1, "learning_rate": 0.01, "patience": 9}
+    done = train(wrong, valid, "multiple_choice", **options)
+    assert done.runs[0].best_epoch == 0
+    assert same_weights(done.answerer.model_, before)
+    options["recipe"] = {**options["recipe"], "keep": "last"}
+    unbroken = train(wrong, valid, "multiple_choice", **options)
+    assert unbroken.answerer.answer(STARTS[0]).text != choice
+    out = tmp_path / "qa.keras"
+    with pytest.raises(Stop):
+        train(wrong, valid, "multiple_choice", out=out, callbacks=[StopAt(1)], **options)
+    resumed = train(wrong, valid, "multiple_choice", out=out, resume=True, **options)
+    assert same_weights(resumed.answerer.model_, unbroken.answerer.model_.get_weights())
+
+
+def test_a_reader_as_backbone_gives_its_encoder(tmp_path) -> None:
+    reader = span_reader(backbone=with_head(tmp_path / "bert", "bert", "Model", {}))
+    model = multiple_choice(backbone=reader, lora_rank=2, dtype="mixed_bfloat16")
+    encoder = transformer_of(model)
+    assert (encoder.lora_rank, encoder.dtype_policy.name) == (2, "mixed_bfloat16")
+    words = [layer.tokens.get_weights()[0] for layer in (encoder, transformer_of(reader))]
+    np.testing.assert_array_equal(*words)
+    feed, labels = model.preprocessor.make_training_data(model, STARTS)
+    model.fit(feed, labels, epochs=1, verbose=0)
+    for wrong in (multiple_choice(50, units=4), model):
+        with pytest.raises(ValueError, match="^`backbone` must be an encoder, or a ra") as error:
+            multiple_choice(backbone=wrong)
+        assert len(str(error.value)) <= 300
