@@ -1,16 +1,20 @@
 """`python -m benchmarks.many_passages FOLDER`: the size of a large index, and the time of a search.
 
 FOLDER holds `train.json` and `valid.json` in SQuAD's format. Their paragraphs are repeated, with
-one word in ten replaced by another of their words, up to the number of passages. The record is
-added to the file of results. A million passages take several minutes and a gigabyte.
+one word in ten replaced by another of their words, up to the number of passages. The record counts
+the distinct texts, and is added to the file of results. A million passages take several minutes and
+a gigabyte. With `--vectors 384` each passage and each question has a random vector of this size,
+which measures size and time, but not what is found: no encoder is run.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import itertools
 import pathlib
 import resource
+import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,6 +29,19 @@ CHANGED = 0.1
 AT_ONCE = 1_000
 
 
+class RandomVectors:
+    """An encoder whose vectors have nothing to do with the texts."""
+
+    name = "random"
+
+    def __init__(self, dimension: int) -> None:
+        self.dimension = dimension
+        self.rng = np.random.default_rng(0)
+
+    def __call__(self, texts: list[str]) -> np.ndarray:
+        return self.rng.standard_normal((len(texts), self.dimension), dtype="float32")
+
+
 def peak_memory() -> float:
     """The peak memory of this process, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -35,6 +52,7 @@ def main() -> None:
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--passages", type=int, default=1_000_000, help="default: %(default)s")
     parser.add_argument("--questions", type=int, default=200, help="default: %(default)s")
+    parser.add_argument("--vectors", type=int, metavar="N", help="random vectors of N numbers")
     parser.add_argument("--out", default=RESULTS / "many_passages.json", help="file of results")
     options = parser.parse_args()
 
@@ -47,9 +65,10 @@ def main() -> None:
     examples = [example for part in parts for example in part]
     paragraphs = list(dict.fromkeys(example.plain_text for example in examples))
     questions = [example.question for example in parts[1]][: options.questions]
+    encoder = RandomVectors(options.vectors) if options.vectors else None
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "many.index"
-        with Index.create(path, "en") as index:
+        with Index.create(path, "en", encoder) as index:
             texts = enumerate(repeated(paragraphs))
             begun = time.perf_counter()
             while index.passages < options.passages:
@@ -58,17 +77,24 @@ def main() -> None:
             indexing = time.perf_counter() - begun
             passages = index.passages
         size = path.stat().st_size
-        with Index.open(path) as index:
+        with Index.open(path, encoder) as index:
             index.search(questions[0], 20)
             seconds = []
             for question in questions:
                 begun = time.perf_counter()
                 index.search(question, 20)
                 seconds.append(time.perf_counter() - begun)
+        memory = peak_memory() - imported
+        with contextlib.closing(sqlite3.connect(path)) as file:
+            query = "SELECT count(*), count(DISTINCT hash) FROM documents"
+            documents, distinct = file.execute(query).fetchone()
     record = {
         "passages": passages,
+        "documents": documents,
+        "distinct_documents": distinct,
+        "vectors": options.vectors and f"{options.vectors} random numbers",
         "file_bytes": size,
-        "memory_mib": round(peak_memory() - imported),
+        "memory_mib": round(memory),
         "passages_per_second": round(passages / indexing),
         "questions": len(questions),
         "search_ms": {
