@@ -73,6 +73,7 @@ ENVIRONMENTS = {
     "preprocessing/test_word_preprocessor.py": "once",
     "report": "once",
     "repository": "host",
+    "repository/test_arithmetic.py": "once",
     "repository/test_docs.py": "once",
     "repository/test_layer_recipe.py": "backend",
     "repository/test_model_cards.py": "once",
