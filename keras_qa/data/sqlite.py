@@ -50,11 +50,13 @@ def lock(path: str | os.PathLike[str], timeout: float = 0.0) -> Iterator[None]:
     The lock ends with the process. After `timeout` seconds of another lock it raises an `OSError`.
     """
     path = pathlib.Path(path).expanduser()
-    file = path.absolute().with_name(f".{path.absolute().name}.lock")
+    real = path.resolve()
+    file = real.with_name(f".{real.name}.lock")
     if not file.parent.is_dir():
         raise FileNotFoundError(f"`path` is in a folder that does not exist: {str(path.parent)!r}.")
-    with contextlib.closing(connect(file, timeout)) as connection:
+    with contextlib.ExitStack() as stack:
         try:
+            connection = stack.enter_context(contextlib.closing(connect(file, timeout)))
             connection.execute("PRAGMA journal_mode = OFF")
             connection.execute("BEGIN EXCLUSIVE")
         except sqlite3.Error as error:

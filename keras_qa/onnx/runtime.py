@@ -93,7 +93,7 @@ class ExportedModel:
         options = runtime.SessionOptions()
         # Only errors, which are raised.
         options.log_severity_level = 4
-        # ONNX Runtime does not read this variable, which Ray and Dask set for their workers.
+        # ONNX Runtime does not read this variable, which Ray sets for its workers.
         threads = os.environ.get("OMP_NUM_THREADS", "")
         if threads.isdecimal():
             options.intra_op_num_threads = int(threads)

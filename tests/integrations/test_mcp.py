@@ -25,6 +25,7 @@ from servers import error_of, send
 import keras_qa
 from keras_qa.cli import mcp, parser
 from keras_qa.cli.indexing import open_folder
+from keras_qa.documents import Index
 from keras_qa.serving.limits import Limits
 from keras_qa.serving.mcp_server import McpService
 
@@ -279,6 +280,20 @@ def in_process(qa, open_index, thread) -> Client:
     """A client of a server in this process."""
     service = McpService(qa, open_index, "a folder", Limits(), thread, {}, {})
     return Client(service.server())
+
+
+def test_several_indexes_are_served_as_one(tmp_path) -> None:
+    paths = [str(tmp_path / name) for name in ("a.index", "b.index")]
+    for path in paths:
+        with Index.create(path, language="en") as index:
+            index.add([{"name": pathlib.Path(path).stem, "text": "Rain in May."}])
+    target = StdioServerParameters(command=sys.executable, args=[*COMMAND, *paths], env=ENVIRONMENT)
+    with contextlib.ExitStack() as stack:
+        portal = stack.enter_context(start_blocking_portal())
+        client = stack.enter_context(portal.wrap_async_context_manager(Client(target)))
+        result = portal.call(client.call_tool, "search", {"query": "rain"})
+    passages = result.structured_content["passages"]
+    assert [passage["document"] for passage in passages] == ["a", "b"]
 
 
 def test_progress_is_reported_while_a_folder_is_indexed(qa, folder, tmp_path) -> None:
