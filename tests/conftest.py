@@ -36,6 +36,7 @@ ENVIRONMENTS = {
     "data": "host",
     "data/test_files.py": "once",
     "detectors": "named",
+    "devices": "named",
     "devices_torch": "named",
     "documents": "host",
     "drop": "named",

@@ -117,7 +117,8 @@ class CompiledModel(execution.Model):
                 warnings.filterwarnings("ignore", message="Your input ran out of data")
             try:
                 kept = execution.keep_weights(self, trains=function == "train_function")
-                with self._remade_if_changed(function), kept as callbacks:
+                remade = self._remade_if_changed(function)
+                with remade, execution.on_devices(self), kept as callbacks:
                     hooks += callbacks
                     yield hooks
             except BaseException:

@@ -1,9 +1,12 @@
 """What differs between backends when Keras trains, evaluates or predicts with a model.
 
-A backend has a file with `BatchPredictor`, `has_accelerator` and its own versions of the functions
-below. `BatchPredictor(model)` computes the outputs of one batch by the model's `predict_step`. It
+A backend has a file with `BatchPredictor`, `Model`, `has_accelerator`, `training_on` and its own
+versions of the functions below. `BatchPredictor(model)` computes the outputs of one batch by the model's `predict_step`. It
 takes and returns lists of arrays, in the order of the model's inputs and outputs. It is
-thread-safe. `has_accelerator()` is true if models run on another device than a CPU.
+thread-safe. `Model` is the base class of models, whose steps give the results of one device on
+several. `has_accelerator()` is true if models run on another device than a CPU. In the block of
+`training_on(devices, repeat)` batches are divided among several devices; a backend that needs a
+process for each calls `repeat` in the others.
 
 These functions read what they need to know about a model from attributes of its layers, see
 `engine.graph`.
@@ -13,7 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -57,34 +60,26 @@ def wait_for_processes() -> None:
     """Returns when all processes that train together have called it."""
 
 
-def training_on(
-    devices: int, repeat: Callable[[], object]
-) -> contextlib.AbstractContextManager[None]:
-    """Divides the batches of models that are built in the block among several devices.
-
-    A backend that needs a process for each device calls `repeat` in the others. Raises a
-    `ValueError` if there are fewer devices.
-    """
-    raise ValueError(
-        f"`devices` must be 1 on {keras.config.backend()}. Received: devices={devices}. Leave it "
-        "out, or use another backend."
-    )
+def on_devices(model: keras.Model) -> contextlib.AbstractContextManager[None]:
+    """Prepares a model for a call of Keras on several devices of this process."""
+    return contextlib.nullcontext()
 
 
 if TYPE_CHECKING:
     from keras_qa.engine.torch import BatchPredictor as BatchPredictor
     from keras_qa.engine.torch import Model as Model
     from keras_qa.engine.torch import has_accelerator as has_accelerator
+    from keras_qa.engine.torch import training_on as training_on
 else:
     _backend = importlib.import_module(f"keras_qa.engine.{keras.config.backend()}")
     BatchPredictor = _backend.BatchPredictor
+    Model = _backend.Model
     has_accelerator = _backend.has_accelerator
-    # On PyTorch with steps that several processes take together.
-    Model = getattr(_backend, "Model", keras.Model)
+    training_on = _backend.training_on
     keep_weights = getattr(_backend, "keep_weights", keep_weights)
     as_dataset = getattr(_backend, "as_dataset", as_dataset)
     jit_compile = getattr(_backend, "jit_compile", jit_compile)
     seed = getattr(_backend, "seed", seed)
     is_first_process = getattr(_backend, "is_first_process", is_first_process)
     wait_for_processes = getattr(_backend, "wait_for_processes", wait_for_processes)
-    training_on = getattr(_backend, "training_on", training_on)
+    on_devices = getattr(_backend, "on_devices", on_devices)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import keras
 import numpy as np
+from jax.experimental import multihost_utils
 
 from keras_qa.engine.programs import Program
 
@@ -15,6 +18,95 @@ from keras_qa.engine.programs import Program
 def has_accelerator() -> bool:
     """Whether models run on another device than a CPU."""
     return jax.default_backend() != "cpu"
+
+
+def is_first_process() -> bool:
+    """Whether this process writes files: one of those of `jax.distributed`."""
+    return jax.process_index() == 0
+
+
+def wait_for_processes() -> None:
+    """Returns when all processes of `jax.distributed` have called it."""
+    multihost_utils.sync_global_devices("keras_qa")
+
+
+def training_on(devices: int, repeat: object) -> contextlib.AbstractContextManager[None]:
+    """Sets a `DataParallel` distribution in the block."""
+    available = keras.distribution.list_devices()
+    if devices > len(available):
+        raise ValueError(
+            f"`devices` is {devices}, but JAX has {len(available)}: {available[0]}. For virtual "
+            f"ones on a CPU set XLA_FLAGS=--xla_force_host_platform_device_count={devices} before "
+            "the start."
+        )
+    scope: contextlib.AbstractContextManager[None] = keras.distribution.DataParallel(
+        devices=available[:devices]
+    ).scope()
+    return scope
+
+
+def distribution() -> Any:
+    """Returns the user's `keras.distribution`, also in the block of `on_devices`, or `None`."""
+    current = keras.distribution.distribution()
+    return getattr(current, "divided", current)
+
+
+@contextlib.contextmanager
+def on_devices(model: Any) -> Iterator[None]:
+    """Moves a model to the devices of the distribution, and gives every device whole batches.
+
+    `Model` divides them. Keras would divide the rows of all batches by the layout of the first, and
+    fail at a batch with another number of rows.
+    """
+    current: Any = distribution()
+    if current is not model.distribution:
+        # Compiled functions have the devices of the distribution of their trace.
+        model.train_function = model.test_function = model.predict_function = None
+        model.distribution = current
+    if current is None:
+        yield
+        return
+    mesh = current.device_mesh
+    optimizer = getattr(model, "optimizer", None)
+    variables = [*model.variables, *(optimizer.variables if optimizer is not None else ())]
+    for variable in [*variables, *model.metrics_variables]:
+        layout = current.get_variable_layout(variable)
+        if layout.device_mesh.backend_mesh != mesh.backend_mesh:
+            raise ValueError(
+                "The model was built under a `keras.distribution` with other devices. Build or "
+                "load it under the current one."
+            )
+        variable.assign(keras.distribution.distribute_tensor(variable.value, layout))
+    whole: Any = copy.copy(current)
+    whole.divided = current
+    whole.get_data_layout = lambda shape: keras.distribution.TensorLayout([None] * len(shape), mesh)
+    # All processes make the same batches.
+    whole.auto_shard_dataset = False
+    with whole.scope():
+        yield
+
+
+class Model(keras.Model):
+    """A model that divides the rows of a batch among the devices of a `keras.distribution`.
+
+    Losses, metrics and gradients are those of the whole batch, which the compiler computes.
+    """
+
+    # The distribution of the last call.
+    distribution: Any = None
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """Computes the outputs. If rows do not divide, every device computes all of them."""
+        current = distribution()
+        if current is not None:
+            inputs = keras.tree.map_structure(lambda part: _split(part, current), inputs)
+        return super().call(inputs, training=training, mask=mask)
+
+
+def _split(tensor: Any, current: Any) -> Any:
+    if not isinstance(tensor, jax.Array) or tensor.shape[0] % current.num_model_replicas:
+        return tensor
+    return keras.distribution.distribute_tensor(tensor, current.get_data_layout(tensor.shape))
 
 
 class keep_weights:
@@ -94,13 +186,17 @@ class BatchPredictor:
         """Computes the outputs of a batch."""
         state = tuple([variable.value for variable in kind] for kind in self._variables)
         shapes = tuple(array.shape for array in arrays)
-        return list(map(np.array, self._step(shapes, state, arrays)))
+        current = distribution()
+        return list(map(np.array, self._step((current, shapes), current, state, arrays)))
 
     def _make(self) -> Any:
         model = self.model
 
-        def step(state: Any, arrays: list[Any]) -> list[Any]:
+        def step(current: Any, state: Any, arrays: list[Any]) -> list[Any]:
             x = keras.tree.pack_sequence_as(model.input, arrays)
             return keras.tree.flatten(model.predict_step(state, (x,))[0])
 
-        return jax.jit(step) if model.jit_compile and not model.run_eagerly else step
+        if model.run_eagerly or not model.jit_compile:
+            return step
+        # The trace contains the devices of the distribution.
+        return jax.jit(step, static_argnums=0)

@@ -66,7 +66,7 @@ class BatchPredictor:
     def __call__(self, arrays: list[np.ndarray]) -> list[np.ndarray]:
         """Computes the outputs of a batch."""
         model = self.model
-        if model.run_eagerly or _is_distributed(model):
+        if model.run_eagerly:
             x = keras.tree.pack_sequence_as(model.input, arrays)
             return keras.tree.flatten(keras.Model.predict_on_batch(model, x))
         tensors = [tf.constant(array) for array in arrays]
@@ -86,8 +86,117 @@ class BatchPredictor:
         return step.get_concrete_function()
 
 
-def _is_distributed(model: keras.Model) -> bool:
-    return tf.distribute.has_strategy() or model.distribute_strategy.num_replicas_in_sync > 1
+class Model(keras.Model):
+    """A model whose steps give the same results under any `tf.distribute` strategy.
+
+    Each replica gets the whole batch, and reads its rows. Keras alone would average the losses of
+    replicas with different numbers of rows, and clip their gradients before it adds them.
+    """
+
+    def train_step(self, data: Any) -> Any:
+        """Updates the weights by one batch."""
+        data, replicas = _own_rows(data), _replicas()
+        if replicas == 1 or not any(getattr(self.optimizer, name, None) for name in _CLIPS):
+            return super().train_step(data)
+        x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
+        with tf.GradientTape() as tape:
+            y_pred = self(x, training=True)
+            loss = self.compute_loss(x, y, y_pred, sample_weight, training=True)
+        weights = self.trainable_weights
+        pairs = zip(tape.gradient(loss, weights), weights, strict=True)
+        gradients, weights = zip(*[pair for pair in pairs if pair[0] is not None], strict=True)
+        replica = tf.distribute.get_replica_context()
+        # The optimizer adds the gradients of all replicas. One has those of the whole batch.
+        is_first = replica.replica_id_in_sync_group == 0
+        whole = [
+            tf.convert_to_tensor(gradient) * tf.cast(is_first, gradient.dtype)
+            for gradient in replica.all_reduce("SUM", gradients)
+        ]
+        self.optimizer.apply_gradients(zip(whole, weights, strict=True))
+        tracker = next(metric for metric in self.metrics if metric.name == "loss")
+        tracker.update_state(loss * replicas, tf.shape(keras.tree.flatten(x)[0])[0])
+        return self.compute_metrics(x, y, y_pred, sample_weight)
+
+    def test_step(self, data: Any) -> Any:
+        """Evaluates one batch."""
+        return super().test_step(_own_rows(data))
+
+    def predict_step(self, data: Any) -> Any:
+        """Computes the outputs of one batch."""
+        return super().predict_step(_own_rows(data))
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Any:
+        """Computes the loss of the whole batch."""
+        if _replicas() > 1:
+            gather = tf.distribute.get_replica_context().all_gather
+            y, y_pred, sample_weight = keras.tree.map_structure(
+                lambda part: None if part is None else gather(part, axis=0),
+                (y, y_pred, sample_weight),
+            )
+        return super().compute_loss(x, y, y_pred, sample_weight, training)
+
+
+def _replicas() -> int:
+    """The number of replicas that run the same step now."""
+    replica = tf.distribute.get_replica_context()
+    return 1 if replica is None else int(replica.num_replicas_in_sync)
+
+
+def _own_rows(data: Any) -> Any:
+    """Returns the rows of a batch that this replica reads."""
+    replicas = _replicas()
+    if replicas == 1:
+        return data
+    number = tf.distribute.get_replica_context().replica_id_in_sync_group
+
+    def rows(array: Any) -> Any:
+        count = tf.shape(array)[0]
+        return array[number * count // replicas : (number + 1) * count // replicas]
+
+    return keras.tree.map_structure(lambda part: None if part is None else rows(part), data)
+
+
+# Settings by which an optimizer changes gradients before it adds those of all replicas.
+_CLIPS = ("clipnorm", "global_clipnorm", "clipvalue", "gradient_accumulation_steps")
+
+
+def training_on(devices: int, repeat: object) -> contextlib.AbstractContextManager[None]:
+    """Enters the scope of a `MirroredStrategy` in the block."""
+    kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
+    names = [device.name for device in tf.config.list_logical_devices(kind)]
+    if devices > len(names):
+        raise ValueError(
+            f"`devices` is {devices}, but TensorFlow has {len(names)}: {names[0]}. Call "
+            "`tf.config.set_logical_device_configuration` before the first model for virtual ones "
+            "on a CPU."
+        )
+    # The default fails for a second number of CPU devices in a process.
+    operations = tf.distribute.ReductionToOneDevice() if kind == "CPU" else None
+    strategy = tf.distribute.MirroredStrategy(names[:devices], operations)
+    scope: contextlib.AbstractContextManager[None] = strategy.scope()
+    return scope
+
+
+def on_devices(model: keras.Model) -> contextlib.AbstractContextManager[None]:
+    """Enters the scope of the model's strategy, in which `as_dataset` repeats batches."""
+    strategy = model.distribute_strategy
+    optimizer = getattr(model, "optimizer", None)
+    variables = [*model.variables, *(optimizer.variables if optimizer is not None else ())]
+    is_inside = strategy.extended.variable_created_in_scope
+    if strategy.num_replicas_in_sync > 1 and not all(is_inside(item.value) for item in variables):
+        raise ValueError(
+            "The model or its optimizer was built outside of the scope of the `tf.distribute` "
+            "strategy. Build or load both under `with strategy.scope():`."
+        )
+    scope: contextlib.AbstractContextManager[None] = strategy.scope()
+    return scope
 
 
 def as_dataset(batches: Any, in_memory: bool = False) -> Any:
@@ -109,6 +218,11 @@ def as_dataset(batches: Any, in_memory: bool = False) -> Any:
                     yield _arrays(batches[position])
                 batches.on_epoch_end()
 
+    elif tf.distribute.get_strategy().num_replicas_in_sync > 1:
+        raise ValueError(
+            "A generator, or a data source with `steps`, cannot be read under a `tf.distribute` "
+            "strategy: Keras reads its first batches twice. Pass arrays or a `PyDataset`."
+        )
     else:
         first, length = next(batches), None
         rest = itertools.chain([first], batches)
@@ -163,6 +277,14 @@ def _read_in_graph(batches: keras.utils.PyDataset) -> tf.data.Dataset:
 
 
 def _prefetched(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    replicas = tf.distribute.get_strategy().num_replicas_in_sync
+    if replicas > 1:
+        # The strategy divides the copies, so that each replica gets one.
+        dataset = dataset.map(
+            lambda *parts: keras.tree.map_structure(
+                lambda part: None if part is None else tf.concat([part] * replicas, axis=0), parts
+            )
+        )
     # With autotuning, the end of a dataset may take a third of a second in each epoch.
     options = tf.data.Options()
     options.autotune.enabled = False

@@ -245,6 +245,30 @@ class TransformerEncoder(BaseLayer):
             if isinstance(layer, frozen) and layer not in self.lora_layers:
                 layer.trainable = False
 
+    @staticmethod
+    def get_layout_map(
+        device_mesh: keras.distribution.DeviceMesh, model_parallel_dim_name: str = "model"
+    ) -> keras.distribution.LayoutMap:
+        """Returns a layout map for `keras.distribution.ModelParallel`, on JAX.
+
+        The dense layers of the blocks are divided so that each part of a block needs one sum over
+        the devices (Shoeybi et al. 2019, arXiv:1909.08053), and the word embeddings by their width.
+
+        Args:
+            device_mesh: The mesh of devices.
+            model_parallel_dim_name: Its axis to divide weights by. The axis' size must divide
+                `hidden_dim`, `intermediate_dim` and `embedding_dim` of the encoder.
+        """
+        axis = model_parallel_dim_name
+        layouts = keras.distribution.LayoutMap(device_mesh)
+        layouts[".*tokens.embeddings"] = (None, axis)
+        for name in ("attention.projection", "hidden"):
+            layouts[rf".*block_\d+.{name}.kernel"] = (None, axis)
+            layouts[rf".*block_\d+.{name}.bias"] = (axis,)
+        for name in ("attention.output_projection", "output_dense"):
+            layouts[rf".*block_\d+.{name}.kernel"] = (axis, None)
+        return layouts
+
     def build(self, input_shape: Sequence[Shape] | None = None) -> None:
         inner = (None, None, self.settings["embedding_dim"] or self.hidden_dim)
         outer = (None, None, self.hidden_dim)

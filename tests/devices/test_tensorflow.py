@@ -1,0 +1,50 @@
+"""`tf.distribute` strategies: what cannot run under them raises in one line."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from small_models import batch, same_weights, small_model
+
+
+def strategy():
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"], tf.distribute.ReductionToOneDevice())
+
+
+def test_a_model_or_an_optimizer_of_another_scope() -> None:
+    message = "^The model or its optimizer was built outside of the scope of the `tf.distribute` "
+    model = small_model()
+    before = model.get_weights()
+    with strategy().scope(), pytest.raises(ValueError, match=message):
+        model.fit(*batch(8), verbose=0)
+    assert same_weights(model, before)
+    optimizer = keras.optimizers.SGD(0.1)
+    with strategy().scope():
+        model = small_model(optimizer=optimizer)
+    with pytest.raises(ValueError, match=message):
+        model.fit(*batch(8), verbose=0)
+
+
+def test_a_generator() -> None:
+    with strategy().scope():
+        model = small_model()
+    before = model.get_weights()
+    message = "^A generator, or a data source with `steps`, cannot be read under a `tf.distribute` "
+    with pytest.raises(ValueError, match=message):
+        model.fit((batch(8) for _ in range(2)), verbose=0)
+    assert same_weights(model, before)
+
+
+def test_class_weights() -> None:
+    x, y = batch(10)
+    losses = []
+    for scope in (tf.distribute.get_strategy().scope(), strategy().scope()):
+        with scope:
+            model = small_model(optimizer=keras.optimizers.SGD(0.1))
+        np.random.seed(0)
+        weights = {label: label / 2 for label in range(7)}
+        history = model.fit(x, y, batch_size=4, epochs=2, class_weight=weights, verbose=0).history
+        losses.append(history["loss"])
+    np.testing.assert_allclose(*losses, rtol=1e-5)
