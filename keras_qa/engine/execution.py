@@ -1,12 +1,12 @@
 """What differs between backends when Keras trains, evaluates or predicts with a model.
 
 A backend has a file with `BatchPredictor`, `Model`, `has_accelerator`, `training_on` and its own
-versions of the functions below. `BatchPredictor(model)` computes the outputs of one batch by the model's `predict_step`. It
-takes and returns lists of arrays, in the order of the model's inputs and outputs. It is
-thread-safe. `Model` is the base class of models, whose steps give the results of one device on
-several. `has_accelerator()` is true if models run on another device than a CPU. In the block of
-`training_on(devices, repeat)` batches are divided among several devices; a backend that needs a
-process for each calls `repeat` in the others.
+versions of the functions below. `BatchPredictor(model)` computes the outputs of one batch by the
+model's `predict_step`. It takes and returns lists of arrays, in the order of the model's inputs and
+outputs. It is thread-safe. `Model` is the base class of models, whose steps give the results of one
+device on several. `has_accelerator()` is true if models run on another device than a CPU. In the
+block of `training_on(devices, repeat)` batches are divided among several devices; a backend that
+needs a process for each calls `repeat` in the others.
 
 These functions read what they need to know about a model from attributes of its layers, see
 `engine.graph`.
