@@ -47,8 +47,15 @@ def read_html(page: str) -> tuple[str, tuple[Heading, ...]]:
     """Returns the visible text of a page, and its headings. The title replaces `h1`."""
     reader = HtmlReader(page)
     reader.read(0, len(page))
-    visible = VisibleText(page, tidy(page, reader.close(), keep_indents=False))
-    text, headings = visible.text, [heading.seen_in(visible) for heading in reader.headings]
+    edits, headings = reader.close(), reader.headings
+    # What is outside of the main content is the same on all pages of a site.
+    if reader.main is not None and page[slice(*reader.main)].strip():
+        start, end = reader.main
+        edits = [edit for edit in edits if start <= edit[0] and edit[1] <= end]
+        edits = [(0, start, ""), *edits, (end, len(page), "")]
+        headings = [heading for heading in headings if start <= heading.start < end]
+    visible = VisibleText(page, tidy(page, edits, keep_indents=False))
+    text, headings = visible.text, [heading.seen_in(visible) for heading in headings]
     if reader.title and not any(heading.level == 1 for heading in headings):
         before = len(reader.title) + 2
         text = f"{reader.title}\n\n{text}"
@@ -99,6 +106,7 @@ class HtmlReader:
         edits: The edits, in order.
         headings: The headings, with spans of the page.
         title: Text of the `title`.
+        main: The span of the page in its `main`, or `None`.
     """
 
     def __init__(self, page: str) -> None:
@@ -106,6 +114,7 @@ class HtmlReader:
         self.edits: list[Edit] = []
         self.headings: list[Heading] = []
         self.title = ""
+        self.main: tuple[int, int] | None = None
         self._hidden: list[str] = []
         self._tables: list[_Table] = []
         self._heading: tuple[int, int] | None = None
@@ -151,6 +160,8 @@ class HtmlReader:
             self._hidden.append(tag)
         if self._hidden:
             return ""
+        if tag == "main" and self.main is None:
+            self.main = match.end(), len(self.page)
         table = self._tables[-1] if self._tables else None
         if tag in _LEVELS:
             self._heading = _LEVELS[tag], match.end()
@@ -177,6 +188,8 @@ class HtmlReader:
             return ""
         if self._hidden:
             return ""
+        if tag == "main" and self.main is not None:
+            self.main = self.main[0], position
         if tag in _LEVELS and self._heading is not None:
             level, start = self._heading
             self._heading = None

@@ -28,6 +28,18 @@ def test_the_visible_text_of_html_is_read() -> None:
     assert visible(page) == "How to use <script>\n\na < b\n\ncdef<b> <p>gh"
 
 
+def test_of_a_page_with_main_only_that_is_read() -> None:
+    page = (
+        "<title>A book</title><body><h1>Menu</h1><p>Next<main id=a><h1>One &amp; two</h1>Text"
+        "<main>b</main></main><footer>Imprint</footer>"
+    )
+    assert visible(page) == "One & two\n\nText\n\nb"
+    assert [heading.level for heading in read_html(page)[1]] == [1]
+    assert visible("<p>a<main>b") == "b"
+    assert visible("<p>a<main> </main>") == "a"
+    assert visible("<template><main>b</main></template>a") == "a"
+
+
 @pytest.mark.parametrize(
     ("part", "expected"),
     [
