@@ -22,13 +22,25 @@ _WORD_COST = 0.15
 # without an answer finds all spans much likelier, so there is no limit that makes them equal.
 _MIN_ODDS, _MIN_NO_ANSWER = -30.0, 1e-30
 
-# The end of a sentence, of a paragraph, or of a cell of a table, and the begin of a list item.
+# The end of a sentence, of a paragraph, or of a cell of a table, the begin of a list item, and in
+# code a key or a table of TOML.
 _BOUNDARY = re.compile(
     r"[.!?][\"')\]]*\s+[A-Z(\-*]|\n\s*\n|\n\s*(?:[-*+•]|\d+[.)])\s|;\s[^;:\n]{1,40}:\s|\t"
+    r"|\n\s*[\"'\w.-]+\s*[=:]\s|\w[\"']\s*:|\n\s*\["
 )
 # The address of a link after its text, and a bracket that is opened at the end.
 _LINK = re.compile(r"\s*\((?:https?:|mailto:|www\.)[^()\s]*\)?$|\s*\($")
 _CLOSING = re.compile(r"[^()\n]{0,30}\)")
+# The name of a file, a variable, a version, an option or an address. A reader may mark "toml" in
+# "Cargo.toml".
+_NAME = re.compile(
+    r"""https?://[^\s<>"]*[\w/]
+    | (?<![\w./:@~$+-])
+    (?=[\w./:@~$+-]*?(?:\w\.[a-z]|\d\.\d+\.\d|_|\w@\w|\w::\w) | ~?\.{0,2}/[\w.] | --\w)
+    [\w./:@~$+-]*[\w/]
+    """,
+    re.VERBOSE,
+)
 _BEGIN, _END = "$€£~-/.@#+([", "%+)]/\"'°"
 
 NUMBER = re.compile(
@@ -52,10 +64,15 @@ def passage_spans(
     passage = text[offset:]
     nothing = np.log(max(float(spans.no_answer[row]), _MIN_NO_ANSWER))
     rows = zip(spans.start[row], spans.end[row], spans.score[row], strict=True)
+    names = [match.span() for match in _NAME.finditer(passage)]
+    scores: dict[tuple[int, int], float] = {}
+    for start, end, score in rows:
+        if start >= offset and score > 0:
+            span = _whole_names(int(start) - offset, int(end) - offset, names)
+            scores[span] = scores.get(span, 0.0) + float(score)
     marked = [
-        PassageSpan(text[start:end], int(start) - offset, int(end) - offset, _odds(score, nothing))
-        for start, end, score in rows
-        if start >= offset and score > 0
+        PassageSpan(passage[start:end], start, end, _odds(score, nothing))
+        for (start, end), score in scores.items()
     ]
     # A span over a boundary is the begin of one answer and the end of another.
     marked = [span for span in marked if not _BOUNDARY.search(span.text.strip())] or marked
@@ -88,6 +105,16 @@ def passage_spans(
             odds = max(span.odds for span in same)
             result.append(PassageSpan(passage[start:end], start, end, odds))
     return sorted(result, key=lambda span: -span.odds)
+
+
+def _whole_names(start: int, end: int, names: list[tuple[int, int]]) -> tuple[int, int]:
+    """Widens a span that begins or ends inside of a name."""
+    for first, last in names:
+        if first < start < last:
+            start = first
+        if first < end < last:
+            end = last
+    return start, end
 
 
 def _odds(score: float, nothing: float) -> float:

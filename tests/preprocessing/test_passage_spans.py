@@ -127,18 +127,68 @@ def test_completed_spans_do_not_overlap() -> None:
         ("one\n2. two", "one\n2. two"),
         ("size: big; weight: low", "big; weight: low"),
         ("big\tlow", "big\tlow"),
+        ("3\ndebug = false", "3\ndebug = false"),
+        ('{"a": 1,\n "b": null}', '1,\n "b": null'),
+        ('x links": null', 'links": null'),
+        ("true\n[profile.dev]", "true\n[profile"),
     ],
 )
 def test_a_span_over_a_boundary_is_left_out(text: str, span: str) -> None:
-    first = text.split()[0].strip(":")
+    first = text.split()[0].strip('{":')
     assert texts(text, [(span, 0.5), (first, 0.01)]) == [first]
     # Without another one it counts.
     assert len(texts(text, [(span, 0.5)])) == 1
 
 
-@pytest.mark.parametrize("span", ["e.g. in Rome", "St. 5", "version 3.12 of it", "a; b", "a\nb"])
+@pytest.mark.parametrize(
+    "span",
+    [
+        "e.g. in Rome",
+        "St. 5",
+        "version 3.12 of it",
+        "a; b",
+        "a\nb",
+        "one\nin two: three",
+        "at 5:30",
+    ],
+)
 def test_other_marks_are_no_boundaries(span: str) -> None:
     assert texts(f"So {span}", [(span, 0.5), ("So", 0.01)])[0] == span
+
+
+@pytest.mark.parametrize(
+    ("text", "span", "expected"),
+    [
+        ("in Cargo.toml, at", "toml", "Cargo.toml"),
+        ("in Cargo.toml. Then", "Cargo", "Cargo.toml"),
+        ("set MAX_LINE_LENGTH=3", "LINE", "MAX_LINE_LENGTH"),
+        ("is 4.0.1 or", "1 or", "4.0.1 or"),
+        ("at 127.0.0.1:80 now", "127.0", "127.0.0.1:80"),
+        ("mail a.b@c-d.org.", "c", "a.b@c-d.org"),
+        ("uses std::vec::Vec here", "vec", "std::vec::Vec"),
+        ("pass --no-color or", "color", "--no-color"),
+        ("in ~/.config/a now", "config", "~/.config/a"),
+        ("the ../src/main.rs file", "main", "../src/main.rs"),
+        ("see https://a.org/b?c=d-e.", "a", "https://a.org/b?c=d-e"),
+        # Marks between words are no parts of a name.
+        ("is 1989-1993", "1989", "1989"),
+        ("the and/or of", "or", "or"),
+        ("is 3.5 km/h", "km", "km"),
+        ("the end.Next one", "Next", "Next"),
+        ("at 10 a.m. on", "10 a.m.", "10 a.m"),
+    ],
+)
+def test_a_span_has_whole_names(text: str, span: str, expected: str) -> None:
+    assert texts(text, [(span, 0.5)]) == [expected]
+
+
+def test_spans_of_one_name_are_one_answer() -> None:
+    [span] = read("in Cargo.toml, at", [("Cargo", 0.3), ("toml", 0.1), ("Cargo.toml", 0.05)])
+    assert span == PassageSpan("Cargo.toml", 3, 13, pytest.approx(math.log(0.45 / NOTHING)))
+
+
+def test_names_are_sought_in_linear_time() -> None:
+    assert texts("a-" * 100_000 + " b", [("b", 0.5)]) == ["b"]
 
 
 @pytest.mark.parametrize(
@@ -215,7 +265,18 @@ def test_spans_of_what_precedes_the_passage_are_left_out() -> None:
 
 WORDS = st.sampled_from(
     ["35th", "floor", "of", "(see", "page)", "5", "\n\n", "-", "Ann.", "(", ")", '"x', "www.a.b)"]
-    + ["(https://a.b/c", "days.)", 'end."', "…", "\t", "30"]
+    + [
+        "Cargo.toml",
+        "a_b",
+        "--no-x",
+        "\nkey = 3",
+        "(https://a.b/c",
+        "days.)",
+        'end."',
+        "…",
+        "\t",
+        "30",
+    ]
 )
 
 
@@ -236,7 +297,8 @@ def test_any_spans_become_phrases_without_overlaps(words: list[str], data) -> No
         assert passage[span.start : span.end] == span.text != ""
         assert span.text[0] not in " \n\t…"
         assert span.text[-1] not in " \n\t.…("
-        assert -30 <= span.odds <= 69.1
+        # Up to ten equal spans add up, from the least probability of no answer.
+        assert -30 <= span.odds <= math.log(10 / 1e-30)
         for other in results[:number]:
             assert span.end <= other.start or other.end <= span.start
             assert other.odds >= span.odds
