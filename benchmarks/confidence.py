@@ -3,13 +3,15 @@
 Each FOLDER has `docs/` and `questions.jsonl`, as `benchmarks.documents` reads them. The folders in
 `docs/` are projects: the figures that are printed are of weights that were fitted without the
 project that is asked. In a second row each project is asked alone, so that the questions of the
-others have no answer. `--out keras_qa/preprocessing/confidence.json` writes the weights fitted to
-all of them.
+others have no answer. "No answer" is made less likely as long as 80 % of the unanswerable questions
+are refused. `--out keras_qa/preprocessing/confidence.json` writes the weights fitted to all of
+them.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import pathlib
 import pickle
@@ -35,6 +37,8 @@ from keras_qa.preprocessing.confidence import Confidence, default_confidence
 START = Confidence({"section": -2.0}, -2.0, (-1.0, -0.5))
 STRENGTH = 0.3
 PASSAGES = 10
+# The share of the unanswerable questions that are to be refused, in percent.
+REFUSED = 80.0
 # What may become of an answerable question.
 KINDS = ("right", "refused", "outranked", "not marked", "not retrieved")
 
@@ -57,8 +61,8 @@ def main() -> None:
             for folder in options.folders
             for row in read(folder, kind, options.cache, options.together)
         ]
-        report(kind, rows)
-        fitted[kind] = rounded(fit(rows).get_config())
+        shift = report(kind, rows)
+        fitted[kind] = rounded(shifted(fit(rows), shift).get_config())
         print(json.dumps(fitted[kind]), flush=True)
     if options.out is not None:
         options.out.write_text(json.dumps(fitted, indent=2) + "\n")
@@ -144,23 +148,38 @@ def fit(rows: list[dict[str, Any]]) -> Confidence:
     )
 
 
-def report(kind: str, rows: list[dict[str, Any]]) -> None:
-    """Adds the figures of each project by weights fitted without it to the results."""
+def report(kind: str, rows: list[dict[str, Any]]) -> float:
+    """Adds the figures of each project by weights fitted without it to the results.
+
+    Returns the shift of "no answer" that was chosen on all projects.
+    """
     projects = sorted({row["project"] for row in rows} - {""})
-    weights = {
+    others = {
         project: fit([row for row in rows if row["project"] != project]) for project in projects
     }
+    rows = [row for row in rows if row["project"]]
+    together = [row for row in rows if not row["alone"]]
+
+    def refused(shift: float) -> float:
+        pairs = [(row, shifted(others[row["project"]], shift)) for row in together]
+        return figures(pairs)["refused_unanswerable"]
+
+    shift = max((n / 20 for n in range(40) if refused(n / 20) >= REFUSED), default=0.0)
+    weights = {project: shifted(confidence, shift) for project, confidence in others.items()}
     counts = failures(rows, weights)
     add(RESULTS / "documents.json", {"what": "failures", "kind": kind, "projects": counts}, {})
-    for alone in (False, True):
-        part = [
-            (row, weights[row["project"]])
-            for row in rows
-            if row["project"] and bool(row["alone"]) == alone
-        ]
+    for part in (together, [row for row in rows if row["alone"]]):
         if part:
-            record = {"what": "left out", "ranker": kind == "ranker", "alone": alone}
-            add(RESULTS / "documents.json", {**record, **figures(part)}, circumstances())
+            record = {"what": "left out", "ranker": kind == "ranker", "alone": part is not together}
+            pairs = [(row, weights[row["project"]]) for row in part]
+            add(RESULTS / "documents.json", {**record, **figures(pairs)}, circumstances())
+    return shift
+
+
+def shifted(confidence: Confidence, shift: float) -> Confidence:
+    """Returns weights with which "no answer" has a lower logit."""
+    first, second = confidence.no_answer
+    return dataclasses.replace(confidence, no_answer=(first - shift, second))
 
 
 def failures(

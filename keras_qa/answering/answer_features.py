@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_qa.metrics.answers import plain_words
 from keras_qa.preprocessing.passage_spans import NUMBER
 from keras_qa.preprocessing.span_answers import find_names, first_letters
 
 if TYPE_CHECKING:
     from keras_qa.documents import Passage
-
-# Number of characters before and after an answer that are near it.
-NEAR = 100
 
 _WORD = re.compile(r"\w+")
 _LABEL = re.compile(r"\b(?:section|chapter|page|figure|table|appendix|listing)\s+$", re.IGNORECASE)
@@ -91,7 +89,6 @@ class QuestionWords:
     """
 
     def __init__(self, question: str, passages: Sequence[Passage]) -> None:
-        self._passages = passages
         self._headings = [f"{passage.heading} {passage.document}" for passage in passages]
         parts = list(zip(passages, self._headings, strict=True))
         stems = [{*_stems(f"{passage.text} {heading}")} for passage, heading in parts]
@@ -113,14 +110,13 @@ class QuestionWords:
         long = [word for word in _WORD.findall(answer) if len(word) > 3]
         return bool(long) and all(first_letters(word) in self._weights for word in long)
 
-    def nearby(self, number: int, start: int, end: int) -> float:
-        """Share of the words near a span of a passage."""
-        text = self._passages[number].text
-        return self._share(text[max(start - NEAR, 0) : end + NEAR] if start >= 0 else text)
-
     def in_heading(self, number: int) -> float:
         """Share of the words in the headings above a passage and the name of its document."""
         return self._share(self._headings[number])
+
+    def is_title(self, answer: str, number: int) -> bool:
+        """Whether an answer stands in the headings above a passage or its document's name."""
+        return f" {plain_words(answer)} " in f" {plain_words(self._headings[number])} "
 
     def missing(self, number: int) -> float:
         """Share of the names that a passage and its headings lack."""

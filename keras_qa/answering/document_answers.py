@@ -61,7 +61,8 @@ def select_passages(
     from keras_qa.documents.document import retrieve
 
     count = max(passages, candidates or CANDIDATES) if ranker else passages
-    results = retrieve(index, questions, count)
+    # Copies of a text, such as a page that prints a whole book, are read once.
+    results = [_distinct(result)[:count] for result in retrieve(index, questions, 2 * count)]
     if ranker is None:
         return [(result, None) for result in results]
     texts = [[passage.text for passage in result] for result in results]
@@ -71,6 +72,14 @@ def select_passages(
         order = np.argsort(-scores, kind="stable")[:passages]
         selections.append(([result[number] for number in order], logits[order]))
     return selections
+
+
+def _distinct(passages: Sequence[Passage]) -> list[Passage]:
+    """Returns the first of the passages with the same text."""
+    first: dict[str, Passage] = {}
+    for passage in passages:
+        first.setdefault(passage.text, passage)
+    return list(first.values())
 
 
 def search_shares(passages: Sequence[Passage]) -> npt.NDArray[np.float64]:
@@ -126,7 +135,7 @@ def find_candidates(
             "misfit": asks_for_other_kind(question, span.text),
             "section": is_section(passages[number].text, span.start, span.end),
             "echo": words.has_all(span.text),
-            "nearby": words.nearby(number, span.start, span.end),
+            "title": words.is_title(span.text, number),
             "heading": words.in_heading(number),
             "missing": words.missing(number),
             "absent": words.absent(),

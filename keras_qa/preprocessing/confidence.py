@@ -25,7 +25,7 @@ FEATURES = (
     "misfit",  # 1 if the question asks for another kind, such as a number
     "section",  # 1 if it is a number of a section, a page or a figure
     "echo",  # 1 if its words of more than three letters are all words of the question
-    "nearby",  # share of the question's words within 100 characters
+    "title",  # 1 if it stands in the document's name or the headings above
     "heading",  # share of the question's words in the document's name and the headings above
     "missing",  # share of the question's names that its passage and headings lack
     "absent",  # 1 if all passages lack a name of the question

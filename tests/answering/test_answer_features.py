@@ -7,7 +7,6 @@ import math
 import pytest
 
 from keras_qa.answering.answer_features import (
-    NEAR,
     QuestionWords,
     asks_for_other_kind,
     is_section,
@@ -112,8 +111,6 @@ def share(*words: str) -> float:
 def test_shares_of_words_by_hand() -> None:
     words = QuestionWords(QUESTION, PASSAGES)
     # "lamps" is not "lamp", but in the second heading.
-    assert words.nearby(0, 37, 46) == share("the", "in", "warra", "of")
-    assert words.nearby(1, 4, 8) == share("the")
     assert words.in_heading(0) == share("warra")
     assert words.in_heading(1) == share("lamps")
     # Names are "Lamps" and "Bergen": not the first word.
@@ -127,24 +124,19 @@ def test_shares_of_words_by_hand() -> None:
     assert not known.absent()
 
 
-def test_only_words_within_100_characters_are_near() -> None:
-    text = f"Oslo{' ' * (NEAR - 3)}1932{' ' * (NEAR - 3)}Rome"
-    words = QuestionWords("Oslo or Rome?", [Passage("a", text, 1.0)])
-    start = text.index("1932")
-    total = 2 * weight(1, 1) + weight(0, 1)
-    # "slo" and "Rom" are near.
-    assert words.nearby(0, start, start + 4) == 0.0
-    assert words.nearby(0, start - 1, start + 4) == pytest.approx(weight(1, 1) / total)
-    assert words.nearby(0, start - 1, start + 5) == pytest.approx(2 * weight(1, 1) / total)
-    # An answer type has no place: the whole passage is near it.
-    assert words.nearby(0, -1, -1) == pytest.approx(2 * weight(1, 1) / total)
+def test_whole_words_of_an_answer_are_a_title() -> None:
+    words = QuestionWords(QUESTION, PASSAGES)
+    assert words.is_title("the Desk", 1)
+    assert words.is_title("desk.txt", 1)
+    assert not words.is_title("Desk", 0)
+    assert not words.is_title("Lamp", 1)
 
 
 @pytest.mark.parametrize("question", ["", "?", "When?"])
 def test_questions_without_names(question: str) -> None:
     for passages in (PASSAGES, PASSAGES[:1]):
         words = QuestionWords(question, passages)
-        assert (words.nearby(0, 0, 3), words.in_heading(0), words.missing(0)) == (0.0, 0.0, 0.0)
+        assert (words.in_heading(0), words.missing(0)) == (0.0, 0.0)
         assert not words.absent()
     QuestionWords(question, [])
 

@@ -17,6 +17,7 @@ from keras_qa.answering.document_answers import (
     find_candidates,
     rank_candidates,
     search_shares,
+    select_passages,
 )
 from keras_qa.documents import Document, Index, Passage
 from keras_qa.preprocessing import SpanDecoder, SpanPreprocessor, span_preprocessor
@@ -93,7 +94,7 @@ def test_features_of_candidates_by_hand() -> None:
         "position": 0.0,
         "agreement": 0.0,
         "misfit": 0.0,
-        "nearby": words.nearby(0, 16, 20),
+        "title": 0.0,
         "heading": words.in_heading(0),
         "missing": 0.0,
     }
@@ -107,7 +108,7 @@ def test_features_of_candidates_by_hand() -> None:
         "position": math.log(2),
         "agreement": math.log(2),
         "misfit": 0.0,
-        "nearby": words.nearby(1, 0, 8),
+        "title": 0.0,
         "heading": 0.0,
         "missing": 1.0,
     }
@@ -119,7 +120,7 @@ def test_features_of_candidates_by_hand() -> None:
         "position": math.log(3),
         "agreement": 0.0,
         "misfit": 1.0,
-        "nearby": words.nearby(2, -1, -1),
+        "title": 0.0,
         "heading": 0.0,
         "missing": 1.0,
     }
@@ -129,7 +130,9 @@ def test_features_of_candidates_by_hand() -> None:
     assert feature_rows([]).shape == (0, len(FEATURES))
     assert named(find_candidates("Ann or Zoe?", (PASSAGES, None), SPANS)[0])["absent"] == 1.0
     [echo] = find_candidates("Which Bridge?", (PASSAGES, None), [[], [], [BRIDGE_SPAN]])
-    assert (named(echo)["echo"], named(echo)["section"]) == (1.0, 0.0)
+    assert (named(echo)["echo"], named(echo)["section"], named(echo)["title"]) == (1.0, 0.0, 0.0)
+    [title] = find_candidates("?", (PASSAGES, None), [[BRIDGE_SPAN]])
+    assert named(title)["title"] == 1.0
     [section] = find_candidates("?", ([Passage("a", "Page 3.", 1.0)], None), [[SECTION_SPAN]])
     assert (named(section)["echo"], named(section)["section"]) == (0.0, 1.0)
 
@@ -365,6 +368,13 @@ def test_any_retriever_stands_in_the_place_of_an_index(golden_reader, index) -> 
     one = golden_reader.ask(shelf, [QUESTION, "Where is John?"], top_k=9, passages=1)
     assert [{a.document for a in answers if a.text} for answers in one] == [{hits[0].document}] * 2
     assert golden_reader.ask(Shelf({}, {}), QUESTION) == Answer("", 1.0)
+
+
+def test_copies_of_a_passage_are_read_once(golden_reader) -> None:
+    texts = {"a": "Mary went home.", "b": "Mary went home.", "c": "John slept."}
+    shelf = Shelf(texts, {"a": 3.0, "b": 2.0, "c": 1.0})
+    [(passages, _)] = select_passages(shelf, [QUESTION], 2, None, 32)
+    assert [passage.document for passage in passages] == ["a", "c"]
 
 
 @pytest.mark.parametrize("scores", [(-0.5, -2.0), (0.0, 0.0), (np.nan, 1.0)])
