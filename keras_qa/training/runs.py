@@ -142,20 +142,10 @@ def train(
                 "Several models need `validation_data`, which the best one is chosen by. "
                 f"Received: model={names}."
             )
-        rank = lora_rank or (model_options or {}).get("lora_rank")
-        recipes = {
-            name: recipe
-            if isinstance(recipe, Recipe)
-            else dataclasses.replace(
-                recipe_for(name, model_options) if begin is None else recipe_to_continue(rank),
-                **(recipe or {}),
-            )
-            for name in names
-        }
+        recipes = _recipes(names, recipe, model_options, begin, lora_rank)
         seed_range = range(seed, seed + seeds)
         plans, words = _make_plans(recipes, data, seed_range, augments=bool(valid))
         files = _checkpoints(plans, out, resume)
-        several = len({(plan.model, plan.copies) for plan in plans}) > 1
         options = dict(model_options or {}), dict(answerer_options or {})
         runs: list[Run] = []
         best, kept = 0, None
@@ -163,10 +153,7 @@ def train(
             if plan.seed == seed and runs and runs[best].validation_error == 0:
                 break
             rows = data + swap_words(data, plan.copies, plan.seed, words) if plan.copies else data
-            steps = plan.recipe.steps(len(rows))
-            label = f"{labelled(plan.model, plan.copies)}  " * several + f"seed {plan.seed}  "
-            shows = verbose and execution.is_first_process()
-            shown = [Progress(plan.recipe.epochs, steps, label)] if shows else []
+            shown = _progress(plan, plans, len(rows)) if verbose else []
             if runs and begin is not None:
                 # The runs before have trained theirs.
                 begin = _open(start, lora_rank, names, model_options, plan.seed)
@@ -229,6 +216,33 @@ def _make_plans(
         for seed in seeds
     ]
     return plans, words
+
+
+def _recipes(
+    names: list[str],
+    recipe: Recipe | Mapping[str, Any] | None,
+    model_options: Mapping[str, Any] | None,
+    begin: QAModel | None,
+    lora_rank: int | None,
+) -> dict[str, Recipe]:
+    """Returns the recipe of each model: the given one, or its default with other fields."""
+    if isinstance(recipe, Recipe):
+        return dict.fromkeys(names, recipe)
+    if begin is None:
+        defaults = {name: recipe_for(name, model_options) for name in names}
+    else:
+        rank = lora_rank or (model_options or {}).get("lora_rank")
+        defaults = dict.fromkeys(names, recipe_to_continue(rank))
+    return {name: dataclasses.replace(own, **(recipe or {})) for name, own in defaults.items()}
+
+
+def _progress(plan: _Plan, plans: list[_Plan], rows: int) -> list[keras.callbacks.Callback]:
+    """Returns what prints a line for each epoch, in the first process."""
+    if not execution.is_first_process():
+        return []
+    several = len({(other.model, other.copies) for other in plans}) > 1
+    label = f"{labelled(plan.model, plan.copies)}  " * several + f"seed {plan.seed}  "
+    return [Progress(plan.recipe.epochs, plan.recipe.steps(rows), label)]
 
 
 def _fit(
