@@ -16,9 +16,10 @@ FILE_INTERVAL = 10.0
 _JOINERS = "\u200c\u200d"
 
 
-def on_terminal() -> bool:
-    """Whether standard output is a terminal."""
-    return sys.stdout is not None and sys.stdout.isatty()
+def on_terminal(error: bool = False) -> bool:
+    """Whether standard output, or standard error, is a terminal."""
+    stream = sys.stderr if error else sys.stdout
+    return stream is not None and stream.isatty()
 
 
 @contextlib.contextmanager
@@ -61,17 +62,18 @@ class Line:
     """A line of progress.
 
     A terminal shows it in place and updates it at most once per second. A file gets a new line at
-    most every ten seconds, and always the last line.
+    most every ten seconds, and always the last line. With `error` it goes to standard error.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, error: bool = False) -> None:
+        self.error = error
         self.shown = time.monotonic()
         self.waiting: str | None = None
 
     def due(self) -> bool:
         """Whether the next update is due."""
         return time.monotonic() - self.shown >= (
-            TERMINAL_INTERVAL if on_terminal() else FILE_INTERVAL
+            TERMINAL_INTERVAL if on_terminal(self.error) else FILE_INTERVAL
         )
 
     def show(self, text: str) -> None:
@@ -81,7 +83,7 @@ class Line:
 
     def keep(self, text: str) -> None:
         """Writes a line that a terminal keeps. In a file it waits until an update is due."""
-        if on_terminal() or self.due():
+        if on_terminal(self.error) or self.due():
             self._write(text, stays=True)
         else:
             self.waiting = text
@@ -93,14 +95,15 @@ class Line:
 
     def _write(self, text: str, stays: bool) -> None:
         self.shown, self.waiting = time.monotonic(), None
-        if on_terminal():
-            print(f"\r{plain(text)}\x1b[K", end="\n" if stays else "", flush=True)
+        file = sys.stderr if self.error else sys.stdout
+        if on_terminal(self.error):
+            print(f"\r{plain(text)}\x1b[K", end="\n" if stays else "", file=file, flush=True)
         else:
-            print(plain(text), flush=True)
+            print(plain(text), file=file, flush=True)
 
 
 class Bar:
-    """A progress bar with the time left. `done` items were done before.
+    """A progress bar with the time left. `done` items were done before. `error` is as in `Line`.
 
     Examples:
         >>> from keras_qa._terminal import Bar
@@ -110,11 +113,11 @@ class Bar:
 
     WIDTH = 20
 
-    def __init__(self, total: int, done: int = 0) -> None:
+    def __init__(self, total: int, done: int = 0, error: bool = False) -> None:
         self.total = total
         self.first = done
         self.start = time.monotonic()
-        self.shown = Line()
+        self.shown = Line(error)
 
     def show(self, done: int) -> None:
         """Shows the bar if an update is due. `done` includes the items that were done before."""

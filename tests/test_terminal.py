@@ -19,7 +19,7 @@ def clock(monkeypatch) -> types.SimpleNamespace:
 
 @pytest.fixture
 def seen(monkeypatch) -> None:
-    monkeypatch.setattr(terminal, "on_terminal", lambda: True)
+    monkeypatch.setattr(terminal, "on_terminal", lambda error=False: True)
 
 
 def test_a_file_gets_a_line_every_ten_seconds(clock, capsys) -> None:

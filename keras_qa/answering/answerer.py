@@ -34,7 +34,7 @@ from keras_qa.example import (
 )
 from keras_qa.onnx.runtime import check_trainable
 from keras_qa.preprocessing.ask_calibration import AskOptions, check_option_names
-from keras_qa.preprocessing.preprocessor import Preprocessor, SpanDetails, Verbose
+from keras_qa.preprocessing.preprocessor import LONG_TEXT, Preprocessor, SpanDetails, Verbose
 
 if TYPE_CHECKING:
     import keras
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from keras_qa.engine.compiling import Callbacks, Optimizer
     from keras_qa.models import QAModel
 
-# `answer` and `evaluate` show a progress bar for at least this many questions.
+# `answer` and `evaluate` show a progress bar for at least this many questions, or a long text.
 LONG_WORK = 2_000
 
 
@@ -284,7 +284,8 @@ class QuestionAnswerer(RetrievalMixin):
             question: A question, or an iterable of questions.
             top_k: Number of answers to each question, best first. `None` for the best one only.
             batch_size: Number of questions in a step.
-            verbose: 0 is silent, 1 shows a progress bar, `"auto"` shows it for many questions.
+            verbose: 0 is silent, 1 shows a progress bar, `"auto"` shows it for many questions or
+                a text of a million characters.
             all_spans: For span readers: whether to return all spans that answer a question. These
                 are the spans whose score is above a threshold and that do not overlap a better one.
                 `fit` chooses the threshold with the highest F1 of DROP if the validation data has
@@ -396,4 +397,7 @@ class QuestionAnswerer(RetrievalMixin):
 
 
 def _progress(verbose: Verbose, examples: Sequence[Example]) -> Verbose:
-    return int(len(examples) >= LONG_WORK) if verbose == "auto" else verbose
+    if verbose != "auto":
+        return verbose
+    has_long = any(len(item.plain_text) >= LONG_TEXT for item in examples)
+    return int(len(examples) >= LONG_WORK or has_long)

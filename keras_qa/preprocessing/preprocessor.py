@@ -44,6 +44,9 @@ TASKS = {
     CHOICE: "ForMultipleChoice",
 }
 
+# Number of characters from which the progress in a text is shown.
+LONG_TEXT = 1_000_000
+
 # Number of questions that are read at a time if no other is given.
 BATCH_SIZE = 32
 

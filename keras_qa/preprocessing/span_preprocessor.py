@@ -20,6 +20,7 @@ from keras_qa.preprocessing.ask_calibration import AskCalibration, AskOptions
 from keras_qa.preprocessing.decoder import ANSWER_TYPES, SpanDecoder, Spans
 from keras_qa.preprocessing.passage_spans import SPANS, passage_spans
 from keras_qa.preprocessing.preprocessor import (
+    LONG_TEXT,
     Model,
     Options,
     PassageSpan,
@@ -311,11 +312,19 @@ class SpanPreprocessor(Preprocessor):
     ) -> Iterator[tuple[list[Example], Spans]]:
         """Yields examples whose windows have all been read, with their best spans."""
         bar = Bar(len(examples)) if verbose else None
+        # The progress of long texts is that in their characters.
+        sizes = [len(item.plain_text) for item in examples] if verbose else [0]
+        is_long = max(sizes, default=0) >= LONG_TEXT
+        if is_long:
+            bar, ends = Bar(sum(sizes), error=True), np.cumsum(sizes)
         pending: list[WindowOutputs] = []
         done = 0
         for batch in windows:
             outputs = self.read_windows(model, batch, batch_size)
             pending.append(outputs)
+            if bar is not None and is_long:
+                at = int(batch.example[-1])
+                bar.show(int(ends[at] - sizes[at] + batch.offsets[-1].max(initial=0)))
             # The next batch may have more windows of the last text.
             last = int(batch.example[-1])
             if last > done:
@@ -324,12 +333,12 @@ class SpanPreprocessor(Preprocessor):
                 ready = WindowOutputs(*(array[is_ready] for array in joined))
                 yield examples[done:last], self._decode(ready, count)
                 pending, done = [WindowOutputs(*(array[~is_ready] for array in joined))], last
-                if bar is not None:
+                if bar is not None and not is_long:
                     bar.show(done)
         if done < len(examples):
             yield examples[done:], self._decode(join_windows(pending), count)
         if bar is not None:
-            bar.end(len(examples))
+            bar.end(bar.total)
 
     def _decode(self, outputs: WindowOutputs, count: int) -> Spans:
         return self.decoder(*outputs[:4], count, outputs.word_sizes)

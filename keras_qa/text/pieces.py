@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 # Texts are tokenized in chunks of this size: the library needs about 100 bytes per character.
 MAX_CHARACTERS = 1_000_000
 
+# The end of a part of a long text, before a word.
+_BORDER = re.compile(r"[ \n](?=[A-Za-z0-9])")
+
 # For so few texts the library's threads take longer to start than they save.
 _FEW_TEXTS = 2
 
@@ -104,6 +107,13 @@ def encode(tokenizer: tokenizers.Tokenizer, texts: Sequence[str], raw: bool = Fa
     With `raw`, offsets and words are those of the `tokenizers` library: pieces may include white
     space, and words are what the tokenizer splits a text into before it looks for pieces.
     """
+    is_long = any(len(text) > 2 * MAX_CHARACTERS for text in texts)
+    if is_long and _reads_words_alone(tokenizer):
+        return _encode_in_parts(tokenizer, texts, raw)
+    return _encode_whole(tokenizer, texts, raw)
+
+
+def _encode_whole(tokenizer: tokenizers.Tokenizer, texts: Sequence[str], raw: bool) -> Pieces:
     chunks = [_encode_chunk(tokenizer, chunk, raw) for chunk in _split_into_chunks(texts)]
     begins = np.zeros(len(texts) + 1, "int64")
     np.cumsum(np.concatenate([np.diff(chunk.begins) for chunk in chunks]), out=begins[1:])
@@ -132,6 +142,33 @@ def concat_ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
 def cells_of(shift: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Rows and columns of `counts` cells in each row, from column `shift` on."""
     return np.repeat(np.arange(len(counts)), counts), concat_ranges(shift, counts)
+
+
+def _encode_in_parts(tokenizer: tokenizers.Tokenizer, texts: Sequence[str], raw: bool) -> Pieces:
+    """Encodes long texts part by part, which needs less memory."""
+    parts, owners, shifts = [], [], []
+    for number, text in enumerate(texts):
+        starts = [0]
+        while border := _BORDER.search(text, starts[-1] + MAX_CHARACTERS):
+            starts.append(border.end())
+        parts += [text[start:end] for start, end in itertools.pairwise([*starts, len(text)])]
+        owners += [number] * len(starts)
+        shifts += starts
+    encoded = _encode_whole(tokenizer, parts, raw)
+    counts = np.diff(encoded.begins)
+    moves = np.repeat(np.array(shifts, "int32"), counts)[:, None]
+    words = np.where(encoded.words < 0, -1, encoded.words + moves)
+    begins = np.append(0, np.cumsum(np.bincount(owners, counts))).astype("int64")
+    return Pieces(encoded.ids, encoded.offsets + moves, words, encoded.word_sizes, begins)
+
+
+def _reads_words_alone(tokenizer: tokenizers.Tokenizer) -> bool:
+    """Whether the pieces of a word depend on nothing else, as with the tokenizer of BERT."""
+    kinds = type(tokenizer.normalizer).__name__, type(tokenizer.pre_tokenizer).__name__
+    added = tokenizer.get_added_tokens_decoder().values()
+    # Special tokens in a text are ordinary words, see `Tokenizer`.
+    is_plain = all(token.special for token in added)
+    return is_plain and kinds == ("BertNormalizer", "BertPreTokenizer")
 
 
 def _split_into_chunks(texts: Sequence[str]) -> Iterator[list[str]]:

@@ -1,6 +1,7 @@
 """`QuestionAnswerer` with readers of spans: strings in, spans of the text out."""
 
 import dataclasses
+import re
 
 import keras
 import numpy as np
@@ -14,6 +15,7 @@ from small_models import same_weights
 
 import keras_qa
 from keras_qa import Answer, Example, QuestionAnswerer
+from keras_qa.answering import answerer as answerer_module
 from keras_qa.layers.word_features import ContextEncoder, WordEmbedding
 from keras_qa.models import span_reader
 from keras_qa.preprocessing import SpanPreprocessor, span_preprocessor
@@ -132,6 +134,26 @@ def test_long_texts_are_read_in_windows_and_batches(reader, monkeypatch) -> None
         for a, b, c in zip(one, other, third, strict=True):
             assert a.score == pytest.approx(b.score, abs=1e-5) == pytest.approx(c.score, abs=1e-5)
             assert text[a.start : a.end] == a.text
+
+
+def test_a_long_text_shows_its_progress_on_standard_error(reader, monkeypatch, capsys) -> None:
+    monkeypatch.setattr("keras_qa._terminal.FILE_INTERVAL", 0.0)
+    monkeypatch.setattr(span_preprocessor, "WINDOWS", 4)
+    text, asked = "the car is grey. " * 40, ["What colour is the car?"] * 2
+    windows = {"max_length": 32, "stride": 4}
+    expected = reader.answer(text, asked, **windows)
+    for module in (span_preprocessor, answerer_module):
+        monkeypatch.setattr(module, "LONG_TEXT", 500)
+    assert reader.answer(text, asked, **windows) == expected
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    first, *_, last = printed.err.splitlines()
+    total = f"{2 * len(text):,}"
+    assert re.search(rf"\] [1-9]\d\d/{total}  ", first)
+    assert f"{total}/{total}  100 %" in last
+    # Of many questions the questions count.
+    reader.answer(["the car is grey."] * 3, asked[:1] * 3, verbose=1)
+    assert "3/3  100 %" in capsys.readouterr().out
 
 
 def test_no_answer_is_an_answer(doubting: QuestionAnswerer) -> None:

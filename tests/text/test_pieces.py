@@ -5,12 +5,12 @@ import pytest
 import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from small_tokenizers import byte_bpe, train_unigram
+from small_tokenizers import byte_bpe, train_unigram, wordpiece
 from tokenizers import models, pre_tokenizers, processors
 
 from keras_qa import Example
 from keras_qa.preprocessing import SpanDecoder
-from keras_qa.text import SubwordTokenizer, Windower, WordTokenizer
+from keras_qa.text import SubwordTokenizer, Windower, WordTokenizer, pieces
 
 CHINESE = "爱因斯坦1879年出生于德国乌尔姆市,后来在Princeton University工作。"
 JAPANESE = "東京タワーは1958年に完成した。高さは333メートルで、パリのEiffel Towerより高い。"
@@ -135,3 +135,22 @@ def test_raw_pieces_have_the_offsets_and_words_of_the_library() -> None:
         assert raw.words[rows].tolist() == words
     # A word has the white space before it.
     assert raw.words[0].tolist() == [0, 5]
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from([*PARTS, "Mary went", " ", "\n", "\u0301", "\u200d", "a-b ", "[SEP] "])
+    )
+)
+def test_long_texts_are_encoded_in_parts(parts: list[str]) -> None:
+    texts = ["".join(parts), "", "Mary went home. " * 3]
+    for tokenizer in (SubwordTokenizer(wordpiece()), SubwordTokenizer(byte_bpe())):
+        expected = tokenizer.pieces(texts)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(pieces, "MAX_CHARACTERS", 3)
+            found = tokenizer.pieces(texts)
+        for name in ("ids", "offsets", "words", "word_sizes", "begins"):
+            one, other = getattr(found, name), getattr(expected, name)
+            np.testing.assert_array_equal(one, other)
+            assert one.dtype == other.dtype

@@ -69,7 +69,7 @@ def test_no_estimate_before_a_tenth_or_ten_seconds(clock) -> None:
 
 def test_epochs_on_a_terminal(clock, capsys, monkeypatch) -> None:
     for module in (terminal, progress):
-        monkeypatch.setattr(module, "on_terminal", lambda: True)
+        monkeypatch.setattr(module, "on_terminal", lambda error=False: True)
     train(clock, 2, 2.0)
     assert capsys.readouterr().out == (
         "\rseed 7  epoch 1/4  loss 0.5000  accuracy  25.0%  0:01, at most 0:07 left  50%\x1b[K"
