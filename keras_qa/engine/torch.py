@@ -61,27 +61,32 @@ def keep_weights(model: Any, trains: bool = True) -> Iterator[list[keras.callbac
     try:
         yield [_DivideBatches()]
     finally:
-        model.divides = False
+        model._divides = False
 
 
 class _DivideBatches(keras.callbacks.Callback):
-    """Starts each epoch with the weights of the first process, and with other random numbers."""
+    """Starts each epoch with the weights and the random states of the first process."""
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        self.model.divides = True
+        self.model._divides = True
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        model, rank = self.model, dist.get_rank()
+        # The order of the rows depends on both.
+        np.random.set_state(_of_first(np.random.get_state()))
+        torch.random.set_rng_state(_of_first(torch.random.get_rng_state()))
         with torch.no_grad():
-            for variable in [*model.variables, *model.optimizer.variables]:
+            for variable in [*self.model.variables, *self.model.optimizer.variables]:
                 _exchange(dist.broadcast, variable.value, 0)
-            if rank == 0:
-                return
-            # Rows of other processes need other dropout.
-            torch.manual_seed(int(torch.randint(2**31, ())) + rank)
-            for variable in model.variables:
-                if variable.name == "seed_generator_state":
-                    variable.value[0] += rank * 1_000_003
+
+    def on_train_batch_begin(self, step: int, logs: dict[str, float] | None = None) -> None:
+        rank = dist.get_rank()
+        if step or not rank:
+            return
+        # The rows of each process need dropout of their own.
+        torch.manual_seed(int(torch.randint(2**31, ())) + rank)
+        for variable in self.model.variables:
+            if variable.name == "seed_generator_state":
+                variable.value[0] += rank * 1_000_003
 
 
 class Model(keras.Model):
@@ -91,11 +96,11 @@ class Model(keras.Model):
     metrics are computed from all rows in each process. Then the gradients are summed.
     """
 
-    divides = False
+    _divides = False
 
     def train_step(self, data: Any) -> Any:
         """Trains on one batch, as `keras.Model.train_step` does."""
-        if not self.divides:
+        if not self._divides:
             return super().train_step(data)
         self.zero_grad()
         loss, results = self._evaluate_all_rows(data, training=True)
@@ -110,7 +115,7 @@ class Model(keras.Model):
 
     def test_step(self, data: Any) -> Any:
         """Evaluates one batch, as `keras.Model.test_step` does."""
-        if not self.divides:
+        if not self._divides:
             return super().test_step(data)
         return self._evaluate_all_rows(data, training=False)[1]
 
@@ -139,6 +144,13 @@ def _exchange(function: Callable[..., Any], *arguments: Any) -> None:
             "Another process of the training has ended, see its error. Start the training again, "
             f"with `resume` if it has a checkpoint. PyTorch: {str(error).splitlines()[0]:.120}"
         ) from None
+
+
+def _of_first(value: Any) -> Any:
+    """Returns the value of the first process."""
+    values = [value]
+    _exchange(dist.broadcast_object_list, values)
+    return values[0]
 
 
 @torch.compiler.disable
@@ -194,10 +206,8 @@ def divide_batches() -> contextlib.ExitStack:
             f"Keras uses {keras.config.backend()}, but these are processes of PyTorch. Set "
             "KERAS_BACKEND=torch before the import of Keras."
         )
-    # The order of batches depends on NumPy's generator.
-    state = [np.random.get_state()]
-    _exchange(dist.broadcast_object_list, state)
-    np.random.set_state(state[0])
+    # `fit` draws the seed of its order from it.
+    np.random.set_state(_of_first(np.random.get_state()))
     stack = contextlib.ExitStack()
     stack.callback(is_divided.reset, is_divided.set(True))
     return stack

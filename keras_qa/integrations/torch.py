@@ -17,26 +17,26 @@ from keras_qa.engine.torch import divide_batches
 
 
 def distribute() -> contextlib.ExitStack:
-    """Lets `fit` divide each batch among processes. Each process calls it, and the same `fit`.
+    """Divides each batch of `fit` among processes, which all call it and the same `fit`.
 
     The processes are those of `torchrun`, or of the process group that exists, such as that of Ray
-    Train. Give all of them the same data. In `fit` of `QAModel`, and so in `QuestionAnswerer.fit`
-    and `recipes.train`, each computes its rows of a batch, and the gradients are summed as in
-    `torch.nn.parallel.DistributedDataParallel`. The loss and the metrics are those of all rows,
-    as in one process, and all processes end with the same weights. Each epoch starts with the
-    weights of the first process, which alone prints progress and writes files of `recipes.train`.
+    Train. Each needs the same data. In `fit` of `QAModel`, and so in `QuestionAnswerer.fit` and
+    `recipes.train`, each process computes its rows of a batch. The loss and the metrics are those
+    of all rows, and the gradients are summed, so that all processes have the weights of a training
+    in one process. The first process alone prints progress, and writes the files of
+    `recipes.train`.
 
-    `predict`, `evaluate`, `answer` and `save` compute all rows in the process that calls them. A
-    layer that computes with other rows of a batch, such as `BatchNormalization`, has the rows of
-    its process.
+    `predict`, `evaluate`, `answer` and `save` compute all rows in the process that calls them.
+    Layers that compute with other rows of a batch, such as `BatchNormalization`, have the rows of
+    their process.
 
     Returns:
-        A context manager. At the end of its block, if there is one, `fit` trains as before.
+        A context manager. At the end of its block `fit` trains in one process again.
 
     Raises:
         ValueError: If Keras uses another backend, or there are no processes to train with; in
-            `fit`, if a process has another batch.
-        ConnectionError: In `fit`, if another process has ended.
+            `fit`, if the processes have different batches.
+        ConnectionError: If another process has ended.
 
     Examples:
         ```python
@@ -44,8 +44,9 @@ def distribute() -> contextlib.ExitStack:
         from keras_qa import datasets, recipes
         from keras_qa.integrations.torch import distribute
 
+        stories = datasets.babi.simulate(task=1, examples=1_000)
         with distribute():
-            recipes.train(datasets.babi.simulate(task=1, examples=1_000), out="qa.keras")
+            recipes.train(stories, out="qa.keras")
         ```
     """
     with contextlib.ExitStack() as stack:

@@ -129,7 +129,7 @@ def train(
             raise ValueError("`model_options` are for a new model. Leave them or `start` out.")
         names = [_label(start)]
     data, valid = to_examples(examples), to_examples(validation_data or [])
-    arguments |= {"examples": data, "validation_data": valid, "devices": None, "verbose": 0}
+    arguments |= {"examples": data, "validation_data": valid, "devices": None}
     with training_on(devices, functools.partial(train, **arguments)):
         begin = _open(start, lora_rank, names, model_options, seed)
         if not is_ranker(begin):

@@ -25,6 +25,7 @@ Results = dict[str, np.ndarray]
 
 def save(folder: pathlib.Path, results: Iterator[tuple[str, Results]]) -> None:
     """Saves the results of training in several processes, which the block ends."""
+    np.random.seed(5 + int(RANK))
     with distribute():
         for name, arrays in results:
             np.savez(folder / f"{name}-{RANK}.npz", **arrays)
@@ -76,6 +77,17 @@ def ways(folder: pathlib.Path) -> Iterator[tuple[str, Results]]:
     sgd = keras.optimizers.SGD
     rows = {"batch_size": BATCH_SIZE}
     data = padded_batch(ROWS)
+    yield "numpy", {"numbers": np.random.random(3)}
+    own_start = small_model(optimizer=sgd(0.1))
+    if RANK != "0":
+        own_start.set_weights([array + 1 for array in own_start.get_weights()])
+    yield "own start", fit(own_start, *data, **rows)
+    shuffled = small_model(optimizer=sgd(0.1))
+    columns = map(torch.tensor, (*data[0], data[1]))
+    loader = torch.utils.data.DataLoader(
+        torch.utils.data.TensorDataset(*columns), BATCH_SIZE, shuffle=True
+    )
+    yield "loader", fit(shuffled, loader)
     yield "source", fit(small_model(optimizer=sgd(0.1)), Batches(), shuffle=False)
     yield "in order", fit(small_model(optimizer=sgd(0.1)), *data, shuffle=False, **rows)
     yield "split", fit(small_model(optimizer=sgd(0.1)), *data, validation_split=0.3, **rows)
@@ -113,17 +125,18 @@ def numbered_rows() -> Results:
 
 
 class Seeds(keras.callbacks.Callback):
-    """Keeps the random states in the first step of each epoch."""
+    """Keeps the random states after the first step of each epoch."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.states: list[np.ndarray] = []
+        self.seeds: list[list[np.ndarray]] = []
+        self.torch_seeds: list[int] = []
 
-    def on_train_batch_begin(self, step: int, logs=None) -> None:
+    def on_train_batch_end(self, step: int, logs=None) -> None:
         if step == 0:
             variables = [v for v in self.model.variables if v.name == "seed_generator_state"]
-            seeds = [keras.ops.convert_to_numpy(v.value).ravel() for v in variables]
-            self.states.append(np.concatenate([*seeds, torch.random.get_rng_state().numpy()[:64]]))
+            self.seeds.append([keras.ops.convert_to_numpy(v.value).copy() for v in variables])
+            self.torch_seeds.append(torch.initial_seed())
 
 
 def dropout(folder: pathlib.Path) -> Iterator[tuple[str, Results]]:
@@ -131,7 +144,8 @@ def dropout(folder: pathlib.Path) -> Iterator[tuple[str, Results]]:
     model = small_model(dropout=0.5)
     seeds = Seeds()
     model.fit(*padded_batch(ROWS), epochs=2, callbacks=[seeds], verbose=0)
-    np.savez(folder / f"seeds-{RANK}.npz", *seeds.states)
+    states = {"seeds": np.array(seeds.seeds), "torch": np.array(seeds.torch_seeds)}
+    np.savez(folder / f"seeds-{RANK}.npz", **states)
     yield "dropout", {f"weights {n}": array for n, array in enumerate(model.get_weights())}
 
 
@@ -146,7 +160,7 @@ def different(folder: pathlib.Path) -> Iterator[tuple[str, Results]]:
         yield "different", {"error": np.array(str(error))}
     assert same_weights(model, before)
     # Alone it trains as before.
-    assert not model.divides
+    assert not model._divides
     if RANK == "0":
         model.train_on_batch(feed, labels)
         model.evaluate(feed, labels, verbose=0)
