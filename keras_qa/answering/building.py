@@ -144,8 +144,8 @@ def _build_model(
 
 def build_on_trained(model: str, settings: Mapping[str, Any]) -> QAModel | None:
     """Builds a `multiple_choice` on a ranker or a reader, or returns `None` for other backbones."""
-    backbone = settings.get("backbone")
-    if model != "multiple_choice" or backbone is None:
+    backbone = settings["backbone"]
+    if model != "multiple_choice":
         return None
     if isinstance(backbone, (str, os.PathLike)):
         # A missing file is an error of the factory.

@@ -15,7 +15,7 @@ from typing import Any
 import keras
 
 from keras_qa import _backend
-from keras_qa._arguments import check_positive_integers, to_keras_path
+from keras_qa._arguments import check_positive_integers, to_integer, to_keras_path
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.building import build_on_trained, preprocessor_class
 from keras_qa.answering.opening import open_model
@@ -309,8 +309,10 @@ def _open(
 ) -> QAModel | None:
     """Returns the model whose weights are epoch 0, or `None` for a new one."""
     if start is None:
-        keras.utils.set_random_seed(seed)
-        return build_on_trained(names[0], model_options or {}) if len(names) == 1 else None
+        if len(names) > 1 or not model_options or model_options.get("backbone") is None:
+            return None
+        keras.utils.set_random_seed(to_integer("seed", seed, least=0, most=2**32 - 1))
+        return build_on_trained(names[0], model_options)
     model: QAModel = open_model(start, lora_rank=lora_rank).model
     return model
 
