@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 
@@ -31,7 +32,8 @@ def distribute() -> contextlib.ExitStack:
     their process.
 
     Returns:
-        A context manager. At the end of its block `fit` trains in one process again.
+        A context manager. At the end of its block, if there is one, `fit` trains in one process
+        again.
 
     Raises:
         ValueError: If Keras uses another backend, or there are no processes to train with; in
@@ -60,6 +62,13 @@ def distribute() -> contextlib.ExitStack:
             if torch.cuda.is_available():
                 torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
             dist.init_process_group()
-            stack.callback(dist.destroy_process_group)
+            stack.callback(_end_group)
+            # Without a block: gloo can abort a process that ends with a group.
+            atexit.register(_end_group)
         stack.enter_context(divide_batches())
         return stack.pop_all()
+
+
+def _end_group() -> None:
+    if dist.is_initialized():
+        dist.destroy_process_group()

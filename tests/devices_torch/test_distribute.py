@@ -159,6 +159,12 @@ def test_a_training_is_resumed_with_another_number_of_processes(others, tmp_path
     assert_same(results, expected)
 
 
+def test_distribute_without_a_block(tmp_path) -> None:
+    first, second = run(2, "without_a_block", tmp_path)
+    assert "loss: " in first
+    assert second == ""
+
+
 def test_distribute_needs_processes() -> None:
     with pytest.raises(ValueError, match="^`distribute` needs several processes. Start the script"):
         distribute()

@@ -195,6 +195,13 @@ def recipe(folder: pathlib.Path, epoch: str = "", rate: str = "") -> Iterator[tu
     )
 
 
+def without_a_block(folder: pathlib.Path) -> None:
+    distribute()
+    small_model().fit(*padded_batch(ROWS), verbose=2)
+
+
 if __name__ == "__main__":
     folder = pathlib.Path(sys.argv[2])
-    save(folder, globals()[sys.argv[1]](folder, *sys.argv[3:]))
+    results = globals()[sys.argv[1]](folder, *sys.argv[3:])
+    if results is not None:
+        save(folder, results)
