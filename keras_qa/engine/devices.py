@@ -26,5 +26,6 @@ def training_on(
 def single_writer() -> Iterator[bool]:
     """Gives whether this process writes files. All enter the block before one writes or goes on."""
     execution.wait_for_processes()
-    yield execution.is_first_process()
+    with execution.undistributed():
+        yield execution.is_first_process()
     execution.wait_for_processes()

@@ -60,6 +60,11 @@ def wait_for_processes() -> None:
     """Returns when all processes that train together have called it."""
 
 
+def undistributed() -> contextlib.AbstractContextManager[None]:
+    """Prepares for a block that the first process runs alone."""
+    return contextlib.nullcontext()
+
+
 def on_devices(model: keras.Model) -> contextlib.AbstractContextManager[None]:
     """Prepares a model for a call of Keras on several devices of this process."""
     return contextlib.nullcontext()
@@ -82,4 +87,5 @@ else:
     seed = getattr(_backend, "seed", seed)
     is_first_process = getattr(_backend, "is_first_process", is_first_process)
     wait_for_processes = getattr(_backend, "wait_for_processes", wait_for_processes)
+    undistributed = getattr(_backend, "undistributed", undistributed)
     on_devices = getattr(_backend, "on_devices", on_devices)

@@ -30,6 +30,17 @@ def wait_for_processes() -> None:
     multihost_utils.sync_global_devices("keras_qa")
 
 
+@contextlib.contextmanager
+def undistributed() -> Iterator[None]:
+    """Removes the distribution in the block: all processes would have to make its variables."""
+    current = keras.distribution.distribution()
+    keras.distribution.set_distribution(None)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(current)
+
+
 def training_on(devices: int, repeat: object) -> contextlib.AbstractContextManager[None]:
     """Sets a `DataParallel` distribution in the block."""
     available = keras.distribution.list_devices()
@@ -79,11 +90,16 @@ def on_devices(model: Any) -> Iterator[None]:
         variable.assign(keras.distribution.distribute_tensor(variable.value, layout))
     whole: Any = copy.copy(current)
     whole.divided = current
-    whole.get_data_layout = lambda shape: keras.distribution.TensorLayout([None] * len(shape), mesh)
+    whole.get_data_layout = lambda shape: _whole(shape, current)
     # All processes make the same batches.
     whole.auto_shard_dataset = False
     with whole.scope():
         yield
+
+
+def _whole(shape: Any, current: Any) -> keras.distribution.TensorLayout:
+    """The layout of a tensor that every device has."""
+    return keras.distribution.TensorLayout([None] * len(shape), current.device_mesh)
 
 
 class Model(keras.Model):
@@ -194,7 +210,14 @@ class BatchPredictor:
 
         def step(current: Any, state: Any, arrays: list[Any]) -> list[Any]:
             x = keras.tree.pack_sequence_as(model.input, arrays)
-            return keras.tree.flatten(model.predict_step(state, (x,))[0])
+            outputs = keras.tree.flatten(model.predict_step(state, (x,))[0])
+            if current is None:
+                return outputs
+            # A process can read all rows only if one of its devices has them.
+            return [
+                keras.distribution.distribute_tensor(output, _whole(output.shape, current))
+                for output in outputs
+            ]
 
         if model.run_eagerly or not model.jit_compile:
             return step

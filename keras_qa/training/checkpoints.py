@@ -84,7 +84,7 @@ class TrainingCheckpoint:
 
 def _capture(model: keras.Model) -> list[np.ndarray]:
     """Copies the weights, the seeds and the variables of the optimizer."""
-    return [keras.ops.convert_to_numpy(variable.value).copy() for variable in _variables(model)]
+    return [variable.numpy().copy() for variable in _variables(model)]
 
 
 def _restore(model: keras.Model, state: list[np.ndarray]) -> None:

@@ -81,7 +81,7 @@ def part(data, rows):
 
 def trained(make, folder, devices, optimizer, weighted):
     """Trains on a number of devices. Returns weights, outputs, logs and scores."""
-    with training_on(devices):
+    with training_on(devices, list):
         keras.utils.set_random_seed(0)
         model, x, y = make(folder)
         recompile(model, optimizer())
@@ -157,7 +157,7 @@ class RowCounts(keras.metrics.Metric):
 
 @pytest.mark.parametrize("rows", [130, 3])
 def test_each_row_is_seen_once(rows) -> None:
-    with training_on(4):
+    with training_on(4, list):
         model = keras_qa.models.memory_network(12, None, rows, embedding_dim=8, num_hops=1)
         model.compile("sgd", "sparse_categorical_crossentropy", metrics=[RowCounts(rows)])
     x, _, _ = stories(rows)
@@ -181,7 +181,7 @@ def test_batches_of_a_data_source_and_single_batches() -> None:
     x, y = padded_batch(50)
     results = []
     for devices in (1, 4):
-        with training_on(devices):
+        with training_on(devices, list):
             model = small_model(optimizer=keras.optimizers.SGD(0.1))
         loss = model.fit(Source(), epochs=2, shuffle=False, verbose=0).history["loss"]
         loss += [model.train_on_batch(*part((x, y), slice(n)))[0] for n in (8, 6)]

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
 from small_models import padded_batch, small_model
 from test_devices import reader_on_encoder
 
+import keras_qa
+from keras_qa import datasets, recipes
 from keras_qa.engine.compiling import recompile
 from keras_qa.layers import TransformerEncoder
 
@@ -90,3 +98,33 @@ def test_an_encoder_in_parts(tmp_path) -> None:
         if "block_0_hidden_kernel" in variable.path
     )
     assert momentum.value.addressable_shards[0].data.shape == (16, 12)
+
+
+def test_the_script_for_several_processes_in_the_docs(tmp_path) -> None:
+    page = (pathlib.Path(__file__).parents[2] / "docs" / "scaling.md").read_text("utf-8")
+    script = page.split("### Several machines on JAX\n")[1].split("```py\n")[1].split("```")[0]
+    (tmp_path / "train_jax.py").write_text(script)
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        address = f"localhost:{free.getsockname()[1]}"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "train_jax.py", address, "2", str(number)],
+            cwd=tmp_path,
+            # One device for each process.
+            env={**os.environ, "XLA_FLAGS": ""},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(2)
+    ]
+    printed = [process.communicate()[0] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    assert ["epoch 3/3" in text for text in printed] == [True, False]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["qa.keras", "train_jax.py"]
+    stories = datasets.babi.simulate(task=15, examples=200, seed=0)
+    alone = recipes.train(stories, model="memory_network", recipe={"epochs": 3}, verbose=0)
+    together = keras_qa.load(tmp_path / "qa.keras").answer(stories[:20])
+    for got, expected in zip(together, alone.answerer.answer(stories[:20]), strict=True):
+        assert got.text == expected.text
+        np.testing.assert_allclose(got.score, expected.score, rtol=0, atol=1e-4)
