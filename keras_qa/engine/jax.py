@@ -120,7 +120,9 @@ class Model(keras.Model):
 
 
 def _split(tensor: Any, current: Any) -> Any:
-    if not isinstance(tensor, jax.Array) or tensor.shape[0] % current.num_model_replicas:
+    rows = tensor.shape[0]
+    # The number is unknown while Keras infers shapes.
+    if not isinstance(rows, int) or rows % current.num_model_replicas:
         return tensor
     return keras.distribution.distribute_tensor(tensor, current.get_data_layout(tensor.shape))
 

@@ -208,7 +208,15 @@ def as_dataset(batches: Any, in_memory: bool = False) -> Any:
     """
     if in_memory:
         return _read_in_graph(batches)
-    if isinstance(batches, keras.utils.PyDataset):
+    by_position = isinstance(batches, keras.utils.PyDataset)
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1 and (
+        not by_position or getattr(batches, "reads_in_order", False)
+    ):
+        raise ValueError(
+            "Under a `tf.distribute` strategy Keras reads the first batches twice, but this data "
+            "source can only be read in order. Pass arrays or a `keras.utils.PyDataset`."
+        )
+    if by_position:
         first, length = batches[0], batches.num_batches
 
         def iterate() -> Iterator[Any]:
@@ -218,11 +226,6 @@ def as_dataset(batches: Any, in_memory: bool = False) -> Any:
                     yield _arrays(batches[position])
                 batches.on_epoch_end()
 
-    elif tf.distribute.get_strategy().num_replicas_in_sync > 1:
-        raise ValueError(
-            "A generator, or a data source with `steps`, cannot be read under a `tf.distribute` "
-            "strategy: Keras reads its first batches twice. Pass arrays or a `PyDataset`."
-        )
     else:
         first, length = next(batches), None
         rest = itertools.chain([first], batches)

@@ -8,6 +8,7 @@ import pytest
 from command_line import error_line
 from recipe_cases import SMALL, STORIES, Stop, StopAt, assert_same_run, small
 from small_checkpoints import copy
+from small_examples import SPANS
 from small_models import memory, padded_batch, reader, small_model, stories, universal
 from small_readers import QUIET
 
@@ -190,6 +191,24 @@ def test_batches_of_a_data_source_and_single_batches() -> None:
         results.append((loss, outputs, model.predict(Source(), verbose=0)))
     for got, expected in zip(*results, strict=True):
         np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)
+
+
+def test_a_reader_that_is_fitted_on_texts() -> None:
+    results = []
+    for devices in (1, 4):
+        with training_on(devices, list):
+            options = {"units": 8, "embedding_dim": 8, "dropout": 0.0}
+            options["optimizer"] = keras.optimizers.SGD(0.5)
+            qa = keras_qa.QuestionAnswerer("span_reader", model_options=options, seed=1)
+            qa.fit(SPANS, validation_data=SPANS[:7], epochs=5, batch_size=6, verbose=0)
+            answers = qa.answer(SPANS)
+        results.append([(best.text, best.start) for best in answers])
+        results.append([best.score for best in answers])
+        results.append(qa.evaluate(SPANS))
+    texts, scores, metrics, *others = results
+    assert others[0] == texts
+    np.testing.assert_allclose(others[1], scores, rtol=0, atol=1e-4)
+    assert others[2] == metrics
 
 
 def test_train_resumed_with_the_same_and_another_number_of_devices(tmp_path) -> None:
