@@ -108,7 +108,7 @@ def trained(make, folder, devices, optimizer, weighted):
 )
 def test_same_weights_on_1_2_and_4_devices(make, weighted, folders) -> None:
     def run(devices):
-        return trained(make, folders(), devices, lambda: keras.optimizers.SGD(0.05), weighted)
+        return trained(make, folders(), devices, lambda: keras.optimizers.SGD(0.02), weighted)
 
     weights, outputs, history, scores = run(1)
     for devices in (2, 4):
