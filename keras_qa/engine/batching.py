@@ -211,14 +211,13 @@ class SortedBatches(keras.utils.PyDataset):
         return tuple(tuple(part) if isinstance(part, list) else part for part in (packed, *parts))
 
     def epoch_callback(self) -> keras.callbacks.Callback:
-        """Returns a callback that sets `epoch` at the start of each epoch."""
-        return keras.callbacks.LambdaCallback(
-            on_epoch_begin=lambda epoch, logs: setattr(self, "epoch", epoch)
-        )
+        """Returns a callback that arranges the batches of each epoch before it is read."""
 
-    def on_epoch_begin(self) -> None:
-        if self.seed is not None:
+        def arrange(epoch: int, logs: object) -> None:
+            self.epoch = epoch
             self.arrange()
+
+        return keras.callbacks.LambdaCallback(on_epoch_begin=arrange)
 
     def arrange(self) -> None:
         """Puts the rows of the next epoch into batches."""

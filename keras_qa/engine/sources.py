@@ -154,8 +154,6 @@ class _ByPosition(keras.utils.PyDataset):
 class _InOrder(keras.utils.PyDataset):
     """Batches that can only be read in order, starting at 0."""
 
-    reads_in_order = True
-
     def __init__(
         self,
         source: Iterable[Any],

@@ -96,14 +96,17 @@ class Model(keras.Model):
     def train_step(self, data: Any) -> Any:
         """Updates the weights by one batch."""
         data, replicas = _own_rows(data), _replicas()
-        if replicas == 1 or not any(getattr(self.optimizer, name, None) for name in _CLIPS):
+        # A `LossScaleOptimizer` has an optimizer inside.
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        if replicas == 1 or not any(getattr(optimizer, name, None) for name in _CLIPS):
             return super().train_step(data)
         x, y, sample_weight = keras.utils.unpack_x_y_sample_weight(data)
         with tf.GradientTape() as tape:
             y_pred = self(x, training=True)
             loss = self.compute_loss(x, y, y_pred, sample_weight, training=True)
+            scaled = self.optimizer.scale_loss(loss)
         weights = self.trainable_weights
-        pairs = zip(tape.gradient(loss, weights), weights, strict=True)
+        pairs = zip(tape.gradient(scaled, weights), weights, strict=True)
         gradients, weights = zip(*[pair for pair in pairs if pair[0] is not None], strict=True)
         replica = tf.distribute.get_replica_context()
         # The optimizer adds the gradients of all replicas. One has those of the whole batch.
@@ -208,15 +211,12 @@ def as_dataset(batches: Any, in_memory: bool = False) -> Any:
     """
     if in_memory:
         return _read_in_graph(batches)
-    by_position = isinstance(batches, keras.utils.PyDataset)
-    if tf.distribute.get_strategy().num_replicas_in_sync > 1 and (
-        not by_position or getattr(batches, "reads_in_order", False)
-    ):
+    if tf.distribute.get_strategy().num_replicas_in_sync > 1:
         raise ValueError(
-            "Under a `tf.distribute` strategy Keras reads the first batches twice, but this data "
-            "source can only be read in order. Pass arrays or a `keras.utils.PyDataset`."
+            "A data source cannot be read under a `tf.distribute` strategy, since Keras reads "
+            "batches of the next epoch before it begins. Pass arrays."
         )
-    if by_position:
+    if isinstance(batches, keras.utils.PyDataset):
         first, length = batches[0], batches.num_batches
 
         def iterate() -> Iterator[Any]:
@@ -266,8 +266,6 @@ def _read_in_graph(batches: keras.utils.PyDataset) -> tf.data.Dataset:
     ]
 
     def read(position: np.ndarray) -> list[np.ndarray]:
-        if position == 0:
-            batches.on_epoch_begin()
         return keras.tree.flatten(batches[int(position)])
 
     def give(position: tf.Tensor) -> Any:

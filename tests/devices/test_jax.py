@@ -47,6 +47,29 @@ def test_a_distribution_is_set_changed_and_removed_between_calls() -> None:
         np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)
 
 
+def test_a_data_source() -> None:
+    class Source(keras.utils.PyDataset):
+        """Batches of 32 and 18 rows."""
+
+        def __len__(self):
+            return 2
+
+        def __getitem__(self, index):
+            rows = slice(index * 32, min(index * 32 + 32, 50))
+            return tuple(array[rows] for array in x), y[rows]
+
+    x, y = padded_batch(50)
+    results = []
+    for distribution in (None, keras.distribution.DataParallel(devices=devices(0, 1, 2, 3))):
+        keras.distribution.set_distribution(distribution)
+        model = small_model(optimizer=keras.optimizers.SGD(0.1))
+        losses = model.fit(Source(), epochs=2, shuffle=False, verbose=0).history["loss"]
+        results.append((losses, model.predict(Source(), verbose=0)))
+    keras.distribution.set_distribution(None)
+    for got, expected in zip(*results, strict=True):
+        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)
+
+
 def test_a_model_of_other_devices() -> None:
     data = padded_batch(8)
     with keras.distribution.DataParallel(devices=devices(0, 1)).scope():

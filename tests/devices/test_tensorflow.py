@@ -34,7 +34,7 @@ def test_a_model_or_an_optimizer_of_another_scope() -> None:
         lambda: tf.data.Dataset.from_tensors((tuple(batch(8)[0]), batch(8)[1])),
     ],
 )
-def test_a_data_source_in_order(source) -> None:
+def test_a_data_source(source) -> None:
     with strategy().scope():
         model = small_model()
     before = model.get_weights()

@@ -67,7 +67,7 @@ def test_batches_contain_every_row_with_its_label(model, seed, jit_compile) -> N
     orders = []
     for epoch in range(3):
         batches.epoch = epoch
-        batches.on_epoch_begin()
+        batches.arrange()
         orders.append(batches.order)
         assert sorted(orders[-1]) == list(range(6_005))
         seen = [batches[position] for position in range(len(batches))]
@@ -83,7 +83,7 @@ def test_batches_contain_every_row_with_its_label(model, seed, jit_compile) -> N
         assert sorted(len(rows) for _, rows in seen) == [5, *[500] * 12]
     assert np.array_equal(orders[0], orders[1]) == (seed is None)
     again = SortedBatches([text], (labels,), model, 500, seed)
-    again.on_epoch_begin()
+    again.arrange()
     np.testing.assert_array_equal(again.order, orders[0])
 
 
@@ -94,12 +94,12 @@ def test_epochs_of_some_steps_are_passes_in_a_row(model, rows, steps) -> None:
     passes = SortedBatches([text], (), model, 10, 3)
     expected, found = [], []
     for passes.epoch in range(30):
-        passes.on_epoch_begin()
+        passes.arrange()
         expected += [part.tolist() for part, _ in passes.batches]
     epochs = SortedBatches([text], (), model, 10, 3, steps)
     assert len(epochs) == steps
     for epochs.epoch in range(len(expected) // steps):
-        epochs.on_epoch_begin()
+        epochs.arrange()
         found += [part.tolist() for part, _ in epochs.batches]
     assert found == expected[: len(found)]
 
