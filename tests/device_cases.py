@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import numpy as np
 from small_checkpoints import copy
-from small_models import padded_batch, reader, small_model, stories, universal
+from small_models import memory, padded_batch, reader, small_model, stories, universal
 from small_readers import QUIET
 
 import keras_qa
@@ -20,6 +20,11 @@ ROWS, BATCH_SIZE, EPOCHS = 130, 32, 10
 
 def classifier(folder: pathlib.Path):
     return small_model(), *padded_batch(ROWS)
+
+
+def memory_network(folder: pathlib.Path):
+    # On TensorFlow each device draws its own random numbers.
+    return memory(noise=0.0, dropout=0.0), *stories(ROWS)[:2]
 
 
 def universal_transformer(folder: pathlib.Path):
@@ -35,12 +40,17 @@ def reader_from_scratch(folder: pathlib.Path):
 
 
 def reader_on_encoder(folder: pathlib.Path):
-    backbone = copy("bert", folder / "bert", **QUIET)
-    model = keras_qa.models.span_reader(backbone=backbone, dropout=0.0)
+    model = keras_qa.models.span_reader(
+        backbone=copy("bert", folder / "bert", **QUIET), dropout=0.0
+    )
     rng = np.random.default_rng(0)
-    mask = np.arange(12) < rng.integers(6, 13, ROWS)[:, None]
+    lengths = rng.integers(7, 13, ROWS)
+    mask = np.arange(12) < lengths[:, None]
+    ids = rng.integers(10, 200, (ROWS, 12)) * mask
+    # Separators, after the question and after the text.
+    ids[:, 3] = ids[np.arange(ROWS), lengths - 1] = 3
     feed = {
-        "token_ids": rng.integers(1, 30, (ROWS, 12)) * mask,
+        "token_ids": ids,
         "segment_ids": np.tile(np.arange(12) > 3, (ROWS, 1)) & mask,
         "padding_mask": mask,
     }
@@ -73,9 +83,15 @@ def train(
         x, y, batch_size=50, sample_weight=weights, verbose=0, return_dict=True
     )
     outputs = keras.tree.flatten(model.predict(x, verbose=0))
+    powers = [np.exp(array - array.max(axis=-1, keepdims=True)) for array in outputs]
     return {
         **{f"weights {number}": array for number, array in enumerate(model.get_weights())},
         **{f"outputs {number}": array for number, array in enumerate(outputs)},
+        **{
+            # Without a constant in all logits, of which the gradient is 0.
+            f"probabilities {number}": array / array.sum(axis=-1, keepdims=True)
+            for number, array in enumerate(powers)
+        },
         **{f"logs {name}": np.array(values) for name, values in history.items()},
         **{f"scores {name}": np.array(value) for name, value in scores.items()},
     }

@@ -2,66 +2,22 @@
 
 from __future__ import annotations
 
+import device_cases
 import keras
 import numpy as np
 import pytest
 from command_line import error_line
+from device_cases import BATCH_SIZE, EPOCHS, ROWS, classifier, memory_network
 from recipe_cases import SMALL, STORIES, Stop, StopAt, assert_same_run, small
-from small_checkpoints import copy
 from small_examples import SPANS
-from small_models import memory, padded_batch, reader, small_model, stories, universal
-from small_readers import QUIET
+from small_models import padded_batch, small_model, stories
 
 import keras_qa
 from keras_qa.cli import main
 from keras_qa.engine.compiling import recompile
 from keras_qa.engine.devices import training_on
 
-# The last batch has two rows, which do not divide among 4 devices.
-ROWS, BATCH_SIZE, EPOCHS = 130, 32, 10
-
-
-def classifier(folder):
-    return small_model(), *padded_batch(ROWS)
-
-
-def memory_network(folder):
-    # On TensorFlow each device draws its own random numbers.
-    return memory(noise=0.0, dropout=0.0), *stories(ROWS)[:2]
-
-
-def universal_transformer(folder):
-    return universal(), *stories(ROWS)[:2]
-
-
-def reader_from_scratch(folder):
-    rng = np.random.default_rng(0)
-    text = rng.integers(2, 20, (ROWS, 10)) * (np.arange(10) < rng.integers(5, 11, ROWS)[:, None])
-    labels = {"start": rng.integers(0, 5, ROWS), "end": rng.integers(0, 5, ROWS)}
-    question = rng.integers(2, 20, (ROWS, 3))
-    return reader(dropout=0.0), {"text": text, "question": question}, labels
-
-
-def reader_on_encoder(folder):
-    model = keras_qa.models.span_reader(
-        backbone=copy("bert", folder / "bert", **QUIET), dropout=0.0
-    )
-    rng = np.random.default_rng(0)
-    lengths = rng.integers(7, 13, ROWS)
-    mask = np.arange(12) < lengths[:, None]
-    ids = rng.integers(10, 200, (ROWS, 12)) * mask
-    # Separators, after the question and after the text.
-    ids[:, 3] = ids[np.arange(ROWS), lengths - 1] = 3
-    feed = {
-        "token_ids": ids,
-        "segment_ids": np.tile(np.arange(12) > 3, (ROWS, 1)) & mask,
-        "padding_mask": mask,
-    }
-    feed = {name: feed[name].astype("int32") for name in (x.name for x in model.inputs)}
-    return model, feed, {"start": rng.integers(4, 6, ROWS), "end": rng.integers(4, 6, ROWS)}
-
-
-MODELS = [classifier, memory_network, universal_transformer, reader_from_scratch, reader_on_encoder]
+MODELS = [*device_cases.MODELS, memory_network]
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import sys
 import keras
 import numpy as np
 import pytest
+from device_cases import reader_on_encoder
 from small_models import padded_batch, small_model
-from test_devices import reader_on_encoder
 
 import keras_qa
 from keras_qa import datasets, recipes

@@ -36,8 +36,8 @@ def models(folder: pathlib.Path) -> Iterator[tuple[str, Results]]:
     """Trains each model with SGD, with and without weights of the rows, and with Adam."""
     for make in MODELS:
         for name, optimizer, weighted in (
-            ("sgd", keras.optimizers.SGD(0.1), False),
-            ("weighted", keras.optimizers.SGD(0.1), True),
+            ("sgd", keras.optimizers.SGD(0.02), False),
+            ("weighted", keras.optimizers.SGD(0.02), True),
             ("adam", keras.optimizers.Adam(0.001), False),
         ):
             subfolder = folder / f"{make.__name__}-{name}-{RANK}"
