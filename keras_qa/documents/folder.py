@@ -82,7 +82,8 @@ def update_index(
     # The index was made by another way of reading: the documents may be the same, the passages not.
     is_outdated = get_setting(connection, "reading") != storage.READING
     shown = len(files) >= _MANY if verbose == "auto" else verbose
-    bar = Bar(len(files)) if shown and progress is None else None
+    # The answers of `ask` are on standard output.
+    bar = Bar(len(files), error=True) if shown and progress is None else None
     written = removed = kept = 0
     indexed = set()
     with open_files(files, {} if is_outdated else digests, encoding, workers) as reads:

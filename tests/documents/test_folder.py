@@ -46,7 +46,7 @@ def test_an_index_follows_the_content_of_a_folder(folder, tmp_path, capsys) -> N
         moved = folder.rename(tmp_path / "moved")
         assert capsys.readouterr().out == ""
         changes = index.update(moved, verbose=1)
-        assert "] 2/2  100 %" in capsys.readouterr().out
+        assert "] 2/2  100 %" in capsys.readouterr().err
         assert (changes.written, changes.removed, changes.kept) == (0, 0, 2)
         (moved / "a.txt").write_text("The warranty is three years.")
         (moved / "guide" / "b.md").unlink()
