@@ -101,8 +101,9 @@ def _transformers(train: Examples, options: argparse.Namespace, seed: int) -> Ch
 
     import keras_qa
     from benchmarks.rivals.bert_reader import ChooserRival
+    from keras_qa.training.recipe import recipe_for
 
-    folder, recipe = encoder_folder(), keras_qa.recipes.FINE_TUNING
+    folder, recipe = encoder_folder(), recipe_for("multiple_choice", {"backbone": "minilm"})
     torch.manual_seed(seed)
     # Its weights are not used, only its inputs.
     model = keras_qa.models.multiple_choice(backbone=folder)

