@@ -110,11 +110,8 @@ class Model(keras.Model):
         gradients, weights = zip(*[pair for pair in pairs if pair[0] is not None], strict=True)
         replica = tf.distribute.get_replica_context()
         # The optimizer adds the gradients of all replicas. One has those of the whole batch.
-        is_first = replica.replica_id_in_sync_group == 0
-        whole = [
-            tf.convert_to_tensor(gradient) * tf.cast(is_first, gradient.dtype)
-            for gradient in replica.all_reduce("SUM", gradients)
-        ]
+        share = tf.cast(replica.replica_id_in_sync_group == 0, "float32")
+        whole = [_scaled(part, share) for part in replica.all_reduce("SUM", gradients)]
         self.optimizer.apply_gradients(zip(whole, weights, strict=True))
         tracker = next(metric for metric in self.metrics if metric.name == "loss")
         tracker.update_state(loss * replicas, tf.shape(keras.tree.flatten(x)[0])[0])
@@ -144,6 +141,17 @@ class Model(keras.Model):
                 (y, y_pred, sample_weight),
             )
         return super().compute_loss(x, y, y_pred, sample_weight, training)
+
+
+def _scaled(gradient: Any, factor: tf.Tensor) -> Any:
+    """Multiplies a gradient, and keeps that of an embedding a part for each word.
+
+    Keras computes norms of these parts.
+    """
+    if isinstance(gradient, tf.IndexedSlices):
+        values = gradient.values * tf.cast(factor, gradient.dtype)
+        return tf.IndexedSlices(values, gradient.indices, gradient.dense_shape)
+    return gradient * tf.cast(factor, gradient.dtype)
 
 
 def _replicas() -> int:
