@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-# A point inside a number does not end a sentence. Closing quotation marks belong to it.
+# A point in a number or before a small letter does not end a sentence. Closing quotation marks
+# belong to it.
 _SENTENCE = re.compile(
-    r"""(?:[^\n\r.?!。！？।؟]|(?<=\d)[.](?=\d))*(?:[.?!。！？।؟]+["'”’»)\]]*)?"""
+    r"""(?:[^\n\r.?!。！？।؟]|(?<=\w)[.](?=[a-z\d_]))*(?:[.?!。！？।؟]+["'”’»)\]]*)?"""
 )
 
 
@@ -15,7 +16,7 @@ def sentence_spans(text: str | Sequence[str]) -> list[tuple[int, int]]:
     """Returns the `(start, end)` of each sentence of a text.
 
     In a string, a sentence ends at a line break or at `.`, `?` or `!` (or at the Chinese, Hindi and
-    Arabic forms of these marks), but not at the point of a number like 3.5. White space around it
+    Arabic forms of these marks), but not at the point in 3.5 or Cargo.toml. White space around it
     is stripped, and a sentence of punctuation marks only is skipped. In a list, each entry is a
     sentence, and offsets refer to the entries joined by line breaks, as in `Example.plain_text`.
 

@@ -25,7 +25,11 @@ STORIES = [
         ("It is 3.5 km. Is it?!", ["It is 3.5 km.", "Is it?!"]),
         ("In 1990. 2 came.", ["In 1990.", "2 came."]),
         ('"Go!" she said (twice.) Well...', ['"Go!"', "she said (twice.)", "Well..."]),
-        ("no.space?here", ["no.", "space?", "here"]),
+        ("No.Space?here", ["No.", "Space?", "here"]),
+        (
+            "See Cargo.toml. It is e.g. on crates.io.",
+            ["See Cargo.toml.", "It is e.g.", "on crates.io."],
+        ),
         ("... ? \n!", []),
         ("", []),
         ("门是红色的。什么颜色？", ["门是红色的。", "什么颜色？"]),
