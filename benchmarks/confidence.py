@@ -3,7 +3,7 @@
 Each FOLDER has `docs/` and `questions.jsonl`, as `benchmarks.documents` reads them. The folders in
 `docs/` are projects: the figures that are printed are of weights that were fitted without the
 project that is asked. In a second row each project is asked alone, so that the questions of the
-others have no answer. "No answer" is made less likely as long as 80 % of the unanswerable questions
+others have no answer. "No answer" is made less likely as long as 75 % of the unanswerable questions
 are refused. `--out keras_qa/preprocessing/confidence.json` writes the weights fitted to all of
 them.
 """
@@ -38,7 +38,7 @@ START = Confidence({"section": -2.0}, -2.0, (-1.0, -0.5))
 STRENGTH = 0.3
 PASSAGES = 10
 # The share of the unanswerable questions that are to be refused, in percent.
-REFUSED = 80.0
+REFUSED = 75.0
 # What may become of an answerable question.
 KINDS = ("right", "refused", "outranked", "not marked", "not retrieved")
 

@@ -57,6 +57,8 @@ ENVIRONMENTS = {
     "models/pretrained/test_checkpoint.py": "backend",
     "models/test_adapters.py": "once",
     "models/test_model_files.py": "once",
+    # `parity` trains one on each backend.
+    "models/test_multiple_choice.py": "once",
     "models/test_presets.py": "once",
     "models/test_reader_models.py": "once",
     "models/test_story_accuracy.py": "once",
