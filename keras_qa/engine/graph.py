@@ -87,6 +87,13 @@ def model_inputs(model: keras.Model) -> tuple[ModelInput, ...]:
     return _KNOWN[model]
 
 
+def state_variables(model: keras.Model) -> list[keras.Variable]:
+    """Returns the variables of a model, and of its optimizer if it has one."""
+    # A model that was never compiled has no such attribute.
+    optimizer = getattr(model, "optimizer", None)
+    return [*model.variables, *(optimizer.variables if optimizer is not None else ())]
+
+
 def ignores_padding(model: keras.Model) -> bool:
     """Whether columns of zeros at the end of any input change nothing."""
     return all(item.ignores_padding for item in model_inputs(model))

@@ -12,6 +12,7 @@ import keras
 import numpy as np
 from jax.experimental import multihost_utils
 
+from keras_qa.engine.graph import state_variables
 from keras_qa.engine.programs import Program
 
 
@@ -78,9 +79,7 @@ def on_devices(model: Any) -> Iterator[None]:
         yield
         return
     mesh = current.device_mesh
-    optimizer = getattr(model, "optimizer", None)
-    variables = [*model.variables, *(optimizer.variables if optimizer is not None else ())]
-    for variable in [*variables, *model.metrics_variables]:
+    for variable in [*state_variables(model), *model.metrics_variables]:
         layout = current.get_variable_layout(variable)
         if layout.device_mesh.backend_mesh != mesh.backend_mesh:
             raise ValueError(

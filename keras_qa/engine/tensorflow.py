@@ -16,6 +16,7 @@ from keras_qa.engine.graph import (
     functions_of,
     is_from_keras,
     model_inputs,
+    state_variables,
 )
 from keras_qa.engine.programs import Program
 
@@ -198,10 +199,10 @@ def training_on(devices: int, repeat: object) -> contextlib.AbstractContextManag
 def on_devices(model: keras.Model) -> contextlib.AbstractContextManager[None]:
     """Enters the scope of the model's strategy, in which `as_dataset` repeats batches."""
     strategy = model.distribute_strategy
-    optimizer = getattr(model, "optimizer", None)
-    variables = [*model.variables, *(optimizer.variables if optimizer is not None else ())]
     is_inside = strategy.extended.variable_created_in_scope
-    if strategy.num_replicas_in_sync > 1 and not all(is_inside(item.value) for item in variables):
+    if strategy.num_replicas_in_sync > 1 and not all(
+        is_inside(variable.value) for variable in state_variables(model)
+    ):
         raise ValueError(
             "The model or its optimizer was built outside of the scope of the `tf.distribute` "
             "strategy. Build or load both under `with strategy.scope():`."

@@ -23,7 +23,7 @@ import torch
 import torch.distributed as dist
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
-from keras_qa.engine.graph import Graph, all_layers, is_from_keras
+from keras_qa.engine.graph import Graph, all_layers, is_from_keras, state_variables
 from keras_qa.layers.kernels.torch import Layer, call_directly, is_direct, takes
 
 
@@ -75,7 +75,7 @@ class _DivideBatches(keras.callbacks.Callback):
         np.random.set_state(_of_first(np.random.get_state()))
         torch.random.set_rng_state(_of_first(torch.random.get_rng_state()))
         with torch.no_grad():
-            for variable in [*self.model.variables, *self.model.optimizer.variables]:
+            for variable in state_variables(self.model):
                 _exchange(dist.broadcast, variable.value, 0)
 
     def on_train_batch_begin(self, step: int, logs: dict[str, float] | None = None) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from keras_qa.data.files import replace_atomically
 from keras_qa.engine import execution
+from keras_qa.engine.graph import state_variables
 from keras_qa.engine.hard_examples import HardExampleSampling
 from keras_qa.training.progress import metric
 
@@ -96,7 +97,7 @@ def _restore(model: keras.Model, state: list[np.ndarray]) -> None:
 def _variables(model: keras.Model) -> list[Any]:
     if not model.optimizer.built:
         model.optimizer.build(model.trainable_variables)
-    return [*model.variables, *model.optimizer.variables]
+    return state_variables(model)
 
 
 class TrainingState(keras.callbacks.Callback):
