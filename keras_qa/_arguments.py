@@ -1,7 +1,8 @@
-"""Checks of arguments, for all rooms."""
+"""Checks of arguments and of installed packages, for all rooms."""
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import json
 import math
@@ -10,6 +11,7 @@ import os
 import pathlib
 import reprlib
 import sys
+import types
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -166,6 +168,17 @@ def check_choice(name: str, value: object, choices: Collection[str]) -> None:
     """Raises a `ValueError` if an argument is not one of the given strings."""
     if not isinstance(value, str) or value not in choices:
         raise ValueError(must_be(name, f"one of {', '.join(map(repr, choices))}", value))
+
+
+def import_extra(use: str, module: str, extra: str) -> types.ModuleType:
+    """Imports a module of an extra. Without it, the `ImportError` says how to install it."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise ImportError(
+            f"{use} needs `{module.split('.')[0]}`, which cannot be imported ({error}). Install "
+            f'it: `pip install "keras-qa[{extra}]"`.'
+        ) from error
 
 
 def read_object(path: pathlib.Path) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import types
 import pytest
 
 from keras_qa import _terminal as terminal
-from keras_qa._terminal import Bar, Line, on_terminal, plain
+from keras_qa._terminal import Bar, on_terminal, plain
 
 
 @pytest.fixture
@@ -20,48 +20,6 @@ def clock(monkeypatch) -> types.SimpleNamespace:
 @pytest.fixture
 def seen(monkeypatch) -> None:
     monkeypatch.setattr(terminal, "on_terminal", lambda error=False: True)
-
-
-def test_a_file_gets_a_line_every_ten_seconds(clock, capsys) -> None:
-    line = Line()
-    for clock.now in (100.0, 105.0, 109.9, 110.0, 110.1, 119.9, 125.0, 126.0):
-        line.show(f"at {clock.now:g}")
-    assert capsys.readouterr().out == "at 110\nat 125\n"
-
-
-def test_a_file_gets_the_last_line(clock, capsys) -> None:
-    line = Line()
-    for clock.now in (101.0, 110.0, 111.0, 112.0):
-        line.keep(f"at {clock.now:g}")
-    assert capsys.readouterr().out == "at 110\n"
-    line.end()
-    assert capsys.readouterr().out == "at 112\n"
-    # It is written only once.
-    line.end()
-    clock.now = 130.0
-    line.keep("at 130")
-    line.end()
-    assert capsys.readouterr().out == "at 130\n"
-
-
-@pytest.mark.usefixtures("seen")
-def test_a_terminal_line_is_replaced_every_second(clock, capsys) -> None:
-    line = Line()
-    for clock.now in (100.0, 100.9, 101.0, 101.9, 102.0):
-        line.show(f"at {clock.now:g}")
-    assert capsys.readouterr().out == "\rat 101\x1b[K\rat 102\x1b[K"
-    # Lines of `keep` are written at once, and the next line is below.
-    line.keep("one")
-    line.keep("two")
-    line.end()
-    assert capsys.readouterr().out == "\rone\x1b[K\n\rtwo\x1b[K\n"
-
-
-def test_control_characters_of_lines_are_replaced(clock, capsys) -> None:
-    line = Line()
-    clock.now = 110.0
-    line.keep("model \x1b[31m\n 1/2")
-    assert capsys.readouterr().out == "model �[31m  1/2\n"
 
 
 def test_a_bar_in_a_file(clock, capsys) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from keras_qa._arguments import quote_names
+from keras_qa._arguments import import_extra, quote_names
 
 # `csv.field_size_limit` is a setting of the process, not of a reader.
 _CSV_LIMIT_LOCK = threading.Lock()
@@ -191,13 +191,9 @@ def _read_parquet(path: Path, columns: Columns, begin: int) -> Iterator[Row]:
 
 @contextlib.contextmanager
 def _open_parquet(path: Path) -> Iterator[Any]:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise ImportError(
-            'Reading Parquet needs pyarrow. Install it with `pip install "keras-qa[tables]"`.'
-        ) from None
+    import_extra("Reading Parquet", "pyarrow", "tables")
+    import pyarrow.parquet
+
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             yield file

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 from collections.abc import Mapping, Sequence
-from types import ModuleType
 from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
+from keras_qa._arguments import import_extra
 from keras_qa.data.files import replace_atomically
 from keras_qa.layers.keras_layers import Dense
 from keras_qa.layers.kernels.tensor_types import Tensor
@@ -31,16 +32,8 @@ Proto: TypeAlias = Any
 Axes: TypeAlias = Sequence[str | int]
 
 
-def onnx() -> ModuleType:
-    """Imports the `onnx` package. Raises an `ImportError` with instructions if it is missing."""
-    try:
-        import onnx as package
-    except ImportError as error:
-        raise ImportError(
-            f"Export needs the `onnx` package, which cannot be imported ({error}). Install it: "
-            '`pip install "keras-qa[export]"`.'
-        ) from error
-    return package
+# Imports the package.
+onnx = functools.partial(import_extra, "Export", "onnx", "export")
 
 
 class GraphBuilder:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from keras_qa._arguments import import_extra
 from keras_qa.example import Example
 from keras_qa.onnx import runtime
 from keras_qa.onnx.onnx_graph import Proto, onnx, weights_size, write_graph
@@ -66,21 +67,15 @@ class QuantizedScores:
 
 def quantize(folder: pathlib.Path, proto: Proto) -> None:
     """Writes `onnx/model_quantized.onnx` into a folder."""
-    try:
-        from onnxruntime.quantization import QuantType, quant_utils, quantize_dynamic
-    except ImportError as error:
-        raise ImportError(
-            f"`int8` needs `onnxruntime`, which cannot be imported ({error}). Install it: "
-            '`pip install "keras-qa[export]"`.'
-        ) from error
+    onnxruntime = import_extra("`int8`", "onnxruntime.quantization", "export")
     # Otherwise ONNX Runtime 1.32 recommends to simplify the graph, which has nothing to simplify.
-    quant_utils.add_pre_process_metadata(proto)
+    onnxruntime.quant_utils.add_pre_process_metadata(proto)
     target = folder / runtime.QUANTIZED
     is_large = weights_size(proto) > MAX_SIZE
-    quantize_dynamic(
+    onnxruntime.quantize_dynamic(
         proto,
         target,
-        weight_type=QuantType.QInt8,
+        weight_type=onnxruntime.QuantType.QInt8,
         per_channel=True,
         use_external_data_format=is_large,
     )

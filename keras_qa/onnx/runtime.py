@@ -9,13 +9,13 @@ import json
 import os
 import pathlib
 from collections.abc import Iterator, Mapping
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any, NamedTuple, NoReturn, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa._arguments import check_choice, entry, parse_object, to_optional_integer
+from keras_qa._arguments import check_choice, entry, import_extra, parse_object, to_optional_integer
 from keras_qa._numbers import MASKED, rows_in_cache
 from keras_qa.preprocessing.preprocessor import (
     CHOICE,
@@ -86,11 +86,11 @@ class ExportedModel:
         graph = GRAPH
         if self.path.suffix == ".onnx":
             self.folder, graph = self.path.parent.parent, f"{ONNX}/{self.path.name}"
-        runtime = _onnxruntime()
+        self._runtime = import_extra("An exported folder", "onnxruntime", "onnx")
         settings = parse_object(self._read(SETTINGS), self.folder / SETTINGS)
         self._set(settings, graph)
         self._check_graph(graph)
-        options = runtime.SessionOptions()
+        options = self._runtime.SessionOptions()
         # Only errors, which are raised.
         options.log_severity_level = 4
         # ONNX Runtime does not read this variable, which Ray sets for its workers.
@@ -98,7 +98,7 @@ class ExportedModel:
         if threads.isdecimal():
             options.intra_op_num_threads = int(threads)
         with self._errors():
-            self._session = runtime.InferenceSession(
+            self._session = self._runtime.InferenceSession(
                 str(self.folder / graph), options, providers=["CPUExecutionProvider"]
             )
             shapes = {item.name: item.shape for item in self._session.get_outputs()}
@@ -294,7 +294,7 @@ class ExportedModel:
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
         """Turns an error of ONNX Runtime into one line."""
-        state = _onnxruntime().capi.onnxruntime_pybind11_state
+        state = self._runtime.capi.onnxruntime_pybind11_state
         kinds = ("EPFail", "Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf")
         others = ("NoModel", "NoSuchFile", "NotImplemented", "RuntimeException")
         errors = tuple(getattr(state, name) for name in (*kinds, *others))
@@ -338,14 +338,3 @@ def _used(ids: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
     present = np.asarray(ids.reshape(len(ids), -1, ids.shape[-1]).any(axis=1))
     last = ids.shape[-1] - np.argmax(present[:, ::-1], axis=1)
     return np.where(present.any(axis=1), last, 1)
-
-
-def _onnxruntime() -> ModuleType:
-    try:
-        import onnxruntime as package
-    except ImportError as error:
-        raise ImportError(
-            f"An exported folder needs `onnxruntime`, which cannot be imported ({error}). Install "
-            'it: `pip install "keras-qa[onnx]"`.'
-        ) from error
-    return package

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
+from keras_qa._arguments import import_extra
 from keras_qa.example import Answer
 from keras_qa.report.findings import Point
 from keras_qa.text.sentence_splitting import sentence_spans
@@ -98,14 +99,10 @@ def risk_coverage(points: Sequence[Point] | Mapping[str, Sequence[Point]]) -> Fi
 
 
 def _figure(width: float, height: float) -> Figure:
-    try:
-        # `pyplot` would open a window system and keep each figure in memory.
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise ImportError(
-            'Plots need matplotlib, which is not installed: pip install "keras-qa[plots]".'
-        ) from None
-    return Figure(figsize=(width, height), layout="constrained")
+    # `pyplot` would open a window system and keep each figure in memory.
+    module = import_extra("A plot", "matplotlib.figure", "plots")
+    figure: Figure = module.Figure(figsize=(width, height), layout="constrained")
+    return figure
 
 
 def _by_sentence(

@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from keras_qa._arguments import read_object
+from keras_qa._arguments import import_extra, read_object
 from keras_qa.text.tokenizer import parse_tokenizer, translate_errors
 
 if TYPE_CHECKING:
@@ -196,17 +196,10 @@ def _sentencepiece(
 
 def _read_model(file: pathlib.Path) -> tuple[list[tuple[str, float]], list[str], bytes]:
     """The pieces with their scores, the control pieces, and the compiled normalization rules."""
-    try:
-        from sentencepiece import sentencepiece_model_pb2
-    except ImportError as error:
-        raise ImportError(
-            f"`{file.name}` needs `sentencepiece` and `protobuf`, which cannot be imported "
-            f'({error}). Install them: `pip install "keras-qa[sentencepiece]"`.'
-        ) from error
+    module = "sentencepiece.sentencepiece_model_pb2"
+    model = import_extra(f"`{file.name}`", module, "sentencepiece").ModelProto()
     from google.protobuf.message import DecodeError
 
-    messages: Any = sentencepiece_model_pb2
-    model = messages.ModelProto()
     try:
         model.ParseFromString(file.read_bytes())
     except DecodeError as error:

@@ -19,7 +19,6 @@ from keras_qa.data.files import replace_atomically
 from keras_qa.engine import execution
 from keras_qa.engine.graph import state_variables
 from keras_qa.engine.hard_examples import HardExampleSampling
-from keras_qa.training.progress import metric
 
 FORMAT = 1
 # The patience, in epochs without a lower loss, once all validation answers are right.
@@ -207,3 +206,15 @@ class TrainingState(keras.callbacks.Callback):
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
         if self.best:
             self.model.set_weights(self.best)
+
+
+def metric(logs: dict[str, Any], name: str) -> float | None:
+    """Returns a metric of the answers, or `None`, whatever its key in the logs.
+
+    If the model has a second output, the key has the prefix `answer_`. The accuracy of readers of
+    spans is `exact_match`.
+    """
+    head, rest = ("val_", name.removeprefix("val_")) if name.startswith("val_") else ("", name)
+    names = [name, f"{head}answer_{rest}", *([f"{head}exact_match"] * (rest == "accuracy"))]
+    value = next((logs[key] for key in names if key in logs), None)
+    return None if value is None else float(value)

@@ -22,7 +22,6 @@ from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.building import change_training
 from keras_qa.answering.opening import open_model
 from keras_qa.data.files import replace_atomically
-from keras_qa.engine import execution
 from keras_qa.engine.devices import single_writer
 from keras_qa.engine.qa_model import QAModel
 from keras_qa.example import Example, to_examples
@@ -30,7 +29,6 @@ from keras_qa.layers.kernels.tensor_types import Tensor
 from keras_qa.losses.span_losses import DistillationLoss
 from keras_qa.models.reader import SpanReader
 from keras_qa.training.checkpoints import TrainingState
-from keras_qa.training.progress import Progress
 from keras_qa.training.recipe import Recipe, recipe_to_continue
 from keras_qa.training.runs import (
     check_keras_path,
@@ -75,7 +73,7 @@ def distill(
     outputs: str | os.PathLike[str] | None = None,
     resume: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    verbose: int = 1,
+    verbose: int | str = 2,
     lenient: bool = False,
 ) -> QuestionAnswerer:
     """Trains a reader of spans on the outputs of a larger one, with and without right answers.
@@ -103,7 +101,7 @@ def distill(
             teacher, texts and windows reads them. `None` to compute them anew.
         resume: Whether to resume from the checkpoint beside `out`.
         callbacks: Keras callbacks.
-        verbose: 0 is silent, 1 prints progress.
+        verbose: As in `train`.
         lenient: Whether to leave out examples whose answer has no place in the text, as in `train`.
 
     Returns:
@@ -164,16 +162,14 @@ def distill(
     model = _Student(small.inputs, dict(small.output), name=small.name)
     losses = {name: DistillationLoss(temperature, weight) for name in labels}
     model.compile(small.optimizer, losses, loss_weights=dict.fromkeys(labels, 0.5))
-    steps = recipe.steps(len(next(iter(feed.values()))))
-    shown = [Progress(recipe.epochs, steps)] if verbose and execution.is_first_process() else []
     model.fit(
         feed,
         labels,
         validation_data=_make_feed(small, valid, len(valid), None) if valid else None,
         epochs=state.last_epoch,
         batch_size=recipe.batch_size,
-        callbacks=[*shown, *callbacks, state],
-        verbose=0,
+        callbacks=[*callbacks, state],
+        verbose=verbose,
         initial_epoch=state.epochs,
         steps_per_epoch=recipe.steps_per_epoch,
     )
@@ -232,7 +228,7 @@ def _teacher_logits(
     examples: list[Example],
     batch_size: int,
     folder: pathlib.Path | None,
-    verbose: int,
+    verbose: int | str,
 ) -> Logits:
     """Returns the logits of a teacher at the positions of the windows of a student."""
     about = json.dumps([teacher.preprocessor.get_config(), preprocessor.vectorizer.get_config()])

@@ -16,6 +16,7 @@ import keras
 
 from keras_qa import _backend
 from keras_qa._arguments import check_positive_integers, to_integer, to_keras_path
+from keras_qa._terminal import plain
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.building import build_on_trained, preprocessor_class
 from keras_qa.answering.opening import open_model
@@ -29,8 +30,7 @@ from keras_qa.engine.hard_examples import HardExampleSampling
 from keras_qa.engine.qa_model import QAModel
 from keras_qa.example import Example, to_examples
 from keras_qa.layers import MemoryHops
-from keras_qa.training.checkpoints import TrainingState
-from keras_qa.training.progress import Progress, metric
+from keras_qa.training.checkpoints import TrainingState, metric
 from keras_qa.training.recipe import Recipe, recipe_for, recipe_to_continue
 from keras_qa.training.results import Run, Training, labelled
 
@@ -46,7 +46,7 @@ def train(
     out: str | os.PathLike[str] | None = None,
     resume: bool = False,
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    verbose: int = 1,
+    verbose: int | str = 2,
     answerer_options: Mapping[str, Any] | None = None,
     keep_optimizer: bool = False,
     start: str | os.PathLike[str] | None = None,
@@ -82,7 +82,8 @@ def train(
             checkpoints.
         resume: Whether to resume from the checkpoints beside `out`, if they exist.
         callbacks: Keras callbacks.
-        verbose: 0 is silent, 1 prints a line per epoch.
+        verbose: As in `keras.Model.fit`: 0 is silent, 1 shows a progress bar, 2 prints a line per
+            epoch.
         answerer_options: Further arguments of `QuestionAnswerer`, such as
             `{"vectors": "glove.txt"}`.
         keep_optimizer: Whether `out` has the state of the optimizer, see `QuestionAnswerer.save`.
@@ -153,12 +154,21 @@ def train(
             if plan.seed == seed and runs and runs[best].validation_error == 0:
                 break
             rows = data + swap_words(data, plan.copies, plan.seed, words) if plan.copies else data
-            shown = _progress(plan, plans, len(rows)) if verbose else []
+            if verbose and execution.is_first_process():
+                print(plain(f"{labelled(plan.model, plan.copies)}, seed {plan.seed}"), flush=True)
             if runs and begin is not None:
                 # The runs before have trained theirs.
                 begin = _open(start, lora_rank, names, model_options, plan.seed)
             state, answerer = _fit(
-                plan, rows, valid, *options, files.get(plan), [*callbacks, *shown], begin, lora_rank
+                plan,
+                rows,
+                valid,
+                *options,
+                files.get(plan),
+                callbacks,
+                verbose,
+                begin,
+                lora_rank,
             )
             run = _summary(answerer, state, plan, len(data), valid)
             runs.append(run)
@@ -236,15 +246,6 @@ def _recipes(
     return {name: dataclasses.replace(own, **(recipe or {})) for name, own in defaults.items()}
 
 
-def _progress(plan: _Plan, plans: list[_Plan], rows: int) -> list[keras.callbacks.Callback]:
-    """Returns what prints a line for each epoch, in the first process."""
-    if not execution.is_first_process():
-        return []
-    several = len({(other.model, other.copies) for other in plans}) > 1
-    label = f"{labelled(plan.model, plan.copies)}  " * several + f"seed {plan.seed}  "
-    return [Progress(plan.recipe.epochs, plan.recipe.steps(rows), label)]
-
-
 def _fit(
     plan: _Plan,
     rows: list[Example],
@@ -252,7 +253,8 @@ def _fit(
     model_options: dict[str, Any],
     answerer_options: dict[str, Any],
     file: pathlib.Path | None,
-    callbacks: list[keras.callbacks.Callback],
+    callbacks: Sequence[keras.callbacks.Callback],
+    verbose: int | str,
     begin: QAModel | None,
     lora_rank: int | None,
 ) -> tuple[TrainingState, QuestionAnswerer | Reranker]:
@@ -288,7 +290,7 @@ def _fit(
             *([sampling] if sampling else []),
             state,
         ],
-        verbose=0,
+        verbose=verbose,
         optimizer=recipe.optimizer,
         initial_epoch=state.epochs,
         steps_per_epoch=recipe.steps_per_epoch,

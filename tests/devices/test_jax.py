@@ -143,7 +143,7 @@ def test_the_script_for_several_processes_in_the_docs(tmp_path) -> None:
     ]
     printed = [process.communicate()[0] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
-    assert ["epoch 3/3" in text for text in printed] == [True, False]
+    assert ["Epoch 3/3" in text for text in printed] == [True, False]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["qa.keras", "train_jax.py"]
     stories = datasets.babi.simulate(task=15, examples=200, seed=0)
     alone = recipes.train(stories, model="memory_network", recipe={"epochs": 3}, verbose=0)

@@ -132,7 +132,7 @@ def test_a_killed_training_is_resumed_bit_for_bit(tmp_path) -> None:
     whole.mkdir()
     broken.mkdir()
     first, second = run(2, "recipe", whole)
-    assert "epoch 4/4" in first
+    assert "Epoch 4/4" in first
     assert second == ""
     expected = load(whole, "recipe", 2)
     (code, _, _), (killed, _, _) = launch(2, "recipe", broken, 2)
@@ -179,5 +179,5 @@ def test_the_script_in_the_docs(tmp_path) -> None:
     command = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "train.py"]
     done = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("epoch 3/3") == 1
+    assert done.stdout.count("Epoch 3/3") == 1
     assert isinstance(keras_qa.load(tmp_path / "qa.keras"), keras_qa.QuestionAnswerer)

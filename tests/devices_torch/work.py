@@ -175,7 +175,7 @@ def recipe(folder: pathlib.Path, epoch: str = "", rate: str = "") -> Iterator[tu
     out = folder / "qa.keras"
     try:
         done = small(
-            out=out, resume=True, callbacks=stops, verbose=1, model_options=options, recipe=recipe
+            out=out, resume=True, callbacks=stops, verbose=2, model_options=options, recipe=recipe
         )
     except ConnectionError as error:
         (folder / f"error-{RANK}.txt").write_text(str(error))

@@ -132,11 +132,10 @@ def test_memory_hops_start_without_a_softmax() -> None:
 MODELS = ["answer_classifier", "memory_network"]
 
 
-def test_best_of_several_models_is_kept(tmp_path, capsys, monkeypatch) -> None:
-    monkeypatch.setattr("keras_qa._terminal.FILE_INTERVAL", 0.0)
+def test_best_of_several_models_is_kept(tmp_path, capsys) -> None:
     out = tmp_path / "qa.keras"
     arguments = {"recipe": RECIPE, "seed": 3, "seeds": 2, "verbose": 0}
-    done = train(STORIES[:32], STORIES[32:], MODELS, out=out, **{**arguments, "verbose": 1})
+    done = train(STORIES[:32], STORIES[32:], MODELS, out=out, **{**arguments, "verbose": 2})
     runs = [(run.model, run.seed) for run in done.runs]
     assert runs == list(itertools.product(MODELS, (3, 4)))
     errors = [run.validation_error for run in done.runs]
@@ -150,7 +149,7 @@ def test_best_of_several_models_is_kept(tmp_path, capsys, monkeypatch) -> None:
     alone = train(STORIES[:32], STORIES[32:], MODELS[1], **arguments)
     assert list(map(without_time, done.runs[2:])) == list(map(without_time, alone.runs))
     assert [file.name for file in tmp_path.iterdir()] == ["qa.keras"]
-    assert capsys.readouterr().out.startswith("answer_classifier  seed 3  epoch 1/4")
+    assert capsys.readouterr().out.startswith("answer_classifier, seed 3\nEpoch 1/4\n")
     assert done.summary().splitlines()[:2] == [
         f"best error by model: answer_classifier {min(errors[:2]):.2f} %, "
         f"memory_network {min(errors[2:]):.2f} %",

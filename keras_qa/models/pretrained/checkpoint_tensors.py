@@ -8,13 +8,12 @@ import math
 import pathlib
 import zipfile
 from collections.abc import Callable, Mapping
-from types import ModuleType
 
 # A dependency of Keras, with which NumPy and `safetensors` read bfloat16.
 import ml_dtypes
 import numpy as np
 
-from keras_qa._arguments import read_object
+from keras_qa._arguments import import_extra, read_object
 
 WHOLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -22,6 +21,9 @@ PICKLED = "pytorch_model.bin"
 # Matrices as int8, each with a float32 scale for each row, as benchmarks/base_encoder.py writes it.
 INT8 = "model.int8.npz"
 _SCALE = ".scale"
+
+# Imports the package.
+safetensors = functools.partial(import_extra, "A checkpoint", "safetensors", "hf")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,18 +76,6 @@ def shards(index: pathlib.Path) -> list[str]:
         if not isinstance(name, str) or pathlib.PurePath(name).name != name:
             raise ValueError(f"`{index}` names the file {name!r:.80}, which is in another folder.")
     return sorted(set(names))
-
-
-def safetensors() -> ModuleType:
-    """Imports the `safetensors` library, or raises an `ImportError` that says how to install it."""
-    try:
-        import safetensors as library
-    except ImportError as error:
-        raise ImportError(
-            f"Checkpoints need the `safetensors` library, which cannot be imported ({error}). "
-            'Install it: `pip install "keras-qa[hf]"`.'
-        ) from error
-    return library
 
 
 def _safetensors(path: pathlib.Path) -> dict[str, _Tensor]:

@@ -6,6 +6,7 @@ import os
 import pathlib
 from types import ModuleType
 
+from keras_qa._arguments import import_extra
 from keras_qa.models.pretrained.checkpoint import CONFIG, PretrainedCheckpoint, is_checkpoint
 from keras_qa.models.pretrained.checkpoint_tensors import INDEX, PICKLED, WHOLE, shards
 from keras_qa.text.tokenizer_files import FILES
@@ -48,7 +49,7 @@ def _fetch(name: str) -> pathlib.Path:
 
     `huggingface_hub` reads `HF_HOME`, `HF_TOKEN`, `HF_HUB_OFFLINE` and `HF_ENDPOINT`.
     """
-    hub = _hub()
+    hub = import_extra("`hf://…`", "huggingface_hub", "hf")
     repository, _, revision = name.removeprefix(PREFIX).partition("@")
     name = name[:80]
     try:
@@ -105,17 +106,6 @@ def _optional(hub: ModuleType, repository: str, file: str, commit: str) -> pathl
         raise
     except hub.errors.EntryNotFoundError:
         return None
-
-
-def _hub() -> ModuleType:
-    try:
-        import huggingface_hub
-    except ImportError as error:
-        raise ImportError(
-            f"`hf://…` needs `huggingface_hub`, which cannot be imported ({error}). "
-            'Install it: `pip install "keras-qa[hf]"`.'
-        ) from error
-    return huggingface_hub
 
 
 def _line(error: Exception) -> str:
