@@ -79,6 +79,11 @@ def is_ordered(value: object) -> bool:
     return isinstance(value, Iterable) and not isinstance(value, others)
 
 
+def is_frame(value: object) -> bool:
+    """Whether a value is a pandas or polars DataFrame."""
+    return hasattr(value, "to_dict") and hasattr(value, "columns")
+
+
 def to_integer(name: str, value: object, least: int = 1, most: int = MAX_INT) -> int:
     """Checks an integer, and converts it to `int`: Keras and JSON accept no NumPy integers.
 

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
-from keras_qa._arguments import is_ordered, must_be, shorten
+from keras_qa._arguments import is_frame, is_ordered, must_be, shorten
 
 _Record = TypeVar("_Record")
 
@@ -282,11 +282,6 @@ def to_questions(question: str | Iterable[str]) -> list[str]:
                 f"{expected} {item!r:.80} (of type {type(item).__name__}) at position {position}."
             )
     return questions
-
-
-def is_frame(value: object) -> bool:
-    """Whether a value is a pandas or polars DataFrame."""
-    return hasattr(value, "to_dict") and hasattr(value, "columns")
 
 
 def frame_rows(frame: object) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from keras_qa import models
 from keras_qa._arguments import check_fraction, to_optional_integer
 from keras_qa.answering.opening import ADAPTER, FILE, find, open_model
 from keras_qa.engine import graph
-from keras_qa.engine.compiling import Optimizer, recompile
+from keras_qa.engine.compiling import Optimizer, recompile, resolve_optimizer
 from keras_qa.example import Example
 from keras_qa.layers.classification_head import transformer_of
 from keras_qa.losses import SpanLoss
@@ -164,8 +164,7 @@ def change_training(
     lora_rank: int | None,
 ) -> None:
     """Compiles a model again for another optimizer, see `QuestionAnswerer.fit`, and for LoRA."""
-    if callable(optimizer) and not isinstance(optimizer, keras.optimizers.Optimizer):
-        optimizer = optimizer(len(keras.tree.flatten(feed)[0]))
+    optimizer = resolve_optimizer(optimizer, len(keras.tree.flatten(feed)[0]))
     if lora_rank is not None:
         enable_lora(transformer_of(model), lora_rank)
     if optimizer is not None or lora_rank is not None:

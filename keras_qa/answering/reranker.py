@@ -238,6 +238,7 @@ class Reranker(SaveMixin):
         # Not at the top: they need Keras.
         import keras
 
+        from keras_qa.engine.compiling import resolve_optimizer
         from keras_qa.layers.classification_head import transformer_of
         from keras_qa.losses import WarmupLinearDecay
         from keras_qa.models.multiple_choice import choose_on_encoder
@@ -255,8 +256,7 @@ class Reranker(SaveMixin):
         assert encoder is not None
         if lora_rank is not None:
             enable_lora(encoder, lora_rank)
-        if callable(optimizer) and not isinstance(optimizer, keras.optimizers.Optimizer):
-            optimizer = optimizer(len(labels))
+        optimizer = resolve_optimizer(optimizer, len(labels))
         if optimizer is None:
             steps = epochs * (options.get("steps_per_epoch") or -(-len(labels) // batch_size))
             rate = WarmupLinearDecay(learning_rate, max(steps, 1), steps // 10)

@@ -7,34 +7,21 @@ on JAX training turns all weights to NaN.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, Protocol, TypeAlias, TypeGuard
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa._arguments import quote_names, short_repr, shorten
+from keras_qa._arguments import is_frame, quote_names, short_repr, shorten
 from keras_qa.engine.graph import ModelInput, model_inputs
 from keras_qa.layers.kernels.tensor_types import Tensor
-
-
-class Frame(Protocol):
-    """A pandas DataFrame or a table with the same interface: a column for each input."""
-
-    @property
-    def columns(self) -> Iterable[str]: ...
-
-    @property
-    def iloc(self) -> object: ...
-
-    def __getitem__(self, name: str, /) -> Values: ...
-
 
 # One input, or the labels of one output: an array, a tensor, a column or lists of numbers.
 Values: TypeAlias = npt.ArrayLike | Tensor
 
-# All inputs: by name, in order, or the only one.
-Feed: TypeAlias = Values | Frame | Mapping[str, Values] | Sequence[Values]
+# All inputs: by name, as columns of a DataFrame, in order, or the only one.
+Feed: TypeAlias = Values | Mapping[str, Values] | Sequence[Values]
 
 # The labels of all outputs, in the same forms. `None` for an output without a loss.
 Labels: TypeAlias = Values | Mapping[str, Values | None] | Sequence[Values | None]
@@ -89,11 +76,6 @@ def to_arrays(feed: Feed, model: keras.Model) -> dict[str, np.ndarray]:
                 "Every input must hold the same number of examples."
             )
     return arrays
-
-
-def is_frame(value: object) -> TypeGuard[Frame]:
-    """Whether `value` is a pandas DataFrame or has the same interface."""
-    return hasattr(value, "columns") and hasattr(value, "iloc")
 
 
 def is_source(value: object) -> bool:
@@ -155,7 +137,7 @@ def _in_order(feed: Feed, expected: Sequence[ModelInput]) -> list[Any]:
     names = [item.name for item in expected]
     if is_frame(feed) or isinstance(feed, Mapping):
         table: Any = feed
-        received = list(table.columns) if is_frame(feed) else list(table)
+        received = list(table.columns) if is_frame(table) else list(table)
         kind = "column" if is_frame(feed) else "key"
         for problem, odd in (
             ("has no", [name for name in names if name not in received]),
@@ -167,7 +149,7 @@ def _in_order(feed: Feed, expected: Sequence[ModelInput]) -> list[Any]:
                     f"{quote_names(names)}. Received: {quote_names(received)}. Use the "
                     f"model's input names as {kind}s."
                 )
-        return [feed[name] for name in names]
+        return [table[name] for name in names]
     if isinstance(feed, (list, tuple)):
         rank = len(expected[0].shape)
         if len(names) == 1 and not (len(feed) == 1 and _rank(feed[0], rank) >= rank):

@@ -169,6 +169,15 @@ def with_hooks(callbacks: Callbacks, hooks: list[Any]) -> Any:
     return [*first, *flat_callbacks(callbacks), *(hook for hook in hooks if hook not in first)]
 
 
+def resolve_optimizer(
+    optimizer: Optimizer | Callable[[int], Optimizer] | None, rows: int
+) -> Optimizer | None:
+    """Calls a function that takes the number of training rows and returns an optimizer."""
+    if callable(optimizer) and not isinstance(optimizer, keras.optimizers.Optimizer):
+        return optimizer(rows)
+    return optimizer
+
+
 def recompile(model: keras.Model, optimizer: Optimizer) -> None:
     """Compiles a model again with another optimizer, and resets the optimizer."""
     optimizer = keras.optimizers.get(optimizer)

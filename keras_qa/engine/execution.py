@@ -4,9 +4,7 @@ A backend has a file with `BatchPredictor`, `Model`, `has_accelerator`, `trainin
 versions of the functions below. `BatchPredictor(model)` computes the outputs of one batch by the
 model's `predict_step`. It takes and returns lists of arrays, in the order of the model's inputs and
 outputs. It is thread-safe. `Model` is the base class of models, whose steps give the results of one
-device on several. `has_accelerator()` is true if models run on another device than a CPU. In the
-block of `training_on(devices, repeat)` batches are divided among several devices; a backend that
-needs a process for each calls `repeat` in the others.
+device on several. `has_accelerator()` is true if models run on another device than a CPU.
 
 These functions read what they need to know about a model from attributes of its layers, see
 `engine.graph`.
@@ -16,10 +14,14 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
+
+from keras_qa._arguments import to_integer
+
+_backend: Any = importlib.import_module(f"keras_qa.engine.{keras.config.backend()}")
 
 
 def keep_weights(
@@ -70,17 +72,37 @@ def on_devices(model: keras.Model) -> contextlib.AbstractContextManager[None]:
     return contextlib.nullcontext()
 
 
+def training_on(
+    devices: int | None, repeat: Callable[[], object]
+) -> contextlib.AbstractContextManager[None]:
+    """Divides the batches of models that are built in the block among a number of devices.
+
+    `None` and 1 change nothing. The backend's distribution is undone at the end of the block. On
+    PyTorch, `repeat` runs the same training in the other processes.
+    """
+    if devices is None or to_integer("devices", devices) == 1:
+        return contextlib.nullcontext()
+    within: contextlib.AbstractContextManager[None] = _backend.training_on(int(devices), repeat)
+    return within
+
+
+@contextlib.contextmanager
+def single_writer() -> Iterator[bool]:
+    """Gives whether this process writes files. All enter the block before one writes or goes on."""
+    wait_for_processes()
+    with undistributed():
+        yield is_first_process()
+    wait_for_processes()
+
+
 if TYPE_CHECKING:
     from keras_qa.engine.torch import BatchPredictor as BatchPredictor
     from keras_qa.engine.torch import Model as Model
     from keras_qa.engine.torch import has_accelerator as has_accelerator
-    from keras_qa.engine.torch import training_on as training_on
 else:
-    _backend = importlib.import_module(f"keras_qa.engine.{keras.config.backend()}")
     BatchPredictor = _backend.BatchPredictor
     Model = _backend.Model
     has_accelerator = _backend.has_accelerator
-    training_on = _backend.training_on
     keep_weights = getattr(_backend, "keep_weights", keep_weights)
     as_dataset = getattr(_backend, "as_dataset", as_dataset)
     jit_compile = getattr(_backend, "jit_compile", jit_compile)

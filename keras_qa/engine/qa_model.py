@@ -13,32 +13,13 @@ from keras_qa._arguments import is_number, to_integer, to_optional_integer
 from keras_qa.engine import execution
 from keras_qa.engine.arrays import DataSource, Feed, Labels, Weights, form_of, is_source, to_arrays
 from keras_qa.engine.batching import SortedBatches
-from keras_qa.engine.compiling import (
-    Callbacks,
-    CompiledModel,
-    Scores,
-    flat_callbacks,
-    with_hooks,
-)
+from keras_qa.engine.compiling import Callbacks, CompiledModel, Scores, flat_callbacks, with_hooks
 from keras_qa.engine.copies import SplitModel, split_model, with_evidence
 from keras_qa.engine.graph import classifies_positions, ends_early, text_position
 from keras_qa.engine.hard_examples import HardExampleSampling
-from keras_qa.engine.labels import (
-    SUPPORT,
-    model_outputs,
-    to_class_weights,
-    to_labels,
-    to_weights,
-)
+from keras_qa.engine.labels import SUPPORT, model_outputs, to_class_weights, to_labels, to_weights
 from keras_qa.engine.predicting import predict
-from keras_qa.engine.sources import (
-    Batch,
-    CheckedSource,
-    RaiseErrors,
-    split_off,
-    unpack,
-    unpacked,
-)
+from keras_qa.engine.sources import Batch, CheckedSource, RaiseErrors, split_off, unpack, unpacked
 from keras_qa.layers import TransformerEncoder
 from keras_qa.layers.classification_head import task_of, transformer_of
 from keras_qa.layers.kernels.masking import ending_early
@@ -189,7 +170,7 @@ class QAModel(CompiledModel):
             if batches is not None:
                 hooks.append(batches.epoch_callback())
                 steps_per_epoch = None
-                data = execution.as_dataset(batches, in_memory=True), None, None
+                data = execution.as_dataset(batches, True), None, None
             if class_weight is not None:
                 class_weight = to_class_weights(class_weight, model_outputs(self))
             return super().fit(
@@ -321,9 +302,8 @@ class QAModel(CompiledModel):
 
     def num_positions(self, inputs: list[np.ndarray]) -> int | None:
         """Returns the width of outputs that depends on these inputs, or `None`."""
-        is_wide = classifies_positions(self) or any(
-            item.loss == SUPPORT for item in model_outputs(self)
-        )
+        has_support = any(item.loss == SUPPORT for item in model_outputs(self))
+        is_wide = has_support or classifies_positions(self)
         return inputs[text_position(self)].shape[1] if is_wide else None
 
     def check_labels(self, inputs: list[np.ndarray], labels: Any) -> None:
@@ -394,9 +374,7 @@ class QAModel(CompiledModel):
     def _batched(self, data: Batch, size: int) -> Batch:
         """Returns a checked feed in batches, and a data source unchanged."""
         batches = self._batches(data, size)
-        return (
-            data if batches is None else (execution.as_dataset(batches, in_memory=True), None, None)
-        )
+        return data if batches is None else (execution.as_dataset(batches, True), None, None)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -9,9 +9,9 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa._arguments import is_number, must_be, short_repr
+from keras_qa._arguments import is_frame, is_number, must_be, short_repr
 from keras_qa.engine import execution
-from keras_qa.engine.arrays import DataSource, Feed, Labels, Weights, form_of, is_frame, is_source
+from keras_qa.engine.arrays import DataSource, Feed, Labels, Weights, form_of, is_source
 
 Batch = tuple[Any, ...]
 Check = Callable[[Any], Batch]

@@ -14,7 +14,7 @@ try:
 except ImportError as error:
     raise missing_package("torch", "torch", error) from None
 
-from keras_qa.engine.torch import divide_batches
+from keras_qa.engine.torch_processes import divide_batches
 
 
 def distribute() -> contextlib.ExitStack:

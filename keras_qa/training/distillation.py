@@ -22,7 +22,7 @@ from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.building import change_training
 from keras_qa.answering.opening import open_model
 from keras_qa.data.files import replace_atomically
-from keras_qa.engine.devices import single_writer
+from keras_qa.engine import execution
 from keras_qa.engine.qa_model import QAModel
 from keras_qa.example import Example, to_examples
 from keras_qa.layers.kernels.tensor_types import Tensor
@@ -177,7 +177,7 @@ def distill(
     answerer = QuestionAnswerer(small).fit(
         valid or labelled or data, validation_data=valid or None, epochs=0, verbose=0
     )
-    with single_writer() as writes:
+    with execution.single_writer() as writes:
         if out is not None and file is not None and writes:
             with replace_atomically(out) as partial:
                 answerer.save(partial)

@@ -25,7 +25,6 @@ from keras_qa.data import babi
 from keras_qa.data.augmentation import interchangeable_words, swap_words
 from keras_qa.data.files import replace_atomically
 from keras_qa.engine import execution
-from keras_qa.engine.devices import single_writer, training_on
 from keras_qa.engine.hard_examples import HardExampleSampling
 from keras_qa.engine.qa_model import QAModel
 from keras_qa.example import Example, to_examples
@@ -131,7 +130,7 @@ def train(
         names = [_label(start)]
     data, valid = to_examples(examples), to_examples(validation_data or [])
     arguments |= {"examples": data, "validation_data": valid, "devices": None}
-    with training_on(devices, functools.partial(train, **arguments)):
+    with execution.training_on(devices, functools.partial(train, **arguments)):
         begin = _open(start, lora_rank, names, model_options, seed)
         if not is_ranker(begin):
             kind = preprocessor_class(names[0] if begin is None else begin)
@@ -175,7 +174,7 @@ def train(
             if kept is None or _rank(run) > _rank(runs[best]):
                 best, kept = len(runs) - 1, answerer
         assert kept is not None
-        with single_writer() as writes:
+        with execution.single_writer() as writes:
             if out is not None and writes:
                 with replace_atomically(out) as partial:
                     kept.save(partial, keep_optimizer)

@@ -15,7 +15,7 @@ from small_models import padded_batch, small_model, stories
 import keras_qa
 from keras_qa.cli import main
 from keras_qa.engine.compiling import recompile
-from keras_qa.engine.devices import training_on
+from keras_qa.engine.execution import training_on
 
 MODELS = [*device_cases.MODELS, memory_network]
 

@@ -33,7 +33,7 @@ def ends_early() -> bool:
 
 def mask_of(mask: Tensor | Masks, index: int) -> Tensor | None:
     """The mask of one input, if `mask` is a list of the masks of all inputs; else `mask`."""
-    return mask[index] if isinstance(mask, (list, tuple)) else mask  # type: ignore[return-value]
+    return mask[index] if isinstance(mask, (list, tuple)) else mask
 
 
 def zero_masked(values: Tensor, mask: Tensor | None) -> Tensor:
