@@ -55,9 +55,8 @@ class Passage:
     Args:
         document: Name of its document.
         text: Text of the passage: `document_text[start:end]`, without markup if the index knows it.
-        score: Relevance for the question; higher is better. BM25 for an index without vectors,
-            between 0 and 1 with vectors, see `Index.search`. Scores of different questions cannot
-            be compared.
+        score: Relevance for the question; higher is better. Scores of different questions cannot be
+            compared.
         start: Offset of its first character in the document's text.
         end: One past its last character. -1 for `start + len(text)`.
         heading: Headings above the passage, outermost first, joined by ` > `.
@@ -99,13 +98,9 @@ class Passage:
             object.__setattr__(self, "end", self.start + len(self.text))
 
     def locate(self, start: int) -> tuple[int, int | None]:
-        """Returns the line and the page of a character of the passage.
+        """Returns the line and the page, from 1, of an offset in the document's text.
 
-        Args:
-            start: Offset of the character in the document's text.
-
-        Returns:
-            `(line, page)`, both from 1. `page` is `None` if the document has no pages.
+        The page is `None` if the document has no pages.
 
         Examples:
             >>> from keras_qa.documents import Passage
@@ -169,35 +164,18 @@ class Retriever(Protocol):
 
     Examples:
         >>> from keras_qa.documents import Passage
-        >>> class Shared:
-        ...     def __init__(self, texts):
-        ...         self.texts = texts
+        >>> class Note:
         ...     def search(self, questions, k):
-        ...         return [self.best(set(question.lower().split()), k) for question in questions]
-        ...     def best(self, words, k):
-        ...         passages = [
-        ...             Passage(name, text, len(words & set(text.lower().split())))
-        ...             for name, text in self.texts.items()
-        ...         ]
-        ...         passages.sort(key=lambda passage: -passage.score)
-        ...         return [passage for passage in passages if passage.score > 0][:k]
-        >>> texts = {"oslo": "Ferries cross the fjord.", "rome": "Rome lies on the Tiber."}
-        >>> passages = Shared(texts).search(["Where do ferries go?"], k=1)
-        >>> passages[0][0].document, passages[0][0].end
-        ('oslo', 24)
+        ...         return [[Passage("note.txt", "Ann left.", score=1.0)] for _ in questions]
+        >>> Note().search(["Who left?"], k=1)[0][0].document
+        'note.txt'
     """
 
     def search(self, questions: list[str], k: int, /) -> Sequence[Sequence[Passage]]:
-        """Finds passages for several questions.
+        """Returns for each question a list of at most `k` `Passage` objects, best first.
 
-        Args:
-            questions: The questions.
-            k: Maximum number of passages for each question.
-
-        Returns:
-            For each question a list of at most `k` `Passage` objects, best first. It may be empty.
-            A passage needs `document`, `text` and `score`; if passages are parts of a document,
-            also `start`, and `line` and `page` if they are known.
+        A passage needs `document`, `text` and `score`; if passages are parts of a document, also
+        `start`, and `line` and `page` if they are known.
         """
         ...
 

@@ -50,7 +50,7 @@ def update_index(
     workers: int = 1,
 ) -> Changes:
     """Implements `Index.update`."""
-    encoding = encoding or read_encoding(connection)
+    encoding = encoding or get_setting(connection, "encoding")
     try:
         "".encode(encoding or "utf-8")
     except LookupError:
@@ -112,12 +112,6 @@ def update_index(
     return Changes(written, removed, kept, others, dict(sorted(unreadable.items())))
 
 
-def read_encoding(connection: sqlite3.Connection) -> str | None:
-    """Returns the encoding of the last update of an index; `None` if it was given none."""
-    value = get_setting(connection, "encoding")
-    return None if value is None else str(value)
-
-
 def read_paged_file(
     connection: sqlite3.Connection, document: int
 ) -> tuple[bytes, tuple[int, ...]] | None:
@@ -143,7 +137,8 @@ def read_paged_file(
         content = path.read_bytes()
     except OSError:
         return None
-    if salted(hashlib.sha256(content).digest(), read_encoding(connection)) != row[1]:
+    encoding = get_setting(connection, "encoding")
+    if salted(hashlib.sha256(content).digest(), encoding) != row[1]:
         return None
     return content, storage.decode_pages(row[2])
 

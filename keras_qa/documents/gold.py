@@ -30,8 +30,7 @@ class DocumentSpan(NamedTuple):
 def texts_in(index: Index, examples: Sequence[Example]) -> list[list[DocumentSpan]]:
     """Returns, for each example, the spans of its text in the documents of an index.
 
-    The text of an example with a `document` is searched in that document. Any other text must be
-    the whole text of a document; this reads all documents.
+    Without a `document` of the example, its text must be the whole text of a document.
     """
     names_by_text: dict[str, list[str]] = {
         item.plain_text: [] for item in examples if item.document is None
@@ -99,10 +98,6 @@ def hard_negatives(
     Returns:
         The examples with `negatives`, best first. They are empty if the search finds none.
 
-    Raises:
-        TypeError: If an example has the wrong type, or `index` is not a retriever.
-        ValueError: If `k` is not a positive integer.
-
     Examples:
         >>> import os, tempfile
         >>> from keras_qa import Example
@@ -134,10 +129,6 @@ def _may_answer(example: Example, text: str) -> bool:
     # Scripts without spaces have no word boundaries, so only Latin letters and digits count.
     answers = "|".join(re.escape(answer.casefold()) for answer in example.answers if answer)
     mention = rf"(?<![a-z0-9])(?:{answers})(?![a-z0-9])"
-    is_own = is_part(example.plain_text, text)
-    return is_own or bool(answers and re.search(mention, text.casefold()))
-
-
-def is_part(text: str, passage: str) -> bool:
-    """Whether a passage is a part of a text, or contains it."""
-    return bool(text) and (passage in text or text in passage)
+    own = example.plain_text
+    is_own = own and (text in own or own in text)
+    return bool(is_own or (answers and re.search(mention, text.casefold())))

@@ -19,18 +19,7 @@ _SPACE_OR_ENTITY = re.compile(r"(?:\s{2,}|[^\S ]|&#?\w+;?)")
 _SPAN = re.compile(r"\b(col|row)span\s*=\s*[\"']?(\d{1,3})", re.I)
 
 # Elements whose text is not visible, and those that are blocks of text.
-_HIDDEN = {
-    "script",
-    "style",
-    "template",
-    "noscript",
-    "svg",
-    "head",
-    "iframe",
-    "object",
-    "nav",
-    "title",
-}
+_HIDDEN = frozenset("script style template noscript svg head iframe object nav title".split())
 _NAMES = (
     "address article aside blockquote body caption dd details dialog div dl dt fieldset figcaption "
     "figure footer form header hr html li main nav ol p pre section summary table tbody tfoot "
@@ -48,13 +37,17 @@ def read_html(page: str) -> tuple[str, tuple[Heading, ...]]:
     reader = HtmlReader(page)
     reader.read(0, len(page))
     edits, headings = reader.close(), reader.headings
-    # What is outside of the main content is the same on all pages of a site.
-    if reader.main is not None and page[slice(*reader.main)].strip():
-        start, end = reader.main
-        edits = [edit for edit in edits if start <= edit[0] and edit[1] <= end]
-        edits = [(0, start, ""), *edits, (end, len(page), "")]
-        headings = [heading for heading in headings if start <= heading.start < end]
     visible = VisibleText(page, tidy(page, edits, keep_indents=False))
+    # What is outside of the main content is the same on all pages of a site.
+    if reader.main is not None:
+        start, end = reader.main
+        inside = [edit for edit in edits if start <= edit[0] and edit[1] <= end]
+        inside = [(0, start, ""), *inside, (end, len(page), "")]
+        main = VisibleText(page, tidy(page, inside, keep_indents=False))
+        # A script may write the content.
+        if main.text.strip():
+            visible = main
+            headings = [heading for heading in headings if start <= heading.start < end]
     text, headings = visible.text, [heading.seen_in(visible) for heading in headings]
     if reader.title and not any(heading.level == 1 for heading in headings):
         before = len(reader.title) + 2
@@ -102,11 +95,7 @@ class _Table:
 class HtmlReader:
     """Collects the edits that make a page, or parts of it, their visible text.
 
-    Attributes:
-        edits: The edits, in order.
-        headings: The headings, with spans of the page.
-        title: Text of the `title`.
-        main: The span of the page in its `main`, or `None`.
+    `title` has the text of that element, and `main` the span of the page in its `main`, if any.
     """
 
     def __init__(self, page: str) -> None:

@@ -12,27 +12,19 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import overload
 
 from keras_qa._arguments import check_number, to_integer
-from keras_qa.data.sqlite import sqlite3
 from keras_qa.documents import storage
 from keras_qa.documents.document import Document, Passage, to_documents
-from keras_qa.documents.folder import (
-    Changes,
-    Progress,
-    read_encoding,
-    read_paged_file,
-    update_index,
-)
+from keras_qa.documents.folder import Changes, Progress, read_paged_file, update_index
 from keras_qa.documents.full_text import FullTextTokenizer
 from keras_qa.documents.pdf_pages import draw_page, find_boxes
 from keras_qa.documents.search import read_passages, search
-from keras_qa.documents.shards import Shard, open_shards, reading
+from keras_qa.documents.shards import Shard, find_document, open_shards, reading
 from keras_qa.documents.storage import get_setting, translate_sqlite_errors
 from keras_qa.documents.vector_search import (
     Floats,
     TextEmbedderLike,
     check_encoder,
     check_same_encoder,
-    read_dimension,
     read_encoder_name,
     unit_vectors,
 )
@@ -48,8 +40,7 @@ class Index:
     """Documents and their passages in one SQLite file, searched by words and by vectors.
 
     Create it with `Index.create`, open it with `Index.open`. Several processes can read it while
-    one writes. Changes are written in transactions of whole documents, so that an index opens again
-    after an interrupted change.
+    one writes. It opens again after an interrupted change, without parts of documents.
 
     Attributes:
         path: Path of the file. Of several indexes that were opened as one, that of one of them.
@@ -65,11 +56,7 @@ class Index:
         ['a.txt']
     """
 
-    def __init__(
-        self,
-        shards: list[Shard],
-        encoder: TextEmbedderLike | None = None,
-    ) -> None:
+    def __init__(self, shards: list[Shard], encoder: TextEmbedderLike | None = None) -> None:
         self._shards = shards
         # Several shards have the same settings, but some may be missing before the first document.
         filled = (s for s in shards[:-1] if get_setting(s.connection, "counted") is not None)
@@ -77,7 +64,7 @@ class Index:
         self.path = main.path
         self._connection = main.connection
         self._encoder = encoder
-        self._warned = self._warned_of_reading = False
+        self._warned: set[str] = set()
         self._tokenizer: FullTextTokenizer | None = None
         # Threads use the connection one after another.
         self._lock = threading.RLock()
@@ -95,12 +82,10 @@ class Index:
         Args:
             path: Path of the new file.
             language: Language of the texts (ISO 639-1). English (`"en"`) is searched by stems,
-                other languages by words as they are written. `None` to detect it from the first
-                texts.
-            encoder: Encoder of passages and questions, to search by vectors as well as by words,
-                such as `answering.TextEmbedder("minilm")`, or another object with a `name` of its
-                own, that turns a list of strings into an array `(texts, dimension)`. `None` to
-                search by words only.
+                other languages by words. `None` to detect it from the first texts.
+            encoder: Encoder of passages and questions, to search by vectors as well as by words:
+                an `answering.TextEmbedder`, or another object with a `name` that turns a list of
+                strings into an array `(texts, dimension)`. `None` to search by words only.
             exist_ok: Whether to open an index that exists. If it has no vectors, those of `encoder`
                 are added to it.
 
@@ -110,22 +95,6 @@ class Index:
             TypeError: If `encoder` is not an encoder.
             ValueError: If `language` is not a code of two or three letters, or if the index exists
                 and has another language or encoder.
-
-        Examples:
-            >>> import os, tempfile
-            >>> import numpy as np
-            >>> from keras_qa.documents import Index
-            >>> class Vowels:
-            ...     name = "vowels"
-            ...     def __call__(self, texts):
-            ...         counts = [[text.count(letter) for letter in "aeiou"] for text in texts]
-            ...         return np.array(counts, "float32")
-            >>> path = os.path.join(tempfile.mkdtemp(), "names.index")
-            >>> with Index.create(path, encoder=Vowels()) as index:
-            ...     index.add([{"name": "1", "text": "Anna"}, {"name": "2", "text": "Otto"}])
-            ...     index.search("Oslo", k=1)[0].text
-            2
-            'Otto'
         """
         if language is not None and not re.fullmatch("[a-z]{2,3}", language):
             raise ValueError(
@@ -170,11 +139,8 @@ class Index:
 
         Raises:
             FileNotFoundError: If the file does not exist.
-            TypeError: If `encoder` is not an encoder.
-            ValueError: If the file is not an index, is truncated or of a newer version, if the
-                index was created with another encoder or without one, or if `timeout` is not a
-                positive number. If several indexes have different languages or encoders, or
-                documents of the same name.
+            ValueError: If the file is not an index, or was created with another encoder or none. If
+                several indexes have different languages or encoders, or documents of the same name.
         """
         # Validate the encoder before opening the file.
         check_encoder(encoder)
@@ -191,17 +157,15 @@ class Index:
 
         Args:
             documents: An iterable of `Document` objects or of mappings with the keys `name` and
-                `text`, or a pandas or polars DataFrame with these two columns. It is written while
-                it is iterated over.
+                `text`, or a pandas or polars DataFrame with these two columns.
 
         Returns:
             The number of documents that are new or have changed.
 
         Raises:
-            TypeError: If an entry is not a document.
-            ValueError: If a key is missing or unknown, if the index has vectors and was opened
-                without its encoder, or if the encoder returns no vectors. Batches written before
-                the error are kept.
+            TypeError: If an entry is not a document. Batches written before an error are kept.
+            ValueError: If a key is missing or unknown, or if the index has vectors and was opened
+                without its encoder.
         """
         with self._writing(adds=True) as writer:
             return writer.write_all(to_documents(documents))
@@ -227,16 +191,13 @@ class Index:
 
         Args:
             folder: A folder, including subfolders that are not hidden, or a single file.
-            encoding: Encoding of text files that are neither UTF-8, UTF-16 nor UTF-32 and declare
-                none. `None` for that of the last update; at first such files are skipped, and again
-                with "utf-8".
+            encoding: Encoding of text files that are not Unicode and declare none. `None` for that
+                of the last update; at first such files are skipped, and again with "utf-8".
             verbose: 0 for silent, 1 for a progress bar, `"auto"` for a bar if there are many files.
-            progress: Function of the number of files that are done, and of all files. It is called
-                after each file, instead of a bar. An error that it raises ends the update: batches
-                written before it are kept, and the next update reads the other files.
-            workers: Number of processes that read files and cut them into passages, while this one
-                writes. The index is the same with any number. A script that passes more than 1
-                needs `if __name__ == "__main__":`.
+            progress: Function of the number of files that are done, and of all files, which is
+                called after each file, instead of a bar. An error that it raises ends the update.
+            workers: Number of processes that read files, while this one writes. A script that
+                passes more than 1 needs `if __name__ == "__main__":`.
 
         Returns:
             The changes: the numbers of documents `written` (new or changed) and `removed`, of files
@@ -246,9 +207,8 @@ class Index:
         Raises:
             FileNotFoundError: If the folder does not exist.
             OSError: If one of the `workers` was killed.
-            ValueError: If the encoding is unknown, if `workers` is not a positive integer, if the
-                index follows another folder, if the index has vectors and was opened without its
-                encoder, or if the encoder returns no vectors.
+            ValueError: If the encoding is unknown, if the index follows another folder, or if it
+                has vectors and was opened without its encoder.
         """
         workers = to_integer("workers", workers)
         path = pathlib.Path(folder)
@@ -278,67 +238,45 @@ class Index:
             A list of `Passage` objects, best first; for several questions, a list of such lists.
             Only passages with a word of the question, or with a positive cosine similarity, are
             returned; none for a question without words.
-
-        Raises:
-            TypeError: If a question is not a string.
-            ValueError: If `k` is not a positive integer, or if the encoder returns no vectors.
         """
         # SQLite takes no NumPy integers.
         k = to_integer("k", k)
         questions = to_questions(question)
+        results: list[list[Passage]] = [[] for _ in questions]
         with self._locked():
-            self._warn_if_outdated()
-            tokenizer, vectors = self._get_tokenizer(), self._encode(questions)
-            results: list[list[Passage]] = [[] for _ in questions]
-            if tokenizer is not None:
+            for message in self._problems():
+                if message not in self._warned:
+                    self._warned.add(message)
+                    warnings.warn(message, stacklevel=2)
+            language, vectors = self.language, self._encode(questions)
+            if language is not None:
+                self._tokenizer = self._tokenizer or FullTextTokenizer(language)
                 with self._reading():
-                    ranked = search(self._shards, tokenizer, questions, k, vectors)
+                    ranked = search(self._shards, self._tokenizer, questions, k, vectors)
                     results = [read_passages(self._shards, row) for row in ranked]
         return results[0] if isinstance(question, str) else results
 
     def text(self, name: str, start: int = 0, end: int | None = None) -> str:
-        """Returns the text of a document, or a part of it, with its markup.
-
-        Args:
-            name: Name of the document.
-            start: Offset of the first character.
-            end: One past the last character. `None` for the end of the text.
-
-        Raises:
-            KeyError: If there is no document of this name.
-        """
+        """Returns `text[start:end]` of a document, with its markup, or raises a `KeyError`."""
         with self._reading():
-            return storage.read_text(*self._find(name), start, end)
+            return storage.read_text(*find_document(self._shards, name), start, end)
 
     def visible_text(self, name: str, start: int = 0, end: int | None = None) -> VisibleText:
-        """Returns what a reader sees of a document, or of a part of it.
-
-        Args:
-            name: Name of the document.
-            start: Offset of the first character in `text(name)`.
-            end: One past the last character. `None` for the end of the text.
+        """Returns what a reader sees of `text(name, start, end)`.
 
         Returns:
             An object with `text`, the text without markup. `to_source(first, last)` and
             `to_visible(offset)` convert offsets from this text to the part, and back.
-
-        Raises:
-            KeyError: If there is no document of this name.
         """
         with self._reading():
-            document = self._find(name)
+            document = find_document(self._shards, name)
             text = storage.read_text(*document, start, end)
             return visible_part(text, storage.read_edits(*document), start)
 
     def boxes(self, name: str, start: int, end: int) -> tuple[Box, ...]:
-        """Returns where a part of the text of a PDF file is on its pages.
+        """Returns where `text(name, start, end)` of a PDF file is on its pages.
 
         The file is read again, in the folder that the index follows.
-
-        Args:
-            name: Name of the document.
-            start: Offset of the first character in `text(name)`.
-            end: One past the last character.
 
         Returns:
             A `Box` for each line of the part. None if the document is not a PDF file, or if the
@@ -349,7 +287,7 @@ class Index:
             KeyError: If there is no document of this name.
         """
         with self._reading():
-            document = self._find(name)
+            document = find_document(self._shards, name)
             file = read_paged_file(*document)
             text = storage.read_text(*document)
         return () if file is None else find_boxes(*file, text, start, end)
@@ -357,46 +295,18 @@ class Index:
     def draw_page(self, name: str, page: int) -> bytes | None:
         """Returns a picture of a page of a PDF file: a PNG file, 1,600 pixels on its longer side.
 
-        Args:
-            name: Name of the document.
-            page: Number of the page, from 1.
-
-        Returns:
-            `None` if there is no such page, if the document is not a PDF file, or if the file is
-            missing, a link, or has changed since.
-
-        Raises:
-            ImportError: If pypdfium2 is not installed.
-            KeyError: If there is no document of this name.
+        Pages count from 1. `None` if there is no such page, or as `boxes` returns none and raises.
         """
         with self._reading():
-            file = read_paged_file(*self._find(name))
+            file = read_paged_file(*find_document(self._shards, name))
         return None if file is None else draw_page(file[0], page)
 
     def pages(self, name: str) -> tuple[int, ...]:
-        """Returns the offset of the start of each page of a document; none if it has no pages.
-
-        Args:
-            name: Name of the document.
-
-        Raises:
-            KeyError: If there is no document of this name.
-        """
+        """Returns the offset of the start of each page of a document; none if it has no pages."""
         with self._reading():
-            connection, number = self._find(name)
+            connection, number = find_document(self._shards, name)
             query = "SELECT pages FROM documents WHERE id = ?"
             return storage.decode_pages(connection.execute(query, (number,)).fetchone()[0])
-
-    def _find(self, name: str) -> tuple[sqlite3.Connection, int]:
-        """Returns the file and number of a document, after its checksum is verified."""
-        query, key = "SELECT id FROM documents WHERE name = ?", (storage.encode_text(name),)
-        for shard in self._shards:
-            with translate_sqlite_errors(shard.path):
-                row = shard.connection.execute(query, key).fetchone()
-                if row is not None:
-                    storage.verify_document(shard.connection, row[0])
-                    return shard.connection, int(row[0])
-        raise KeyError(f"The index has no document {name!r}.")
 
     @property
     def names(self) -> list[str]:
@@ -421,14 +331,15 @@ class Index:
     def language(self) -> str | None:
         """Language of the texts; `"und"` if it is unknown, `None` before the first text."""
         with self._locked():
-            value = get_setting(self._connection, "language")
-            return None if value is None else str(value)
+            language: str | None = get_setting(self._connection, "language")
+            return language
 
     @property
     def encoding(self) -> str | None:
         """Encoding of texts that are not Unicode, as `update` was given it."""
         with self._locked():
-            return read_encoding(self._connection)
+            encoding: str | None = get_setting(self._connection, "encoding")
+            return encoding
 
     def __len__(self) -> int:
         """Returns the number of documents."""
@@ -454,40 +365,26 @@ class Index:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _get_tokenizer(self) -> FullTextTokenizer | None:
-        """Returns the tokenizer of questions; `None` before the first text is written."""
-        if self._tokenizer is None:
-            language = get_setting(self._connection, "language")
-            if language is not None:
-                self._tokenizer = FullTextTokenizer(str(language))
-        return self._tokenizer
-
-    def _warn_if_outdated(self) -> None:
-        reading = get_setting(self._connection, "reading")
-        if reading != storage.READING and not self._warned_of_reading:
-            self._warned_of_reading = True
-            warnings.warn(
+    def _problems(self) -> Iterator[str]:
+        """Yields why a search may not find what it could."""
+        if get_setting(self._connection, "reading") != storage.READING:
+            yield (
                 f"`{self.path}` was made by a keras-qa that reads files in another way. Read them "
-                "again with `keras-qa index FOLDER`, or `Index.update`.",
-                stacklevel=3,
+                "again with `keras-qa index FOLDER`, or `Index.update`."
+            )
+        name = read_encoder_name(self._connection)
+        if name is not None and self._encoder is None:
+            yield (
+                f"`{self.path}` has vectors of the encoder {name!r}, but was opened without it, so "
+                "it is searched by words only. Open it with `Index.open(path, encoder=…)`."
             )
 
     def _encode(self, questions: list[str]) -> Floats | None:
         """Returns the vectors of questions, or `None` to search by words only."""
-        if self._encoder is not None:
-            dimension = read_dimension(self._connection)
-            if dimension is None or not questions:
-                return None
-            return unit_vectors(self._encoder, questions, dimension)
-        name = read_encoder_name(self._connection)
-        if name is not None and not self._warned:
-            self._warned = True
-            warnings.warn(
-                f"`{self.path}` has vectors of the encoder {name!r}, but was opened without it, so "
-                "it is searched by words only. Open it with `Index.open(path, encoder=…)`.",
-                stacklevel=3,
-            )
-        return None
+        dimension = get_setting(self._connection, "dimension")
+        if self._encoder is None or dimension is None or not questions:
+            return None
+        return unit_vectors(self._encoder, questions, dimension)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:

@@ -49,14 +49,16 @@ def passages(
 ) -> Iterator[Part]:
     """Splits a text into passages at headings, paragraphs and sentences.
 
-    If the headings are not given, they are lines that begin with `#`, as in Markdown, or underlined
-    lines, as in reStructuredText. A passage contains whole sentences of one section, up to
-    `length` words and a short rest of the section; it shares up to `overlap` words with the passage
-    before. Each letter and digit is in at least one passage.
+    A passage contains whole sentences of one section, up to `length` words and a short rest of the
+    section; it shares up to `overlap` words with the passage before. Each letter and digit is in at
+    least one passage. Without `headings`, they are lines with `#`, or underlined.
     """
     heading = ""
     begin, body = 0, 0
-    titles = _find_headings(text) if headings is None else _titles(text, headings)
+    if headings is None:
+        titles = _find_headings(text)
+    else:
+        titles = ((start, end, level, text[start:end]) for start, end, level in headings)
     for start, end, below in [*_paths(titles), (len(text), len(text), "")]:
         # Consecutive headings without text between them belong to the section that follows.
         if text[body:start].strip() or (start == len(text) and begin < start):
@@ -65,11 +67,6 @@ def passages(
         elif not heading:
             begin = start
         heading, body = below, end
-
-
-def _titles(text: str, headings: Iterable[Heading]) -> Iterator[tuple[int, int, int, str]]:
-    for start, end, level in headings:
-        yield start, end, level, text[start:end]
 
 
 def _paths(titles: Iterable[tuple[int, int, int, str]]) -> Iterator[tuple[int, int, str]]:

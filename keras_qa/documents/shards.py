@@ -96,6 +96,18 @@ def open_shards(
     return shards
 
 
+def find_document(shards: Sequence[Shard], name: str) -> tuple[sqlite3.Connection, int]:
+    """Returns the file and number of a document, after its checksum is verified."""
+    query, key = "SELECT id FROM documents WHERE name = ?", (storage.encode_text(name),)
+    for shard in shards:
+        with translate_sqlite_errors(shard.path):
+            row = shard.connection.execute(query, key).fetchone()
+            if row is not None:
+                storage.verify_document(shard.connection, row[0])
+                return shard.connection, int(row[0])
+    raise KeyError(f"The index has no document {name!r}.")
+
+
 def _check_settings(shards: list[Shard]) -> None:
     for shown, name in _COMMON.items():
         paths: dict[str | bytes | int | None, pathlib.Path] = {}

@@ -14,6 +14,7 @@ import struct
 import sys
 import zlib
 from collections.abc import Iterator
+from typing import Any
 
 from keras_qa.data.sqlite import connect, sqlite3, transaction
 from keras_qa.documents.visible_text import Edit, decode_edits
@@ -174,11 +175,10 @@ def translate_sqlite_errors(path: str | os.PathLike[str]) -> Iterator[None]:
         ) from None
 
 
-def get_setting(connection: sqlite3.Connection, name: str) -> str | bytes | int | None:
+def get_setting(connection: sqlite3.Connection, name: str) -> Any:
     """Returns a setting of the index, or `None`."""
     row = connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
-    value: str | bytes | int | None = None if row is None else row[0]
-    return value
+    return None if row is None else row[0]
 
 
 def encode_text(text: str) -> bytes:
@@ -235,11 +235,8 @@ def document_digest(text: bytes, pages: bytes | None, markup: bytes | None) -> b
 
 
 def verify_checksum(connection: sqlite3.Connection) -> None:
-    """Raises `sqlite3.DatabaseError` if anything that a search reads is damaged.
-
-    The checksum is missing while the index is being written, and after an interrupted write. The
-    checksums of documents are always there.
-    """
+    """Raises `sqlite3.DatabaseError` if anything that a search reads is damaged."""
+    # The checksum is missing while the index is being written, and after an interrupted write.
     row = connection.execute("SELECT value FROM checksums").fetchone()
     if row is not None and row[0] != _checksum(connection):
         raise sqlite3.DatabaseError("its checksum does not match its contents")

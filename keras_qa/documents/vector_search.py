@@ -13,7 +13,7 @@ from keras_qa.data.sqlite import sqlite3
 from keras_qa.documents import storage
 
 # Vectors are stored as float16. This halves the file, and cosines differ from the fourth digit on.
-_STORED = np.dtype("<f2")
+STORED = np.dtype("<f2")
 # Keep the vectors in memory as float32 if they take no more bytes than this.
 IN_MEMORY = 2**28
 # Passages compared at a time.
@@ -36,7 +36,7 @@ class TextEmbedderLike(Protocol):
 
 
 def check_encoder(encoder: object) -> None:
-    """Raises a `TypeError` if an object is not `None`, and has no name or is not callable."""
+    """Raises a `TypeError` if an object is neither `None` nor an encoder."""
     is_encoder = callable(encoder) and isinstance(getattr(encoder, "name", None), str)
     if encoder is not None and not is_encoder:
         raise TypeError(
@@ -98,18 +98,7 @@ def create_vectors(connection: sqlite3.Connection, encoder: str) -> None:
 def read_encoder_name(connection: sqlite3.Connection) -> str | None:
     """Returns the name of the encoder of an index; `None` if it has no vectors."""
     name = storage.get_setting(connection, "encoder")
-    return storage.decode_text(name) if isinstance(name, bytes) else None
-
-
-def read_dimension(connection: sqlite3.Connection) -> int | None:
-    """Returns the dimension of the vectors; `None` before the first one is written."""
-    value = storage.get_setting(connection, "dimension")
-    return None if value is None else int(value)
-
-
-def encode_vectors(vectors: Floats) -> Iterator[bytes]:
-    """Encodes vectors as they are stored."""
-    return (row.tobytes() for row in vectors.astype(_STORED))
+    return None if name is None else storage.decode_text(name)
 
 
 class VectorSearch:
@@ -160,7 +149,7 @@ def _read_blocks(
     rows = connection.execute("SELECT passage, vector FROM vectors ORDER BY passage")
     while batch := rows.fetchmany(_PASSAGES):
         ids, raw = zip(*batch, strict=True)
-        if any(len(vector) != dimension * _STORED.itemsize for vector in raw):
+        if any(len(vector) != dimension * STORED.itemsize for vector in raw):
             raise sqlite3.DatabaseError("a vector has another width than the others")
-        matrix = np.frombuffer(b"".join(raw), _STORED).reshape(-1, dimension)
+        matrix = np.frombuffer(b"".join(raw), STORED).reshape(-1, dimension)
         yield np.array(ids, "int64"), matrix.astype("float32")

@@ -12,10 +12,9 @@ from keras_qa.documents.full_text import create_words, detect_language, split_un
 from keras_qa.documents.passages import EncodedDocument, add_heading, encode_document
 from keras_qa.documents.storage import get_setting
 from keras_qa.documents.vector_search import (
+    STORED,
     TextEmbedderLike,
     create_vectors,
-    encode_vectors,
-    read_dimension,
     read_encoder_name,
     unit_vectors,
 )
@@ -255,12 +254,12 @@ class Writer:
         while self._encoder is not None and self._unencoded:
             ids = list(itertools.islice(self._unencoded, ENCODED))
             texts = [self._unencoded.pop(id) for id in ids]
-            dimension = read_dimension(self._connection)
+            dimension = get_setting(self._connection, "dimension")
             vectors = unit_vectors(self._encoder, texts, dimension)
             if dimension is None:
                 self.write_setting("dimension", vectors.shape[1])
-            rows = zip(ids, encode_vectors(vectors), strict=True)
-            self._many("INSERT INTO vectors VALUES (?, ?)", rows)
+            stored = (row.tobytes() for row in vectors.astype(STORED))
+            self._many("INSERT INTO vectors VALUES (?, ?)", zip(ids, stored, strict=True))
 
     def _count_frequent(self) -> None:
         """Counts the passages of frequent words, if the number of passages has changed enough."""

@@ -19,18 +19,11 @@ _NAMED = 10
 def locate_answers(
     examples: Sequence[Example], types: Sequence[str] = (), lenient: bool = False
 ) -> list[Example]:
-    """Adds `answer_start` to examples without it.
+    """Adds `answer_start` to examples without it, unless the answer is one of some `types`.
 
-    Of several places of an answer, the one nearest the words of the question counts.
-
-    Args:
-        examples: The examples.
-        types: Answer types, such as `"yes"`. Such an answer needs no place.
-        lenient: Whether to leave out examples whose answers are not in the text, or are in several
-            places that are equally near. Otherwise these are returned as they are.
-
-    Warns:
-        UserWarning: If examples are left out. It has their positions, from 1.
+    Of several places of an answer, the one nearest the words of the question counts. `lenient`
+    leaves out examples without such a place, with a warning that has their positions from 1.
+    Otherwise these are returned as they are.
     """
     located: list[Example] = []
     absent: list[int] = []

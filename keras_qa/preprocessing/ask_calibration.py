@@ -16,8 +16,7 @@ class AskOptions(TypedDict, total=False):
     """Options of a span reader for one call. `None` keeps the reader's own setting.
 
     Attributes:
-        max_answer_words: Maximum number of words in an answer, punctuation marks included. For
-            scripts without spaces see `preprocessing.SpanDecoder`.
+        max_answer_words: Maximum number of words in an answer, see `preprocessing.SpanDecoder`.
         no_answer: Whether a text may have no answer.
         whole_words: Whether answers start and end at word boundaries, rather than inside words.
         max_length: Maximum number of positions in a window, see `text.Windower`.
@@ -57,18 +56,13 @@ class AskCalibration(PrecisionTable):
             raise ValueError(f"`options` must be those of `ask`. Received: {min(unknown)!r:.80}.")
         super().__post_init__()
 
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments in types of JSON."""
-        lists = {name: list(getattr(self, name)) for name in ("precisions", "thresholds")}
-        return {**dataclasses.asdict(self), **lists, "confidence": self.confidence.get_config()}
-
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> AskCalibration:
         """Creates a calibration from its config."""
-        lists = {name: tuple(entry(config, name, list)) for name in ("precisions", "thresholds")}
         options = entry(config, "options", dict)
         confidence = Confidence.from_config(entry(config, "confidence", dict))
-        return cls(**{**config, **lists, "options": options, "confidence": confidence})
+        tables = cls.read_tables(config)
+        return cls(**{**config, **tables, "options": options, "confidence": confidence})
 
 
 def check_option_names(call: Callable[..., object], options: Mapping[str, object]) -> None:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa._arguments import check_positive_integers, to_integer
 from keras_qa.preprocessing.decoder import SpanDecoder
 from keras_qa.preprocessing.window_words import (
     WindowLogits,
@@ -40,13 +39,9 @@ def fit_temperature(
     """Finds the temperature of a decoder that makes the right answers of validation data likeliest.
 
     It minimizes the negative log-likelihood of the right answers of each text together, or of "no
-    answer" if it has none (Guo et al. 2017, "On Calibration of Modern Neural Networks",
-    arXiv:1706.04599).
-
-    `spans`, `(windows, answers, 2)`, has the first and last position of each right answer in the
-    window, `(0, 0)` or `(-1, -1)` for none, as `Windows.spans`. An answer type has its position
-    first in each window of the text. With `folds`, the result is 1.0 if temperatures fitted on the
-    other folds do not make the right answers likelier in a cross-validation.
+    answer" if it has none (Guo et al. 2017, arXiv:1706.04599). `spans` is as `Windows.spans`; an
+    answer type has its position first in each window of the text. With `folds`, the result is 1.0
+    if other temperatures do not make the right answers likelier in a cross-validation.
     """
     logits = check_logits(outputs)
     masses = _cache_masses(logits, spans, decoder)
@@ -80,14 +75,10 @@ class _Masses(NamedTuple):
 def _cache_masses(
     logits: WindowLogits, spans: npt.ArrayLike, decoder: SpanDecoder
 ) -> Callable[[float], _Masses]:
-    """Checks `spans`, and returns a cached function from temperatures to masses."""
+    """Returns a cached function from temperatures to masses."""
     limits, num_types = (decoder.max_answer_words, decoder.no_answer), len(decoder.answer_types)
     spans = np.asarray(spans)
     windows, texts = len(logits.start), len(logits.counts)
-    if spans.ndim != 3 or spans.shape[::2] != (windows, 2):
-        raise ValueError(
-            f"`spans` must have the shape ({windows}, answers, 2). Received: {spans.shape}."
-        )
     first = spans[logits.firsts, :1, 0].max(axis=1, initial=0)
     right_type = np.where(first <= num_types, first, 0)
     chunks = []
@@ -140,8 +131,6 @@ def _fit(
     logits: WindowLogits, masses: Callable[[float], _Masses], no_answer: bool, folds: int | None
 ) -> float:
     """Returns the best temperature, or 1.0 if it does not help in the cross-validation."""
-    if folds is not None:
-        to_integer("folds", folds, least=2)
     text = np.repeat(np.arange(len(logits.counts)), logits.counts)
 
     def losses(temperature: float) -> npt.NDArray[np.float64]:
@@ -168,18 +157,14 @@ def _fit(
     def gain(train: _Rows, test: _Rows) -> float:
         return float((losses(1.0)[test] - losses(fit(train, _COARSE_STEPS))[test]).sum())
 
-    count = int(masses(1.0).is_compared.sum())
-    if folds is None or _improves_held_out(gain, count, folds):
-        return fit(slice(None), _STEPS)
-    return 1.0
-
-
-def _improves_held_out(gain: Callable[[_Rows, _Rows], float], count: int, folds: int) -> bool:
-    """Whether fitting on the other folds improves each fold, summed over all folds."""
-    fold = np.arange(count) % folds
-    # With fewer texts than folds, each text is a fold.
-    numbers = range(min(folds, count))
-    return count > 1 and sum(gain(fold != number, fold == number) for number in numbers) > 0
+    if folds is not None:
+        count = int(masses(1.0).is_compared.sum())
+        fold = np.arange(count) % folds
+        # With fewer texts than folds, each text is a fold. One text cannot be cross-validated.
+        numbers = range(min(folds, count)) if count > 1 else ()
+        if sum(gain(fold != number, fold == number) for number in numbers) <= 0:
+            return 1.0
+    return fit(slice(None), _STEPS)
 
 
 def _minimize(loss: Callable[[float], float], low: float, high: float, steps: int) -> float:
@@ -201,30 +186,12 @@ def _minimize(loss: Callable[[float], float], low: float, high: float, steps: in
 def expected_calibration_error(
     confidences: npt.ArrayLike, correct: npt.ArrayLike, bins: int = 10
 ) -> float:
-    """Computes the expected calibration error of scores.
+    """Returns the difference between score and accuracy, averaged over bins of equal width.
 
-    Answers are put into bins of equal width by their score. The error is the mean over the bins of
-    the difference between mean score and accuracy, weighted by the number of answers (Guo et al.
-    2017, "On Calibration of Modern Neural Networks", arXiv:1706.04599).
-
-    Examples:
-        >>> from keras_qa.preprocessing.calibration import expected_calibration_error
-        >>> round(expected_calibration_error([0.9, 0.9, 0.2], [True, False, False]), 3)
-        0.333
+    Each bin counts by its number of answers. The scores are between 0 and 1 (Guo et al. 2017, "On
+    Calibration of Modern Neural Networks", arXiv:1706.04599).
     """
     scores = np.asarray(confidences, "float64")
     right = np.asarray(correct, "float64")
-    if scores.ndim != 1 or scores.shape != right.shape or not len(scores):
-        raise ValueError(
-            "`confidences` and `correct` must have one entry per answer. Received shapes: "
-            f"{scores.shape} and {right.shape}."
-        )
-    check_positive_integers(bins=bins)
-    invalid = np.flatnonzero(~((scores >= 0) & (scores <= 1)))
-    if len(invalid):
-        raise ValueError(
-            "`confidences` must be between 0 and 1. Received: "
-            f"{scores[invalid[0]]} at position {invalid[0]}."
-        )
     numbers = np.clip(np.ceil(scores * bins).astype("int64") - 1, 0, bins - 1)
     return float(np.abs(np.bincount(numbers, right - scores, bins)).sum() / len(scores))

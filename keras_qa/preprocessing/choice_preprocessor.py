@@ -33,13 +33,11 @@ from keras_qa.text.windows import describe
 
 
 class ChoicePreprocessor(Preprocessor):
-    """Answers with one of the choices of an example, for models of `models.multiple_choice`.
+    """Answers with one of the choices of an example, by a softmax over them.
 
-    The scores are a softmax over the choices. A long text is read in windows. Of each choice the
-    highest probability of a window counts, normalized.
-
-    With `question_first` the question with a choice is the first text of a pair, as rankers read
-    it. Then the highest logit of a choice in a window counts.
+    Of a long text the highest probability of a choice in a window counts, normalized. With
+    `question_first` the question with a choice is the first text of a pair, as rankers read it, and
+    the highest logit counts.
     """
 
     name = "choices"

@@ -46,18 +46,9 @@ _CLOSEST = 1e-6
 class Confidence:
     """Weights of the probabilities that an answer is right, and that no document answers.
 
-    The logit of an answer is `bias` plus the sum of its features, each multiplied by its weight.
+    The logit of an answer is `bias` plus the sum of its `FEATURES`, each multiplied by its weight.
     The logit of no answer is `no_answer[0] + no_answer[1] * logit`, with that of the likeliest
-    answer.
-
-    Args:
-        weights: The weight of each of `FEATURES`, by name. A missing one is 0.
-        bias: The logit of an answer whose features are 0.
-        no_answer: Two numbers.
-
-    Reference:
-        Kamath et al. 2020, "Selective Question Answering under Domain Shift", arXiv:2006.09462: a
-        classifier decides when a reader is right.
+    answer (Kamath et al. 2020, arXiv:2006.09462).
     """
 
     weights: dict[str, float]

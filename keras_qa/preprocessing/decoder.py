@@ -50,25 +50,22 @@ class Spans(NamedTuple):
 class SpanDecoder:
     """Finds the best spans of texts over all their windows.
 
-    The logit of a span is the sum of its start and end logits; the logit of a
-    word is the log-sum-exp of those of its pieces. Scores are a softmax over
-    all spans of all windows of a text, and over "no answer". The scores of a
-    span that several windows contain are added. The logit of "no answer" is
-    that of position 0 in the window where it is lowest, because an answer in
-    any window is an answer of the text. The logit of an answer type, such as
-    "yes", is that of its position in the window where it is highest.
+    The logit of a span is the sum of its start and end logits; the logit of a word is the
+    log-sum-exp of those of its pieces. Scores are a softmax over all spans of all windows of a
+    text, and over "no answer". The scores of a span that several windows contain are added. The
+    logit of "no answer" is that of position 0 in the window where it is lowest, because an answer
+    in any window is an answer of the text. That of an answer type is the highest of a window.
 
     Args:
         max_answer_words: Maximum number of words of an answer, including punctuation marks. In
             scripts without spaces, two letters of Han, Hiragana or Katakana count as one word,
             and four of Thai, Lao, Khmer or Myanmar.
         no_answer: Whether a text may have no answer.
-        no_answer_threshold: If the probability of no answer is higher, the
-            text has no answer. `None` for 0.5.
-        temperature: The logits are divided by it, see `fit_temperature`.
-        whole_words: Whether answers begin and end at the borders of words. If
-            false, they begin and end with any piece of the tokenizer, and
-            `max_answer_words` counts pieces.
+        no_answer_threshold: If the probability of no answer is higher, the text has no answer.
+            `None` for 0.5.
+        temperature: The logits are divided by it.
+        whole_words: Whether answers begin and end at the borders of words. If false, they begin and
+            end with any piece of the tokenizer, and `max_answer_words` counts pieces.
         answer_types: Answers that are not spans, such as `("yes", "no")`. Their logits are at the
             positions 1, 2 and so on.
         span_threshold: If a question asks for several spans, those with a higher score are its
@@ -82,9 +79,8 @@ class SpanDecoder:
         ValueError: If an argument is out of its range.
 
     Reference:
-        Clark and Gardner 2018, "Simple and Effective Multi-Paragraph Reading
-        Comprehension", arXiv:1710.10723: one softmax over all parts of a text.
-        Devlin et al. 2019, "BERT", arXiv:1810.04805: no answer at position 0.
+        Clark and Gardner 2018, arXiv:1710.10723: one softmax over all parts of a text. Devlin et
+        al. 2019, "BERT", arXiv:1810.04805: no answer at position 0.
 
     Examples:
         >>> import numpy as np
@@ -146,8 +142,7 @@ class SpanDecoder:
                 next ones for `answer_types`.
             end: `(windows, positions)` end logits.
             words: `(windows, positions, 2)`: offsets of the word at each position, negative at
-                positions without a word, which are never part of an answer: `Windows.words`. With
-                `Windows.offsets` answers may begin and end within words.
+                positions without a word, which are never part of an answer: `Windows.words`.
             example: `(windows,)`: the text of each window, ascending: `Windows.example`.
             k: Number of spans per text.
             word_sizes: `(windows, positions)`: how much the word at each position counts for

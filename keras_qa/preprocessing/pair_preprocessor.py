@@ -28,11 +28,7 @@ class Relevance(PrecisionTable):
     """The result of `Reranker.calibrate`: from logits to probabilities of being relevant.
 
     The probability is `sigmoid(scale * logit + offset)` (Platt 1999, "Probabilistic Outputs for
-    Support Vector Machines"). See `PrecisionTable` for the other arguments.
-
-    Args:
-        scale: A positive number.
-        offset: A number.
+    Support Vector Machines").
     """
 
     scale: float
@@ -69,9 +65,8 @@ class Relevance(PrecisionTable):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Relevance:
-        """Creates a calibration from its config: its arguments in types of JSON."""
-        lists = {name: tuple(entry(config, name, list)) for name in ("precisions", "thresholds")}
-        return cls(**{"scale": None, "offset": None, **config, **lists})
+        """Creates a calibration from its config."""
+        return cls(**{"scale": None, "offset": None, **config, **cls.read_tables(config)})
 
 
 class PairPreprocessor(Preprocessor):
@@ -117,7 +112,7 @@ class PairPreprocessor(Preprocessor):
     def get_config(self) -> dict[str, Any]:
         config = {**super().get_config(), "truncation": self.truncation}
         if self.relevance is not None:
-            config["relevance"] = dataclasses.asdict(self.relevance)
+            config["relevance"] = self.relevance.get_config()
         return config
 
     @classmethod

@@ -53,12 +53,9 @@ BATCH_SIZE = 32
 
 @dataclasses.dataclass(frozen=True)
 class SpanDetails:
-    """What a span reader computes in addition to its answers.
+    """What a span reader computes besides the answers: the best spans and probabilities of none.
 
-    Args:
-        spans: The text of the best span for each question, even if the answer is "no answer".
-        no_answer: The probability of no answer for each question.
-        threshold: The answer is empty if the probability of no answer is above this.
+    An answer is empty if the probability `no_answer` is above `threshold`.
     """
 
     spans: list[str]
@@ -137,12 +134,7 @@ class Preprocessor:
         return self
 
     def configure(self, examples: list[Example], options: Options) -> None:
-        """Sets what does not need training, before a model is trained on examples.
-
-        Args:
-            examples: The examples to train on.
-            options: The arguments of `QuestionAnswerer`.
-        """
+        """Sets what does not need training, before a model is trained on examples."""
 
     @classmethod
     def to_training_examples(cls, examples: list[Example], lenient: bool) -> list[Example]:
@@ -170,14 +162,9 @@ class Preprocessor:
     def with_options(self, model: Model, **options: Unpack[AskOptions]) -> Self:
         """Returns a preprocessor with other options, or this one if all are `None`.
 
-        Args:
-            model: The model.
-            **options: See `AskOptions`.
-
         Raises:
             TypeError: If an option is unknown.
-            ValueError: If such models do not take an option, an option is out of its range, or the
-                model reads no such windows.
+            ValueError: If the model does not take an option, or it is out of its range.
         """
         check_option_names(self.with_options, options)
         changes = {name: value for name, value in options.items() if value is not None}
@@ -239,8 +226,8 @@ class Preprocessor:
     ) -> list[list[PassageSpan]]:
         """Returns what may answer the question of each example in its passage, best first.
 
-        The text is a passage, or a list of which the last part is the passage. The parts before it,
-        such as its headings, are only read.
+        The passage is the text, or the last of a list. What precedes it, such as headings, is only
+        read.
         """
         raise NotImplementedError
 
@@ -255,13 +242,7 @@ class Preprocessor:
     def calibrate(
         self, model: Model, examples: list[Example], batch_size: int, options: Options | None = None
     ) -> dict[str, float]:
-        """Fits settings to validation data.
-
-        Args:
-            model: The trained model.
-            examples: The validation data.
-            batch_size: Number of rows in a step.
-            options: The arguments of `QuestionAnswerer`. Settings among them are not fitted.
+        """Fits settings to validation data, except those that `options` has.
 
         Returns:
             The `temperature`, and the expected calibration error with and without it,

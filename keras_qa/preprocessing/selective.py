@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import NamedTuple
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa._arguments import check_number, is_number, must_be
+from keras_qa._arguments import check_number, entry, is_number, must_be
 
 # Confidence of the precisions that `precision_thresholds` returns.
 CONFIDENCE = 0.9
@@ -34,17 +36,11 @@ class Coverage(NamedTuple):
 def risk_coverage(scores: npt.ArrayLike, correct: npt.ArrayLike) -> Coverage:
     """Counts accepted and right answers for each threshold of the score.
 
-    `correct` tells for each score whether the answer is right. Answers with equal scores are
-    accepted together (El-Yaniv and Wiener 2010, "On the Foundations of Noise-free Selective
-    Classification").
+    Answers with equal scores are accepted together (El-Yaniv and Wiener 2010, "On the Foundations
+    of Noise-free Selective Classification").
     """
     values = np.asarray(scores, "float64")
     hits = np.asarray(correct, bool)
-    if values.ndim != 1 or values.shape != hits.shape:
-        raise ValueError(
-            "`scores` and `correct` must have one entry per answer. Received shapes: "
-            f"{values.shape} and {hits.shape}."
-        )
     if not np.isfinite(values).all():
         position = int(np.flatnonzero(~np.isfinite(values))[0])
         raise ValueError(
@@ -97,11 +93,10 @@ def precision_thresholds(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Returns the precisions that scores can reach and the threshold of each, both ascending.
 
-    The precision at a threshold is that of all answers with at least this score: the lower bound of
-    `precision_bounds`, which is low for few answers. To reach a precision with the highest
-    coverage, use the first entry that is at least as high. The first threshold is 0; each other
-    lies halfway between two scores, so that rounding does not matter (Geifman and El-Yaniv 2017,
-    arXiv:1705.08500, who correct the bound for the number of thresholds).
+    The precision at a threshold is the lower bound of `precision_bounds` for all answers with at
+    least this score. The first threshold is 0; each other lies halfway between two scores, so that
+    rounding does not matter (Geifman and El-Yaniv 2017, arXiv:1705.08500, who correct the bound for
+    the number of thresholds).
     """
     coverage = risk_coverage(scores, correct)
     lower = np.append(coverage.threshold[1:], 0.0)
@@ -139,6 +134,16 @@ class PrecisionTable:
         for name in ("precisions", "thresholds"):
             for value in getattr(self, name):
                 check_number(name, value)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments in types of JSON."""
+        config: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        return config
+
+    @staticmethod
+    def read_tables(config: Mapping[str, Any]) -> dict[str, tuple[float, ...]]:
+        """Returns the precisions and thresholds of a config."""
+        return {name: tuple(entry(config, name, list)) for name in ("precisions", "thresholds")}
 
     def threshold(self, min_precision: float) -> float:
         """Returns the minimum score for a precision, or raises if no score reaches it."""

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from keras_qa import metrics
-from keras_qa._numbers import sigmoid
 from keras_qa.example import Example
 from keras_qa.preprocessing.calibration import (
     FOLDS,
     expected_calibration_error,
     fit_temperature,
 )
+from keras_qa.preprocessing.confidence import fit_logistic
 from keras_qa.preprocessing.decoder import NO_ANSWER_WEIGHTS, SpanDecoder, Spans
 from keras_qa.preprocessing.preprocessor import Options, RankedAnswers
 from keras_qa.preprocessing.span_answers import (
@@ -35,9 +35,6 @@ SPAN_THRESHOLDS = tuple(step / 50 for step in range(1, 26))
 # F1 that the threshold of no answer may lose in order to answer more.
 THRESHOLD_LOSS = 0.01
 
-# Steps of the fit of no answer. Each has the size for the steepest logistic function.
-_STEPS = 1000
-
 
 def fit_decoder(
     decoder: SpanDecoder,
@@ -49,12 +46,11 @@ def fit_decoder(
 ) -> tuple[SpanDecoder, dict[str, float]]:
     """Fits `max_answer_words`, the temperature and the thresholds of a decoder.
 
-    The options `max_answer_words` and `no_answer_threshold` are fitted if they are `None`; with the
-    threshold, `no_answer_weights` are fitted. Both stay if every example has an answer. The
+    Those among `options` are not fitted, nor those of no answer if every example has an answer. The
     temperature is 1.0 unless another one lowers the expected calibration error, and increases the
     likelihood of right answers in a five-fold cross-validation. If an example has `all_spans`, the
-    temperature is 1.0, and `span_threshold` is fitted. `spans` has the right answers, as
-    `fit_temperature` takes them. Returns the decoder, and what `Preprocessor.calibrate` returns.
+    temperature is 1.0, and `span_threshold` is fitted. Returns the decoder, and what
+    `Preprocessor.calibrate` returns.
     """
     threshold = options.get("no_answer_threshold")
     if decoder.no_answer and threshold is not None:
@@ -102,20 +98,13 @@ def fit_decoder(
 def fit_no_answer_weights(spans: Spans, examples: Sequence[Example]) -> tuple[float, float, float]:
     """Finds the `no_answer_weights` of a `SpanDecoder` by a logistic regression.
 
-    `spans` are the best spans of a decoder with the default weights. A normal distribution around
-    these keeps the weights close to them if there are few examples (Kamath et al. 2020,
-    arXiv:2006.09462: a classifier decides when a reader is right; Böhning and Lindsay 1988,
-    "Monotonicity of quadratic-approximation algorithms": the steps).
+    `spans` are the best spans of a decoder with the default weights, close to which the fit stays
+    (Kamath et al. 2020, arXiv:2006.09462: a classifier decides when a reader is right).
     """
-    default = np.array(NO_ANSWER_WEIGHTS)
     is_empty = np.array([not item.answers for item in examples], "float64")
     own, is_missing = no_answer_features(spans, examples)
     features = np.stack([own, np.ones(len(own)), is_missing], axis=1)
-    inverse = np.linalg.inv(features.T @ features / 4 + np.eye(3))
-    weights = default
-    for _ in range(_STEPS):
-        errors = sigmoid(features @ weights) - is_empty
-        weights = weights - inverse @ (features.T @ errors + weights - default)
+    weights = fit_logistic(features, is_empty, NO_ANSWER_WEIGHTS, strength=1.0)
     first, second, third = weights.tolist()
     return first, second, third
 

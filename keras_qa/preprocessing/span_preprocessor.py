@@ -39,7 +39,7 @@ from keras_qa.preprocessing.span_answers import (
     weigh_no_answer,
 )
 from keras_qa.preprocessing.span_calibration import fit_decoder
-from keras_qa.preprocessing.window_words import WindowOutputs
+from keras_qa.preprocessing.window_words import WindowOutputs, join_windows
 from keras_qa.text import Windower, WordTokenizer
 from keras_qa.text.windows import Windows, passage_windows
 
@@ -51,10 +51,7 @@ WINDOWS = 256
 
 
 class SpanPreprocessor(Preprocessor):
-    """Answers with spans of the text, or with no answer.
-
-    For models with the outputs `start` and `end`, such as `models.span_reader`. Long texts are read
-    in windows.
+    """Answers with spans of the text, or none, for models with the outputs `start` and `end`.
 
     Args:
         vectorizer: Cuts examples into windows, which are the model's inputs.
@@ -221,10 +218,8 @@ class SpanPreprocessor(Preprocessor):
     def answer_from_passages(
         self, model: Model, examples: list[Example], count: int, batch_size: int
     ) -> RankedAnswers:
-        """Returns `count` answers to each example and "no answer", with offsets in `plain_text`.
-
-        Each passage is read separately. The scores are normalized over all passages of an example.
-        """
+        """Returns `count` answers to each example and "no answer", with offsets in `plain_text`."""
+        # Each passage is read separately. Scores are normalized over all passages of an example.
         windows = passage_windows(self.vectorizer, examples, WINDOWS)
         ranked: RankedAnswers = []
         for part, spans in self._spans(model, examples, windows, batch_size, 0, count):
@@ -250,10 +245,7 @@ class SpanPreprocessor(Preprocessor):
     def evaluate(
         self, model: Model, examples: list[Example], batch_size: int, verbose: Verbose
     ) -> dict[str, float]:
-        """Returns SQuAD's official scores: version 2.0 if an example has no answer, else 1.1.
-
-        If an example has `all_spans`, returns DROP's scores of all spans instead.
-        """
+        """Returns SQuAD's official scores, or DROP's if an example has `all_spans`."""
         if not examples:
             raise ValueError("`examples` is empty. Give at least one to evaluate on.")
         if any(item.all_spans for item in examples):
@@ -270,7 +262,7 @@ class SpanPreprocessor(Preprocessor):
     def calibrate(
         self, model: Model, examples: list[Example], batch_size: int, options: Options | None = None
     ) -> dict[str, float]:
-        """Fits the decoder, see `fit_decoder`. Returns nothing if no window has a right answer."""
+        """Fits the decoder, unless no window has a right answer."""
         windows, spans = self.make_labels(examples)
         if not (spans[..., 0] > 0).any():
             return {}
@@ -372,22 +364,6 @@ class SpanPreprocessor(Preprocessor):
                 f"answer_types={types!r}. Pass `SpanPreprocessor` a "
                 "`SpanDecoder(answer_types=model.answer_types)`."
             )
-
-
-def join_windows(parts: list[WindowOutputs]) -> WindowOutputs:
-    """Concatenates the windows of several batches, padded to the widest."""
-    width = max(part.start.shape[1] for part in parts)
-    joined = []
-    for arrays, fill in zip(zip(*parts, strict=True), (MASKED, MASKED, -1, None, 0), strict=True):
-        padded = arrays if fill is None else [_pad(array, width, fill) for array in arrays]
-        joined.append(np.concatenate(padded))
-    return WindowOutputs(*joined)
-
-
-def _pad(array: np.ndarray, width: int, fill: float) -> np.ndarray:
-    padding = [(0, 0)] * array.ndim
-    padding[1] = (0, width - array.shape[1])
-    return np.pad(array, padding, constant_values=fill)
 
 
 def split_labels(

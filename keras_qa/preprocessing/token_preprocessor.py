@@ -24,9 +24,8 @@ class TokenPreprocessor(SpanPreprocessor):
     """Answers with the runs of words that a classifier labels as inside an answer.
 
     For token classifiers with two labels: 0 is outside, 1 inside. Each run is an answer, so several
-    spans need no threshold (Segal et al. 2020, "A Simple and Effective Model for Answering
-    Multi-span Questions", arXiv:1909.13375). Of the decoder's settings, only `whole_words` and
-    those of no answer apply.
+    spans need no threshold (Segal et al. 2020, arXiv:1909.13375). Of the decoder's settings, only
+    `whole_words` and those of no answer apply.
 
     The probability of a word is the mean over its pieces in all windows. A word is inside if this
     is above 0.5, and the score of a run is the mean over its words. The probability of no answer is

@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from keras_qa._numbers import MASKED
+
 # Number of positions decoded at a time, so that the arrays fit into the processor's cache.
 MAX_POSITIONS = 2**18
 
@@ -120,6 +122,22 @@ def check_logits(outputs: WindowOutputs) -> WindowLogits:
             )
     edges = np.append(find_firsts(example), len(example))
     return WindowLogits(start, end, offsets, sizes, edges[:-1], edges[1:] - edges[:-1])
+
+
+def join_windows(parts: list[WindowOutputs]) -> WindowOutputs:
+    """Concatenates the windows of several batches, padded to the widest."""
+    width = max(part.start.shape[1] for part in parts)
+    joined = []
+    for arrays, fill in zip(zip(*parts, strict=True), (MASKED, MASKED, -1, None, 0), strict=True):
+        padded = arrays if fill is None else [_pad(array, width, fill) for array in arrays]
+        joined.append(np.concatenate(padded))
+    return WindowOutputs(*joined)
+
+
+def _pad(array: np.ndarray, width: int, fill: float) -> np.ndarray:
+    padding = [(0, 0)] * array.ndim
+    padding[1] = (0, width - array.shape[1])
+    return np.pad(array, padding, constant_values=fill)
 
 
 def find_firsts(numbers: np.ndarray) -> npt.NDArray[np.int64]:

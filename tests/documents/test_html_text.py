@@ -40,6 +40,13 @@ def test_of_a_page_with_main_only_that_is_read() -> None:
     assert visible("<template><main>b</main></template>a") == "a"
 
 
+def test_a_main_without_visible_text_is_not_the_page() -> None:
+    empty = "<main><div id=app></div><script>write('b')</script><!-- c --></main>"
+    page = f"<title>A book</title><body><h1>One</h1><p>Text{empty}</body>"
+    assert read_html(page) == ("One\n\nText", ((0, 3, 1),))
+    assert visible(f"<title>A book</title><body>{empty}") == "A book\n\n"
+
+
 @pytest.mark.parametrize(
     ("part", "expected"),
     [
