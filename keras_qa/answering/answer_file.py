@@ -14,7 +14,7 @@ from typing import IO, Any, Unpack
 from keras_qa._terminal import Bar
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.data import tables
-from keras_qa.data.sqlite import connect, sqlite3
+from keras_qa.data.sqlite import connect, lock, sqlite3
 from keras_qa.example import Answer, Example
 from keras_qa.preprocessing.ask_calibration import AskOptions
 
@@ -46,22 +46,20 @@ def answer_file(
 ) -> tuple[int, int]:
     """Answers the questions of a file, and writes the answers to another, one in a line.
 
-    Returns the numbers of questions that this call and earlier calls answered. Memory does not grow
-    with their number. The file `out` with `.progress` added keeps which chunks are complete, and
-    checksums of the reader, the questions and the answers. So the same call completes an
-    interrupted one, and a call with other options or questions raises a `ValueError`. If a question
-    cannot be answered, the answers before it are written and an error is raised.
+    Returns the numbers of questions that this call and earlier calls answered. The file `out` with
+    `.progress` added keeps which chunks are complete, and checksums of the reader, the questions
+    and the answers. So the same call completes an interrupted one, and a call with other options or
+    questions raises a `ValueError`. Answers before an error are written.
 
     Each line of `out` is a JSON object with `id`, `question`, `answer`, `score`, `start` and `end`;
     with `top_k` or `all_spans` also a list `answers`, which `all_spans` may leave empty.
-    `columns` are as in `keras_qa.datasets.tables.load`, and `text` is one text for all questions.
     """
     source, target = Path(path).expanduser(), Path(out).expanduser()
     _check(source, target)
     settings: dict[str, Any] = {**options, "top_k": top_k, "all_spans": all_spans}
     run = make_run(answerer, batch_size, settings)
     records = tables.records(source, columns or {}, answers=False, text=text)
-    with _locked_progress(target) as state:
+    with _open_progress(target) as state:
         progress = _Progress(state, target, run)
         progress.resume(records, source)
         before = progress.done
@@ -102,25 +100,17 @@ def _check(source: Path, target: Path) -> None:
 
 
 @contextlib.contextmanager
-def _locked_progress(target: Path) -> Iterator[sqlite3.Connection]:
-    """Opens the SQLite file beside the answers, which no other process can open until the end."""
+def _open_progress(target: Path) -> Iterator[sqlite3.Connection]:
+    """Opens the SQLite file beside the answers, and excludes other processes until the end."""
     path = target.with_name(f"{target.name}.progress")
     try:
-        file = connect(path, timeout=0)
-        with contextlib.closing(file):
-            file.execute("PRAGMA locking_mode = EXCLUSIVE")
-            file.execute("BEGIN EXCLUSIVE")
+        with lock(target), contextlib.closing(connect(path, timeout=0)) as file:
             file.execute(
                 "CREATE TABLE IF NOT EXISTS chunks "
                 "(size INTEGER PRIMARY KEY, done INTEGER, questions TEXT, answers TEXT, run TEXT)"
             )
-            file.execute("COMMIT")
             yield file
     except sqlite3.Error as error:
-        if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-            raise ValueError(
-                f"Another process writes to `{target}`. Wait for its end, or use another `out`."
-            ) from None
         raise ValueError(
             f"`{path}` cannot be read or written: {error}. It says how far `{target.name}` is. "
             "Free some space if the disk is full, or delete both to start again."
@@ -128,10 +118,7 @@ def _locked_progress(target: Path) -> Iterator[sqlite3.Connection]:
 
 
 class _Progress:
-    """The complete chunks of a file of answers, with checksums of their questions and answers.
-
-    `run` has the reader and the options, which a continued run must share.
-    """
+    """The complete chunks of a file of answers, with checksums of their questions and answers."""
 
     def __init__(self, file: sqlite3.Connection, target: Path, run: dict[str, Any]) -> None:
         self.file, self.target, self.run = file, target, run
@@ -210,10 +197,8 @@ def compare_runs(target: Path, before: dict[str, Any], run: dict[str, Any]) -> N
 def make_run(
     answerer: QuestionAnswerer, batch_size: int, settings: dict[str, Any]
 ) -> dict[str, Any]:
-    """Returns the reader and the options that a continued run must share, and checks the options.
-
-    Here, so that an error is not attributed to the first question.
-    """
+    """Checks the options. Returns them and the reader, which a continued run must share."""
+    # Here, so that an error is not attributed to the first question.
     answerer.answer([], [], batch_size=batch_size, **settings)
     return {"reader": _checksum(answerer), "batch_size": batch_size, **settings}
 

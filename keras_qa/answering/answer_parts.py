@@ -55,11 +55,6 @@ class PartPlan:
 
     Each file is divided into blocks of `size` questions. The answers to block 3 of `a.parquet` are
     in `a-00003.parquet` in the folder `out`, so that the same call later writes the same files.
-
-    Raises:
-        FileNotFoundError: If no file matches the pattern `path`.
-        ValueError: If a file is neither JSON Lines nor Parquet, two have the same name, columns are
-            missing, or `out` has answers to other questions or by another reader or options.
     """
 
     def __init__(
@@ -106,11 +101,7 @@ class PartPlan:
 
 
 class PartWriter:
-    """Answers parts and writes them.
-
-    A part is written to a temporary file that replaces its own at once. So a part that is answered
-    again, since a worker was killed, is written once.
-    """
+    """Answers parts and writes each at once, so that one that is answered again is written once."""
 
     def __init__(
         self,

@@ -61,24 +61,22 @@ class QuestionAnswerer(RetrievalMixin):
         model_options: Arguments of the factory, such as `{"cell": "gru"}`, or
             `{"backbone": "path/to/folder"}` for a `span_reader` or a `multiple_choice`.
         vocabulary_size: Maximum number of words, padding and the unknown word included. `None` for
-            all words in the training data. Only for models without a vocabulary: a loaded model
-            and a backbone have one.
+            all words in the training data. Not for a loaded model or a backbone, which have one.
         answer_vocabulary_size: For models that answer with words of a vocabulary: maximum number
             of answers, including one that stands for all others. `None` for all answers in the
-            training data. Only for models without a vocabulary.
+            training data.
         seed: Seed of the weights and of the order of training. `None` for a random one. `fit` sets
             Keras' global seed.
-        vectors: Word vectors for such a model from scratch: a `text.WordVectors`, or a file that
+        vectors: Word vectors for a model from scratch: a `text.WordVectors`, or a file that
             `text.WordVectors.load` reads. The first 100,000 of their words are added to those in
             the training data.
-        max_length: For these models: maximum number of positions in a window, see `text.Windower`.
-            `None` for the value that the model was trained with, or else 384 or the maximum of the
-            backbone.
-        stride: For these models: number of positions that a window shares with the previous one.
-            `None` for the value that the model was trained with, or else 128.
-        max_answer_words: For span readers: maximum number of words in an answer. For scripts
-            without spaces see `preprocessing.SpanDecoder`. `None` to fit it on validation data;
-            without such data for the value that the model was trained with, or else 15.
+        max_length: For span readers and choices: maximum number of positions in a window, see
+            `text.Windower`. `None` for the model's own value, else 384 or the backbone's maximum.
+        stride: For these: number of positions that a window shares with the previous one. `None`
+            for the model's own value, else 128.
+        max_answer_words: For span readers: maximum number of words in an answer, see
+            `preprocessing.SpanDecoder`. `None` to fit it on validation data; without such data for
+            the model's own value, else 15.
         no_answer_threshold: For span readers, if some texts have no answer: the answer is empty if
             the probability of no answer is above this. `None` to fit it on validation data, or 0.5
             without such data.
@@ -88,11 +86,9 @@ class QuestionAnswerer(RetrievalMixin):
             answers.
         vectorizer_: The `Vectorizer`, or for span readers the `Windower`, of the preprocessor.
         history_: The `keras.callbacks.History` of the last `fit`.
-        calibration_: For these models, the result of the calibration on the validation data of the
-            last `fit`: the `temperature` of the scores, which is 1.0 unless another one helps in a
-            five-fold cross-validation and lowers the expected calibration error, and this error
-            with and without it, `calibration_error` and `calibration_error_before`. Otherwise
-            empty.
+        calibration_: The result of the calibration on the validation data of the last `fit`, or
+            empty: the `temperature` of the scores, which is 1.0 unless another one helps, and the
+            expected `calibration_error` with it, and `calibration_error_before`.
 
     Examples:
         >>> import keras_qa
@@ -153,19 +149,14 @@ class QuestionAnswerer(RetrievalMixin):
             y: The answers, if `examples` do not have them: a string for each example, or a list of
                 all right answers.
             validation_data: Examples for the loss and accuracy after each epoch; or a tuple
-                `(X, y)` of examples and their answers. The weights are not trained on them. Span
-                readers use them to fit the temperature of the scores and the threshold of no
-                answer.
-            epochs: Number of passes over the examples.
-            batch_size: Number of rows in a step.
-            callbacks: Keras callbacks.
-            verbose: As in `keras.Model.fit`: 0 is silent, 1 shows a progress bar, 2 prints a line
-                for each epoch.
+                `(X, y)` of examples and their answers. The weights are not trained on them, but the
+                scores of span readers and choices are calibrated on them.
+            epochs, batch_size, callbacks, verbose: As in `keras.Model.fit`.
             optimizer: An optimizer, as `keras.Model.compile` takes it; or a function that takes the
                 number of training rows and returns one. A long text makes several rows. `None` for
                 the model's own.
-            initial_epoch: Number of the first epoch, to resume training. The state of the earlier
-                epochs must be restored by a callback, as `keras_qa.recipes.train` does.
+            initial_epoch: Number of the first epoch, to resume training. A callback must restore
+                the state of the earlier epochs.
             steps_per_epoch: Number of steps in an epoch, which continues where the last one ended.
                 `None` for a pass over all examples.
             lora_rank: For readers on a published encoder: train matrices of this rank instead of
@@ -286,16 +277,15 @@ class QuestionAnswerer(RetrievalMixin):
             batch_size: Number of questions in a step.
             verbose: 0 is silent, 1 shows a progress bar, `"auto"` shows it for many questions or
                 a text of a million characters.
-            all_spans: For span readers: whether to return all spans that answer a question. These
-                are the spans whose score is above a threshold and that do not overlap a better one.
-                `fit` chooses the threshold with the highest F1 of DROP if the validation data has
-                examples with `all_spans`; otherwise it is 0.2.
+            all_spans: For span readers: whether to return all spans that answer a question: those
+                that do not overlap a better one, with a score above 0.2, or above a threshold that
+                `fit` found on validation data with `all_spans`.
             choices: For `multiple_choice`: the answers to choose from, a list of strings; for
                 several questions also a list of such lists. `None` for those of the examples.
-            **options: For span readers, in this call only: `max_answer_words` for the longest
-                answer; `no_answer` for whether a text may have none; `whole_words` for whether
-                answers start and end at word boundaries; and, see `text.Windower`, `max_length`,
-                `stride` and `max_question_length`. `None` keeps the reader's own setting.
+            **options: For span readers, in this call only: `max_answer_words`, `no_answer` for
+                whether a text may have none, `whole_words` for whether answers start and end at
+                word boundaries, and `max_length`, `stride` and `max_question_length` of
+                `text.Windower`. `None` keeps the reader's own setting.
 
         Returns:
             An `Answer`, or with `top_k` or `all_spans` a list of answers, best first. With
@@ -344,11 +334,7 @@ class QuestionAnswerer(RetrievalMixin):
     def read(self, text: Text) -> EncodedText:
         """Encodes a text once, for many questions about it.
 
-        The part of the model that depends on the text only runs once. If the model has no such
-        part, a question costs as much as in `answer`.
-
-        Args:
-            text: The text: a string, or a list of its sentences.
+        The part of the model that depends on the text only runs once, if there is one.
 
         Returns:
             An `EncodedText`, which keeps the current weights of the model.
@@ -364,11 +350,6 @@ class QuestionAnswerer(RetrievalMixin):
         verbose: Verbose = "auto",
     ) -> dict[str, float]:
         """Measures how many answers are right.
-
-        Args:
-            examples: Examples with answers.
-            batch_size: Number of questions in a step.
-            verbose: As in `answer`.
 
         Returns:
             `exact_match` and `f1` in percent, and the number of `examples`. For span readers these

@@ -31,27 +31,18 @@ _JOINT = re.compile(r"\s+(?:of\s+)?(?:the\s+)?|[-’']")
 
 @dataclasses.dataclass
 class Evidence:
-    """A window of sentences of a passage, which a claim may be about.
-
-    Attributes:
-        passage: The passage.
-        start: Offset of the window in the passage's text.
-        end: One past its last character.
-        facts: The facts of the window.
-        features: Features of the claim and the window.
-        distance: How little of what the claim is about the window has.
-        score: Probability that the window supports the claim.
-        instead: What the window says instead of a fact of the claim.
-        certainty: The reader's score of this.
-    """
+    """A window of sentences of a passage, which a claim may be about."""
 
     passage: Passage
     start: int
     end: int
     facts: Facts
     features: dict[str, float]
+    # How little of what the claim is about the window has.
     distance: float
+    # Probability that the window supports the claim.
     score: float = 0.0
+    # What the window says instead of a fact of the claim, and the reader's score of this.
     instead: str | None = None
     certainty: float = 0.0
 
@@ -69,7 +60,6 @@ def find_evidence(
 ) -> list[Evidence]:
     """Returns windows of passages, first those with most of the stems of a topic.
 
-    These are the stems of the claim, and of the sentence before if it is needed to understand it.
     `find` returns the facts of a text.
     """
     evidences: list[Evidence] = []
@@ -124,10 +114,7 @@ def is_missing(number: Number, facts: Facts) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Question:
-    """A question about a number or a name of a claim.
-
-    It is the claim with an interrogative instead of this fact: "in what year" for "in 2014".
-    """
+    """The claim with an interrogative instead of a fact: "in what year" for "in 2014"."""
 
     text: str
     stems: frozenset[str]

@@ -70,9 +70,8 @@ class SaveMixin:
         """Saves the weights that `fit(…, lora_rank=…)` trained, without the encoder.
 
         The file contains the name of the encoder, without its path, and a checksum of its weights.
-        `keras_qa.load` finds an encoder of the Hub or of a package by that name. If the encoder is
-        a folder, pass it as `keras_qa.load("mine.keras", backbone="folder/")`, or put it next to
-        the file. `load` adds the LoRA matrices to the weights of the encoder.
+        If the encoder is a folder, pass it as `keras_qa.load("mine.keras", backbone="folder/")`, or
+        put it next to the file.
 
         Raises:
             ImportError: If a library that reads checkpoints is not installed.

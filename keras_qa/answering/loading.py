@@ -6,7 +6,7 @@ import os
 from typing import Literal, overload
 
 from keras_qa.answering.answerer import QuestionAnswerer
-from keras_qa.answering.opening import EMBEDDER, find, open_model
+from keras_qa.answering.opening import EMBEDDER, find, needs_backend, open_model
 from keras_qa.answering.reranker import Reranker
 from keras_qa.answering.text_embedder import TextEmbedder
 from keras_qa.onnx.runtime import EMBEDDING
@@ -44,30 +44,26 @@ def load(
     A damaged file, or one that contains code, raises an error, and nothing in it is executed.
 
     Args:
-        path: A `.keras` file, as `save` and `save_adapter` write it; a reader in Hugging Face's
+        path: A `.keras` file, as `save` and `save_adapter` write it; a model in Hugging Face's
             layout (extra `hf`), which is a folder or `hf://owner/name`, optionally with
-            `@revision`, see `models.span_reader` for the families; a model for token classification
-            with two labels, outside and inside an answer, in that layout; a ranker, which is a
-            model for sequence classification with one label; a folder that
-            `keras_qa.onnx.export` wrote, or a graph in it, which needs no Keras (extra
-            `onnx`); or the name of a preset, see `keras_qa.presets`.
+            `@revision`: a reader, a token classifier with two labels, outside and inside an answer,
+            or a ranker, a sequence classifier with one label; a folder that `keras_qa.onnx.export`
+            wrote, or a graph in it, which needs no Keras (extra `onnx`); or the name of a preset,
+            see `keras_qa.presets`.
         compile: Whether to restore the optimizer of a `.keras` file, as in
             `keras.saving.load_model`. Without it the model answers, but `fit` raises an error.
         backbone: The encoder of a file that `save_adapter` wrote: a folder, `hf://owner/name` or
-            `"minilm"`. `None` for the one that the file names. If it names a folder, this is a
-            folder of the same name next to the file.
+            `"minilm"`. `None` for the one that the file names, or a folder of that name beside it.
 
     Returns:
-        A `QuestionAnswerer`. Its `fit` trains the loaded model further. The LoRA matrices of an
-        adapter are merged into the weights of its encoder. An encoder without a head for question
-        answering gives a warning and must be trained first. For a ranker an `answering.Reranker`,
-        and for the preset `"minilm-embed"` an `answering.TextEmbedder`. A model of an exported
-        folder cannot be trained or saved.
+        A `QuestionAnswerer`, for a ranker an `answering.Reranker`, for an embedder an
+        `answering.TextEmbedder`. `fit` trains the model further. The LoRA matrices of an adapter
+        are merged into the weights of its encoder. An encoder without a head gives a warning and
+        must be trained first. A model of an exported folder cannot be trained or saved.
 
     Raises:
         FileNotFoundError: If the file does not exist.
         ImportError: If a library that reads checkpoints is not installed.
-        TypeError: If `backbone` is not a name or a path.
         ValueError: If the file is damaged or holds no answerer, the checkpoint does not exist, or
             `backbone` is given for a file that is not an adapter.
 
@@ -87,6 +83,11 @@ def load(
     if opened.model.task == SEQUENCE:
         return Reranker(opened.model)
     return QuestionAnswerer._from_opened(opened, os.fspath(path))
+
+
+def default_verifiers(reader: str) -> tuple[str, str] | tuple[None, None]:
+    """Returns the ranker and the checker of `verify`: none if a reader needs no Keras."""
+    return (DEFAULT_RANKER, DEFAULT_CHECKER) if needs_backend(reader) else (None, None)
 
 
 def presets() -> dict[str, str]:

@@ -26,22 +26,18 @@ _ELSEWHERE = ("//", "\\\\")
 
 
 class Opened(NamedTuple):
-    """A model from a path or a name, a `QAModel` or an `ExportedModel`.
-
-    `is_trained` is False for an encoder without a head. `name` is the full path of a file or a
-    folder, and any other name unchanged.
-    """
+    """A model from a path or a name, a `QAModel` or an `ExportedModel`."""
 
     model: Any
+    # False for an encoder without a head.
     is_trained: bool
+    # The full path of a file or a folder, and any other name unchanged.
     name: str
 
 
 def find(path: str | os.PathLike[str]) -> tuple[str, str]:
-    """Returns what a path or a name refers to, and the path or the name of that.
-
-    What exists comes before presets of the same name.
-    """
+    """Returns what a path or a name refers to, and the path or the name of that."""
+    # What exists comes before presets of the same name.
     name = os.fspath(path)
     if _is_exported(name):
         return EXPORTED, name

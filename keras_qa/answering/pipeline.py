@@ -88,11 +88,7 @@ class _RawWindower(Windower):
 class QuestionAnsweringPipeline:
     """Answers questions as `pipeline("question-answering")` of `transformers` 4 does.
 
-    `keras_qa.pipeline` makes one, and describes the arguments of a call.
-
-    Attributes:
-        answerer: The `QuestionAnswerer`, with the model in `answerer.model_`.
-        task: `"question-answering"`.
+    `keras_qa.pipeline` makes one, and describes a call. `answerer` is its `QuestionAnswerer`.
     """
 
     task = TASK

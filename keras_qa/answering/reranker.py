@@ -43,17 +43,14 @@ _ACTIVATIONS = ("Identity", "Sigmoid")
 class Reranker(SaveMixin):
     """Sorts texts by how well they answer a question, for example those that a search found.
 
-    It reads the question and each text as one sequence, which is slower and more accurate than to
-    compare vectors. The longer text of a pair that is too long is cut off. After `calibrate`, a
-    score is the probability that a text is relevant. Without it, scores are those of `CrossEncoder`
-    in `sentence-transformers`: the sigmoid of the logit, or the logit if the `config.json` of the
-    checkpoint names `Identity`.
+    It reads the question and each text as one sequence. The longer text of a pair that is too long
+    is cut off. After `calibrate`, a score is the probability that a text is relevant. Without it,
+    scores are those of `CrossEncoder` in `sentence-transformers`: the sigmoid of the logit, or the
+    logit if the `config.json` of the checkpoint names `Identity`.
 
     Args:
-        model: A ranker in Hugging Face's layout (extra `hf`), which is a model for sequence
-            classification with one label: a folder or `hf://owner/name`, optionally with
-            `@revision`. Or a `.keras` file that `save` wrote, an exported folder, or a model of
-            `models.text_classifier` with one label and a tokenizer.
+        model: What `keras_qa.load` takes, or a model of `models.text_classifier` with one label and
+            a tokenizer.
 
     Attributes:
         model_: The `QAModel`.
@@ -113,7 +110,7 @@ class Reranker(SaveMixin):
             batch_size: Maximum number of pairs that are computed at once.
             min_precision: Minimum share of relevant texts among all that are returned, by the
                 result of `calibrate`, with a confidence of 0.9. Texts with lower scores are left
-                out, so that the list is empty if none is relevant. `None` for all texts.
+                out. `None` for all texts.
 
         Returns:
             A list of `Ranked`, or for a list of questions a list of these. Texts with equal scores
@@ -128,7 +125,14 @@ class Reranker(SaveMixin):
         batch_size = to_integer("batch_size", batch_size)
         questions = to_questions(question)
         lists = _text_lists(texts, questions, isinstance(question, str))
-        least = -np.inf if min_precision is None else self._threshold(min_precision)
+        least = -np.inf
+        if min_precision is not None:
+            if self._preprocessor.relevance is None:
+                raise ValueError(
+                    "`min_precision` needs a calibration. Call `calibrate(questions, texts, "
+                    "labels)` first, with texts of which it is known whether they are relevant."
+                )
+            least = self._preprocessor.relevance.threshold(min_precision)
         ranked = []
         all_logits = self.logits(questions, lists, batch_size)
         for logits, strings in zip(all_logits, lists, strict=True):
@@ -149,11 +153,9 @@ class Reranker(SaveMixin):
         """Fits the scores of `rank` to texts of which it is known whether they are relevant.
 
         From then on, a score is the probability that a text is relevant: a logistic regression on
-        the logit. It and the precision above a score are those of the given texts, so give such as
-        `rank` will sort, for example the first 20 that the search finds for each question.
-
-        The result is stored in `model_.preprocessor.relevance`, and saved with the model, until the
-        next `fit`.
+        the logit. Give such texts as `rank` will sort, for example the first 20 that a search finds
+        for each question. The result is stored in `model_.preprocessor.relevance`, and saved with
+        the model, until the next `fit`.
 
         Args:
             questions: A list of questions, or one question.
@@ -172,8 +174,7 @@ class Reranker(SaveMixin):
 
         Reference:
             Platt 1999, "Probabilistic Outputs for Support Vector Machines". Geifman and El-Yaniv
-            2017, "Selective Classification for Deep Neural Networks", arXiv:1705.08500: the
-            precisions.
+            2017, arXiv:1705.08500: the precisions.
         """
         check_positive_integers(batch_size=batch_size)
         is_single, names = isinstance(questions, str), to_questions(questions)
@@ -206,12 +207,9 @@ class Reranker(SaveMixin):
         its learning rate rises in the first tenth of the steps, then falls to 0.
 
         Args:
-            examples: `Example` objects with `text`, `question` and `negatives`, or mappings with
-                these keys, as `documents.hard_negatives` returns them. Those without negatives are
-                left out. Texts that are too long are cut off, so `text` must be a passage and not a
-                long document.
-            validation_data: Such examples for the loss and the accuracy after each epoch. The
-                weights are not trained on them.
+            examples: Examples as `documents.hard_negatives` returns them. Those without negatives
+                are left out. `text` must be a passage, since a longer text is cut off.
+            validation_data: Such examples for the loss and the accuracy after each epoch.
             epochs: Number of passes over the examples.
             batch_size: Number of questions in a step.
             learning_rate: The highest learning rate.
@@ -231,8 +229,7 @@ class Reranker(SaveMixin):
                 argument is out of its range.
 
         Reference:
-            Gao, Dai and Callan 2021, "Rethink Training of BERT Rerankers in Multi-Stage Retrieval
-            Pipeline", arXiv:2101.08751.
+            Gao, Dai and Callan 2021, arXiv:2101.08751.
         """
         check_trainable(self.model_)
         # Not at the top: they need Keras.
@@ -278,11 +275,6 @@ class Reranker(SaveMixin):
     ) -> dict[str, float]:
         """Measures how often the text of an example has a higher score than its `negatives`.
 
-        Args:
-            examples: As in `fit`. Those without negatives are left out.
-            batch_size: Maximum number of pairs that are computed at once.
-            verbose: As in `keras.Model.predict`.
-
         Returns:
             `exact_match`, the percentage of questions whose text has the highest score; `loss`, the
             mean cross-entropy of `fit`; and the number of `examples`.
@@ -301,11 +293,7 @@ class Reranker(SaveMixin):
         batch_size: int = 32,
         verbose: Verbose = 0,
     ) -> list[npt.NDArray[np.float64]]:
-        """Computes the logits of texts for each question, in their order.
-
-        The scores of `rank` are sigmoids of these, or these. After `calibrate`, they are sigmoids
-        of multiples of these.
-        """
+        """Computes the logits of texts for each question, in their order."""
         # Equal pairs have equal scores: in batches of other widths the last digits differ.
         numbers: dict[tuple[str, str], int] = {}
         rows = [
@@ -334,14 +322,6 @@ class Reranker(SaveMixin):
         if self._preprocessor.relevance is not None:
             return self._preprocessor.relevance.scores(logits)
         return sigmoid(logits) if self._is_sigmoid else logits
-
-    def _threshold(self, min_precision: float) -> float:
-        if self._preprocessor.relevance is None:
-            raise ValueError(
-                "`min_precision` needs a calibration. Call `calibrate(questions, texts, labels)` "
-                "first, with texts of which it is known whether they are relevant."
-            )
-        return self._preprocessor.relevance.threshold(min_precision)
 
     def _make_training_data(
         self, name: str, examples: Iterable[Example | Mapping[str, Any]]

@@ -114,16 +114,11 @@ class RetrievalMixin(Estimator):
         """Answers one or more questions from the documents of an index.
 
         The best passages for a question are read with it, with the headings above them. A score is
-        the probability that the answer is right, by a logistic regression over what is known of it:
-        how much likelier the reader finds it than no answer, its passage's rank in the search, how
-        many of the question's words and names stand near it, whether it is of the kind that the
-        question asks for, and with a `ranker` its logit. See `preprocessing.confidence`. "No
-        answer" has the probability that no document answers the question.
-        Equal answers are one answer with several places. An answer that overlaps a better one is
-        left out.
-
-        The weights are those for `minilm-squad`. With another reader the scores sort answers as
-        well, but `calibrate` makes them probabilities.
+        the probability that the answer is right, by a logistic regression over what is known of it,
+        see `preprocessing.confidence`. "No answer" has the probability that no document answers the
+        question. Equal answers are one answer with several places. An answer that overlaps a better
+        one is left out. The weights are those for `minilm-squad`: with another reader, only
+        `calibrate` makes scores probabilities.
 
         Args:
             index: A `documents.Index`, or another `documents.Retriever`: an object with a method
@@ -155,9 +150,8 @@ class RetrievalMixin(Estimator):
                 one, or no score reaches it.
 
         Reference:
-            Chen et al. 2017, "Reading Wikipedia to Answer Open-Domain Questions",
-            arXiv:1704.00051. Kamath et al. 2020, "Selective Question Answering under Domain Shift",
-            arXiv:2006.09462: the logistic regression.
+            Chen et al. 2017, "Reading Wikipedia to Answer Open-Domain Questions", arXiv:1704.00051.
+            Kamath et al. 2020, arXiv:2006.09462: the logistic regression.
         """
         check_option_names(self.ask, options)
         top_k = to_optional_integer("top_k", top_k)
@@ -208,13 +202,11 @@ class RetrievalMixin(Estimator):
     ) -> AskCalibration:
         """Fits the scores of `ask` to questions with known answers.
 
-        The weights of `ask` start from those that it has without a calibration, and stay close to
-        them if there are few questions; 50 help. Then the minimum scores for `min_precision` of
-        `ask` are found, from scores that are computed with weights of the other four fifths of the
-        questions.
-        An answer is right if it is an accepted one, alone or with at most three more words. The
-        precision above a score is a lower bound with a confidence of 0.9. If users will ask
-        questions that the documents do not answer, the examples must contain such questions.
+        The weights of `ask` stay close to those without a calibration if there are few questions;
+        50 help. Then the minimum scores for `min_precision` of `ask` are found, by a five-fold
+        cross-validation. An answer is right if it is an accepted one, alone or with at most three
+        more words. The precision above a score is a lower bound with a confidence of 0.9. If users
+        will ask questions that the documents do not answer, the examples must contain such.
 
         The result is stored in `model_.preprocessor.asking`, and saved with the model. `ask` uses
         it, including its passages and options, until the next `fit`.
@@ -223,24 +215,19 @@ class RetrievalMixin(Estimator):
             index: As in `ask`.
             examples: Examples, or mappings with the same keys. Only questions and answers are used.
                 Pass no examples of the test set.
-            passages: Number of passages to read for each question.
-            batch_size: Number of windows in a step.
-            verbose: As in `ask`.
+            passages, batch_size, verbose, **options: As in `ask`.
             ranker: As in `ask`, which needs the same one for `min_precision`.
-            **options: As in `answer`.
 
         Returns:
             The settings: `confidence`, `has_ranker`, `passages`, `options`, and with
             `threshold(min_precision)` the minimum score for a precision.
 
         Raises:
-            TypeError: As `ask`, or if an example or one of its fields has the wrong type.
             ValueError: As `ask`, or if there are no examples or no answer is right.
 
         Reference:
             Kamath et al. 2020, "Selective Question Answering under Domain Shift", arXiv:2006.09462.
-            Geifman and El-Yaniv 2017, "Selective Classification for Deep Neural Networks",
-            arXiv:1705.08500: the bound.
+            Geifman and El-Yaniv 2017, arXiv:1705.08500: the bound.
         """
         check_option_names(self.calibrate, options)
         passages = to_integer("passages", passages)

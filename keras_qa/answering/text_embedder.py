@@ -35,11 +35,8 @@ class TextEmbedder:
             folder; for an exported folder that of the exported embedder, if it was not a path.
 
     Attributes:
-        name: Name of the encoder in an index.
-        max_length: Maximum number of pieces in a text.
         dimension: Size of the vectors.
         model_: Computes the means.
-        tokenizer: The tokenizer.
 
     Raises:
         ValueError: If the model has no encoder or no tokenizer, `max_length` leaves no room for a

@@ -43,7 +43,7 @@ class Verdict:
 
     `start` and `end` are character offsets in the answer, `document_start` and `document_end` those
     of the evidence in the document's text. Without evidence they are `None`, as are `document`,
-    `line`, `end_line`, `page` and `instead`.
+    `line`, `end_line`, `page` and `instead`. Lines and pages count from 1.
 
     Args:
         text: The sentence.
@@ -51,10 +51,6 @@ class Verdict:
         score: Probability that the documents support the sentence, or the score of the reader's
             answer to the question. Of a classifier of tokens, the probability that the span is
             unsupported.
-        document: The name of the document with the evidence.
-        line: The line of the document's text in which the evidence starts, from 1.
-        end_line: The line in which it ends.
-        page: The page on which it starts, from 1, if the document has pages.
         instead: What the source says instead of a number or a name of a contradicted sentence, or
             the sentences that say the opposite.
     """
@@ -90,19 +86,17 @@ def verify(
     """Checks which sentences of an answer the documents support.
 
     The documents are searched for each sentence. Its numbers, names, quotations and identifiers
-    are compared with those of the sentences that the ranker prefers, as are words such as "before"
-    and "higher", and the reader is asked for each number and name. A logistic regression turns this
-    into the probability of support. A sentence that a document contains in the same words is
-    supported. With a question, a sentence is also supported if it contains the reader's answer to
-    the question from these documents.
-
-    A classifier of tokens in the input format of LettuceDetect finds unsupported spans instead.
+    are compared with those of the sentences that the ranker prefers, and the reader is asked for
+    each number and name. A logistic regression turns this into the probability of support. A
+    sentence that a document contains in the same words, or that contains the reader's answer to the
+    question, is supported. A classifier of tokens in the input format of LettuceDetect finds
+    unsupported spans instead.
 
     Args:
         answer: The answer, such as the output of a language model, as plain text.
         documents: A list of texts, which are named by their positions from `"0"`, or of what
-            `Index.add` takes; a `documents.Index`, which saves time if many answers have the same
-            documents; or the path of a folder or a file, as in `Index.update`, or of an index.
+            `Index.add` takes; a `documents.Index`; or the path of a folder or a file, as in
+            `Index.update`, or of an index.
         question: The question that the answer is about.
         reader: A `QuestionAnswerer` that marks spans, or what `keras_qa.load` takes. Or a
             `models.text_classifier` of tokens with the labels 0 for supported and 1 for
@@ -125,9 +119,6 @@ def verify(
         TypeError: If an argument has the wrong type.
         ValueError: If there are no documents, two have the same name, `threshold` is out of its
             range, or `reader` cannot be used.
-
-    Warns:
-        UserWarning: If files of a folder cannot be read, or as in `QuestionAnswerer.ask`.
 
     Examples:
         >>> import keras_qa

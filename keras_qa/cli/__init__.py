@@ -14,6 +14,7 @@ from typing import NoReturn
 import keras_qa
 from keras_qa._arguments import MAX_MESSAGE_LENGTH, shorten
 from keras_qa._terminal import on_terminal
+from keras_qa.answering import opening
 from keras_qa.cli import (
     answer,
     ask,
@@ -35,8 +36,8 @@ from keras_qa.data.downloads import cache_folder
 from keras_qa.data.rows import MissingColumnError
 
 # Each module has `HELP`, `USAGE`, `EPILOG`, `add_arguments` and `run`, which imports Keras. It adds
-# to the results of `--json`, and returns the exit code or `None`. `needs_backend` says whether
-# options need it (default: always).
+# to the results of `--json`, and returns the exit code or `None`. `MODELS` has the options that
+# name models: only these need a backend. Without it, the command always needs one.
 COMMANDS = {
     "quickstart": quickstart,
     "train": train,
@@ -122,8 +123,7 @@ def parser() -> argparse.ArgumentParser:
         command_parser.add_argument(
             "--json", action="store_true", help="print the results as one JSON object"
         )
-        needs_backend = getattr(module, "needs_backend", lambda options: True)
-        command_parser.set_defaults(command=name, run=module.run, needs_backend=needs_backend)
+        command_parser.set_defaults(command=name, module=module)
     return main_parser
 
 
@@ -132,13 +132,23 @@ def _run(options: argparse.Namespace, results: output.Results) -> int:
     with contextlib.ExitStack() as stack:
         if options.json:
             stack.enter_context(results.as_json(options.command))
-        if options.needs_backend(options):
+        if _needs_backend(options):
             _import_backend()
             stack.enter_context(_progress_bars_on_terminals_only())
-        code = options.run(options, results)
+        code = options.module.run(options, results)
     results.print()
     output.flush()
     return code or 0
+
+
+def _needs_backend(options: argparse.Namespace) -> bool:
+    if options.module is indexing:
+        # The index may name an encoder.
+        return indexing.needs_backend(options)
+    if not hasattr(options.module, "MODELS"):
+        return True
+    names = (getattr(options, name) for name in options.module.MODELS)
+    return opening.needs_backend(*(name for name in names if name != "none"))
 
 
 def _import_backend() -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 from keras_qa._arguments import check_not_blank
 from keras_qa._terminal import clock
-from keras_qa.answering import opening
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli import data
 from keras_qa.cli.interrupts import advise_after_interrupt
@@ -45,6 +44,7 @@ SPANS: Options = {
     "max_question_length": Option("N", "tokens of a question; the rest is cut off", positive),
 }
 
+MODELS = ("file",)
 HELP = "answer a question about a text, or all questions of a file"
 USAGE = """\
 %(prog)s READER TEXT QUESTION [options]
@@ -99,11 +99,6 @@ def add_arguments(parser: CommandParser) -> None:
         help="all spans that answer the question, best first, instead of the best one",
     )
     add_options(spans, SPANS)
-
-
-def needs_backend(options: argparse.Namespace) -> bool:
-    """Whether a model of the options needs a backend."""
-    return opening.needs_backend(options.file)
 
 
 def run(options: argparse.Namespace, results: Results) -> None:

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from keras_qa._arguments import check_not_blank
-from keras_qa.answering import opening
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli.indexing import FOLDER, READING, open_folder, open_index
 from keras_qa.cli.output import SENTENCE_REACH, Results, print_answers, say, say_warnings
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from keras_qa.documents import Index
     from keras_qa.example import Answer
 
+MODELS = ("reader", "ranker", "embed")
 HELP = "answer questions from a folder of documents, one document, or indexes"
 USAGE = "%(prog)s FOLDER|FILE... [QUESTION] [options]"
 EPILOG = """\
@@ -51,20 +51,13 @@ _MAX_LOCATIONS = 3
 LEAST: Options = {
     "min_score": Option("P", "the lowest score of an answer, between 0 and 1", float),
     "min_precision": Option(
-        "P",
-        "the share of answers that must be right, with a confidence of 0.9: selects the lowest "
-        "score by the calibration of `evaluate --fit`",
-        float,
+        "P", "the share of answers that must be right, after `evaluate --fit`", float
     ),
 }
 OPTIONS: Options = {
     "question": Option("QUESTION", "the question, by name"),
     "reader": Option("READER", f"{READER_HELP} (default: %(default)s)", default=DEFAULT_READER),
-    "ranker": Option(
-        "RANKER",
-        "sort the passages that the search finds before the best are read: a .keras file, a "
-        "published ranker or a preset (default: none)",
-    ),
+    "ranker": Option("RANKER", "sort the passages before the best are read (default: none)"),
     "top_k": Option("N", "answers, best first (default: %(default)s)", positive, 1),
     **READING,
     **LEAST,
@@ -91,11 +84,6 @@ def add_arguments(parser: CommandParser) -> None:
     add_options(
         parser.add_argument_group("the index of a folder or a document"), {"index": INDEX, **FOLDER}
     )
-
-
-def needs_backend(options: argparse.Namespace) -> bool:
-    """Whether a model of the options needs a backend."""
-    return opening.needs_backend(options.reader, options.ranker, options.embed)
 
 
 def run(options: argparse.Namespace, results: Results) -> None:

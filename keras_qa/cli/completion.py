@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from keras_qa.cli.output import Results, say
 
+MODELS = ()
 HELP = "print a script that completes commands, options and files in a shell"
 USAGE = "%(prog)s bash|zsh|fish"
 EPILOG = """\
@@ -24,11 +25,6 @@ _FILES = ("FILE", "FOLDER", "READER", "RANKER", "ENCODER", "DATA", "DIR", "PATH"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the options of the command."""
     parser.add_argument("shell", choices=SHELLS, help="the shell")
-
-
-def needs_backend(options: argparse.Namespace) -> bool:
-    """Whether a model of the options needs a backend."""
-    return False
 
 
 def run(options: argparse.Namespace, results: Results) -> None:

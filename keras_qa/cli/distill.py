@@ -25,9 +25,7 @@ READERS: Options = {
     "student": Option("READER", "the reader to train, or an encoder: minilm", required=True),
     "output": Option("FILE.keras", "file to save the student to", required=True),
     "data": Option("FILE", "one or more files of questions with answers", nargs="+"),
-    "texts": Option(
-        "FILE", "one or more files of questions whose answers are ignored, if any", nargs="+"
-    ),
+    "texts": Option("FILE", "files of questions whose answers are ignored", nargs="+"),
     "validation_data": Option("FILE", "files of questions that choose the epoch", nargs="+"),
     "outputs": Option("FOLDER", "keep the outputs of the teacher here, for other runs"),
     "seed": Option("N", "the seed (default: %(default)s)", int, 0),
@@ -35,10 +33,7 @@ READERS: Options = {
 SETTINGS: Options = {
     "temperature": Option("T", "divides the logits of both (default: %(default)s)", float, 2.0),
     "weight": Option(
-        "SHARE",
-        "share of the teacher in the loss of a question with an answer (default: %(default)s)",
-        float,
-        0.7,
+        "SHARE", "share of the teacher in the loss (default: %(default)s)", float, 0.7
     ),
     "lora_rank": Option("N", "train LoRA of this rank instead of all weights", positive),
 }

@@ -7,7 +7,6 @@ import json
 import pathlib
 from typing import TYPE_CHECKING, Any
 
-from keras_qa.answering import opening
 from keras_qa.cli import data
 from keras_qa.cli.indexing import READING, open_index
 from keras_qa.cli.output import Results, print_scores, say
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from keras_qa.example import Example
     from keras_qa.report import Report
 
+MODELS = ("file", "ranker")
 HELP = "measure how many questions a saved answerer gets right"
 USAGE = "%(prog)s READER --data DATA [options]"
 EPILOG = """\
@@ -40,28 +40,20 @@ examples:
 
 SPLIT = Option(
     "PART",
-    "part of the archive to measure on: %(choices)s (default: %(default)s)",
+    "part of the stories: %(choices)s (default: %(default)s)",
     default="valid",
     choices=("train", "valid", "test"),
 )
 SCORES: Options = {
-    "report": Option(
-        "FILE.html",
-        "write an HTML page of scores by kind of question, calibration, and wrong answers",
-    ),
+    "report": Option("FILE.html", "write an HTML page of scores, calibration and wrong answers"),
     "version": Option(
         "VERSION",
-        "version of SQuAD's official scores, for data with answer_start: %(choices)s (default: 2.0 "
-        "if a question has no answer, else 1.1)",
+        "version of SQuAD's scores: %(choices)s (default: 2.0 if a question has no answer)",
         choices=("1.1", "2.0"),
     ),
 }
 DOCUMENTS: Options = {
-    "index": Option(
-        "FILE.index",
-        "answer from this index, not from each question's text; several times for several indexes",
-        action="append",
-    ),
+    "index": Option("FILE.index", "answer from this index; repeat it for several", action="append"),
     "ranker": Option("RANKER", "sort the passages by this ranker, as `keras-qa ask` does"),
     **READING,
     "output": Option("FILE.keras", "with --fit: file to save the calibrated reader to"),
@@ -87,11 +79,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="first calibrate the scores on this data",
     )
-
-
-def needs_backend(options: argparse.Namespace) -> bool:
-    """Whether a model of the options needs a backend."""
-    return opening.needs_backend(options.file, options.ranker)
 
 
 def run(options: argparse.Namespace, results: Results) -> None:

@@ -28,16 +28,10 @@ reader-onnx/onnx/model_quantized.onnx.
 OUTPUT: Options = {"output": Option("FOLDER", "the folder, by name")}
 INT8: Options = {
     "data": Option(
-        "FILE",
-        "with --int8: questions with answers, on which both graphs are compared and the "
-        "thresholds of the small one are fitted: .csv, .tsv, .jsonl, .parquet or SQuAD's .json",
-        nargs="+",
+        "FILE", "with --int8: questions with answers, to compare both graphs", nargs="+"
     ),
     "max_loss": Option(
-        "POINTS",
-        "highest loss of F1, or of agreement, in percent points (default: %(default)s)",
-        float,
-        0.5,
+        "POINTS", "highest loss of F1, in percent (default: %(default)s)", float, 0.5
     ),
 }
 # What is printed of the scores of a graph.

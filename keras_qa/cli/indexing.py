@@ -35,28 +35,17 @@ The same command again reads new and changed files, and removes deleted ones fro
 
 # Options for reading passages of an index.
 READING: Options = {
-    "passages": Option(
-        "N", "passages to read per question (default: the calibrated number, or 10)", positive
-    ),
-    "no_answer": Option(
-        "yes|no", "whether the reader may give no answer (default: as it was trained)", yes_or_no
-    ),
+    "passages": Option("N", "passages to read (default: the calibrated number, or 10)", positive),
+    "no_answer": Option("yes|no", "whether there may be none (default: as trained)", yes_or_no),
     "embed": Option(
         "ENCODER",
-        "the encoder of the index (default: the one that the index names, if it is minilm or a "
-        "local folder: others are downloaded only if you name them)",
+        "the encoder of the index (default: the one that it names, if that is minilm or a folder)",
     ),
 }
 # Options for reading the files of a folder.
 FOLDER: Options = {
-    "language": Option(
-        "CODE", "language of the texts, such as en (default: detected from the first texts)"
-    ),
-    "encoding": Option(
-        "NAME",
-        "encoding of texts that are not Unicode and declare none, such as cp1252 (default: these "
-        "are skipped)",
-    ),
+    "language": Option("CODE", "language of the texts, such as en (default: detected)"),
+    "encoding": Option("NAME", "encoding of texts that are not Unicode and declare none"),
     "workers": Option("N", "processes that read files (default: 1)", positive),
 }
 INDEX: Options = {
@@ -64,8 +53,8 @@ INDEX: Options = {
     **FOLDER,
     "embed": Option(
         "ENCODER",
-        "search by words and vectors: minilm, which is in this package, a folder in Hugging Face's "
-        "layout, hf://owner/name, or a reader (default: search by words alone)",
+        "search by vectors, too: minilm, a folder in Hugging Face's layout, hf://owner/name, or a "
+        "reader",
     ),
 }
 

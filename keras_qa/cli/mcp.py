@@ -8,7 +8,7 @@ import functools
 import pathlib
 from concurrent.futures import ThreadPoolExecutor
 
-from keras_qa.answering import opening
+from keras_qa.answering.loading import default_verifiers
 from keras_qa.cli import ask
 from keras_qa.cli.indexing import FOLDER, open_folder, open_index
 from keras_qa.cli.output import Results, say_warnings
@@ -25,7 +25,7 @@ A client starts the command and speaks to it by standard input and output, or wi
 http://127.0.0.1:8000/mcp. docs/mcp.md shows the configuration of clients.
 """
 
-needs_backend = ask.needs_backend
+MODELS = ask.MODELS
 
 OPTIONS: Options = {name: ask.OPTIONS[name] for name in ("reader", "ranker", "embed", *ask.LEAST)}
 
@@ -58,8 +58,7 @@ def run(options: argparse.Namespace, results: Results) -> None:
     from keras_qa.serving.limits import Limits
 
     limits = Limits(timeout=60.0, max_text=20_000)
-    # With a reader in an exported folder, no model needs Keras.
-    verifiers = {} if opening.needs_backend(options.reader) else {"ranker": None, "checker": None}
+    verifiers = dict(zip(("ranker", "checker"), default_verifiers(options.reader), strict=True))
     with contextlib.ExitStack() as stack:
         stack.enter_context(say_warnings())
         # As in `serve`, PyTorch is faster if the thread that runs the models also loads them.

@@ -13,8 +13,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from keras_qa.answering import opening
-from keras_qa.answering.loading import DEFAULT_CHECKER, DEFAULT_RANKER, DEFAULT_READER
+from keras_qa.answering.loading import (
+    DEFAULT_CHECKER,
+    DEFAULT_RANKER,
+    DEFAULT_READER,
+    default_verifiers,
+)
 from keras_qa.cli.indexing import open_index, read_encoder_name
 from keras_qa.cli.output import Results, say
 from keras_qa.cli.parsing import (
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 # The environment variable with the token.
 TOKEN = "KERAS_QA_TOKEN"
 
+MODELS = ("reader", "ranker", "embed", "checker")
 HELP = "serve a reader, ranker or embedder over HTTP: a page for people, and routes for programs"
 USAGE = "%(prog)s MODEL [options]"
 EPILOG = f"""\
@@ -51,25 +56,14 @@ _INDEX_TIMEOUT = 2.0
 
 DOCUMENTS: Options = {
     "index": Option(
-        "FILE.index",
-        "answer from its documents, too: see `keras-qa index`; several times for several indexes",
-        action="append",
+        "FILE.index", "answer from its documents, too; repeat it for several", action="append"
     ),
-    "embed": Option(
-        "ENCODER", "an encoder for the routes /embed and /v1/embeddings, and for the index"
-    ),
-    "ranker": Option("RANKER", "a ranker for the routes /rerank and /v2/rerank, and for documents"),
+    "embed": Option("ENCODER", "an encoder for /embed and /v1/embeddings, and for the index"),
+    "ranker": Option("RANKER", "a ranker for /rerank and /v2/rerank, and for documents"),
     "checker": Option(
-        "CHECKER",
-        f"the model that checks claims for the route /verify (default: {DEFAULT_CHECKER}, without "
-        "Keras none); or none",
+        "CHECKER", f"the model of /verify (default: {DEFAULT_CHECKER}, without Keras none); or none"
     ),
-    "verify": Option(
-        "yes|no",
-        "whether a reader serves /verify, by two more models (default: yes)",
-        yes_or_no,
-        True,
-    ),
+    "verify": Option("yes|no", "whether a reader serves /verify (default: yes)", yes_or_no, True),
     "name": Option("NAME", "the name of the model in the routes (default: that of its file)"),
 }
 # Fields of `serving.limits.Limits`, which needs the extra `serve` and has the defaults.
@@ -93,19 +87,13 @@ def _port(value: str) -> int:
 
 
 ADDRESS: Options = {
-    "host": Option(
-        "HOST",
-        "the address to listen at; 0.0.0.0 for all (default: %(default)s)",
-        default="127.0.0.1",
-    ),
+    "host": Option("HOST", "the address; 0.0.0.0 for all (default: %(default)s)", str, "127.0.0.1"),
     "port": Option("PORT", "0 for a free one (default: %(default)s)", _port, 8000),
-    "token_file": Option(
-        "FILE", f"file of the token that requests must send (default: the variable {TOKEN})"
-    ),
+    "token_file": Option("FILE", f"the token that requests must send (default: ${TOKEN})"),
     "allow_host": Option(
         "NAME",
-        "a host name by which clients reach the server, such as that of a proxy; repeat it for "
-        "several (default: those of this machine if it listens there alone, otherwise all)",
+        "a host name that clients may use; repeat it for several (default: those of this machine "
+        "if it listens there alone, otherwise all)",
         action="append",
     ),
 }
@@ -121,12 +109,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, DOCUMENTS)
     add_options(parser.add_argument_group("address"), ADDRESS)
     add_options(parser.add_argument_group("limits"), LIMITS)
-
-
-def needs_backend(options: argparse.Namespace) -> bool:
-    """Whether a model of the options needs a backend."""
-    checker = None if options.checker == "none" else options.checker
-    return opening.needs_backend(options.reader, options.ranker, options.embed, checker)
 
 
 def run(options: argparse.Namespace, results: Results) -> None:
@@ -210,15 +192,12 @@ def _load_verifier(options: argparse.Namespace, qa: Any, ranker: Any) -> dict[st
     if not qa.model_.preprocessor.compares_passages:
         model = open_classifier(options.reader, qa)
         return None if model is None else {"reader": model}
-    checker = options.checker
-    # With a reader in an exported folder, no model needs Keras.
-    if opening.needs_backend(options.reader):
-        ranker, checker = ranker or Reranker(DEFAULT_RANKER), checker or DEFAULT_CHECKER
-    has_checker = checker not in (None, "none")
+    other_ranker, checker = default_verifiers(options.reader)
+    checker = options.checker or checker
     return {
         "reader": qa,
-        "ranker": ranker,
-        "checker": Reranker(checker) if has_checker else None,
+        "ranker": ranker or (other_ranker and Reranker(other_ranker)),
+        "checker": None if checker in (None, "none") else Reranker(checker),
     }
 
 

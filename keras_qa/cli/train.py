@@ -17,7 +17,7 @@ from keras_qa.data import unanswerable
 from keras_qa.text import WordVectors
 
 # The default models. The second solves tasks that the first does not, such as bAbI's task 16.
-MODELS = ("universal_transformer", "memory_network")
+DEFAULT_MODELS = ("universal_transformer", "memory_network")
 
 HELP = "train an answerer on texts, questions and answers, and save it"
 USAGE = "%(prog)s --data DATA --output FILE.keras [options]"
@@ -27,8 +27,6 @@ examples:
   keras-qa train --data simulated --task 2 --examples 10000 --output qa.keras
   keras-qa train --data train.json --validation-data dev.json --model span_reader \\
       --vectors glove.6B.50d.txt --output reader.keras
-  keras-qa train --data small.json large.json --validation-data dev.json \\
-      --model span_reader --output reader.keras
   keras-qa train --from minilm-squad --data mine.csv --validation-data held_out.csv \\
       --output mine.keras
   keras-qa train --data boolq/train.jsonl --validation-data boolq/valid.jsonl \
@@ -43,8 +41,7 @@ RUN: Options = {
     "output": Option("FILE.keras", "file to save the answerer to", required=True),
     "validation_data": Option(
         "FILE",
-        "one or more files of examples, like --data, that the best epoch is chosen by (default: "
-        "the validation part of bAbI or of the simulation; none for files)",
+        "files of examples that choose the best epoch (default: those of the stories)",
         nargs="+",
         action="extend",
     ),
@@ -55,24 +52,17 @@ RUN: Options = {
     ),
     "devices": Option("N", "devices of this machine to divide each batch among", positive),
 }
-SIMULATE = Option(
-    "N",
-    "questions to simulate for a task whose training file is missing in the archive (default: "
-    "none, and all files must exist)",
-    int,
-    0,
-)
+SIMULATE = Option("N", "questions to simulate for a task without a training file", int, 0)
 MODEL: Options = {
     "from": Option(
         "READER",
-        "an answerer or a ranker to train further: a .keras file, a preset such as minilm-squad, a "
-        "folder or hf://...; the result is never worse on the validation data",
+        "an answerer or a ranker to train further, as for `answer`; the result is never worse on "
+        "the validation data",
     ),
     "model": Option(
         "NAME",
-        "a factory in keras_qa.models, such as answer_classifier, memory_network, "
-        "universal_transformer, span_reader or multiple_choice; of several, the best on the "
-        f"validation data is saved (default: {MODELS[0]} and, if it makes errors, {MODELS[1]})",
+        "a factory in keras_qa.models, such as span_reader or multiple_choice; of several, the "
+        f"best is saved (default: {DEFAULT_MODELS[0]} and, if it errs, {DEFAULT_MODELS[1]})",
         nargs="+",
     ),
     "model_options": Option(
@@ -86,31 +76,24 @@ _NEW = ("model", "backbone", "answer_types", "vectors", "dtype")
 READER: Options = {
     "backbone": Option(
         "DIR",
-        "a pretrained encoder: minilm, which is in this package, a folder in Hugging Face's "
-        "layout, or hf://...; for multiple_choice also a ranker or a reader, such as minilm-rerank "
-        "(default: none, the reader is trained from scratch)",
+        "a pretrained encoder: minilm, a folder in Hugging Face's layout, or hf://...; for "
+        "multiple_choice also a ranker or a reader (default: none, trained from scratch)",
     ),
     "answer_types": Option(
         "TYPE",
-        "%(choices)s: span and yes or no or both, for questions whose answer is yes or no "
-        "(default: span)",
+        "of %(choices)s: span, and yes or no or both (default: span)",
         nargs="+",
         choices=("span", "yes", "no"),
     ),
-    "lora_rank": Option(
-        "N", "rank of LoRA: train low-rank matrices and freeze the backbone's weights", positive
-    ),
+    "lora_rank": Option("N", "train LoRA of this rank instead of all weights", positive),
     "adapter": Option("FILE.keras", "file to save the LoRA weights to, without the backbone"),
     "unanswerable": Option(
-        "SHARE",
-        "share of the questions to repeat with a similar text that does not answer them, so that "
-        "the reader learns to give no answer; also in validation data without such questions",
-        float,
+        "SHARE", "share of the questions to repeat with a text that does not answer them", float
     ),
     "unanswerable_kinds": Option(
         "KIND",
-        "%(choices)s: a similar text that is found by a search, the text without the sentences of "
-        "the answer, or another name or number in the question (default: found)",
+        "of %(choices)s: a similar text, the text without the answer, or another question "
+        "(default: found)",
         nargs="+",
         choices=unanswerable.KINDS,
     ),
@@ -217,7 +200,7 @@ def _models(options: argparse.Namespace, validated: bool) -> Sequence[str]:
     if options.model is not None:
         return options.model
     # Without validation data there is no way to choose, and options are for one factory.
-    return MODELS if validated and options.model_options == "{}" else MODELS[:1]
+    return DEFAULT_MODELS if validated and options.model_options == "{}" else DEFAULT_MODELS[:1]
 
 
 def _options(
@@ -235,10 +218,10 @@ def _options(
         if options.model not in (["span_reader"], ["multiple_choice"]):
             raise ValueError(
                 f"`{option_name(name)}` is for --model span_reader or multiple_choice. Received: "
-                f"--model {' '.join(options.model or MODELS)}."
+                f"--model {' '.join(options.model or DEFAULT_MODELS)}."
             )
     model_options = {
-        **_parse_json("--model-options", options.model_options),
+        **_parse_object(options.model_options),
         **given_options(options, ("backbone", "answer_types", "lora_rank", "dtype")),
     }
     if options.vectors is not None:
@@ -247,13 +230,13 @@ def _options(
     return model_options, answerer_options
 
 
-def _parse_json(name: str, text: str) -> dict[str, Any]:
+def _parse_object(text: str) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except json.JSONDecodeError:
         value = None
     if not isinstance(value, dict):
         raise ValueError(
-            f'`{name}` must be a JSON object, such as {{"units": 32}}. Received: {text!r}.'
+            f'`--model-options` must be a JSON object, such as {{"units": 32}}. Received: {text!r}.'
         )
     return value

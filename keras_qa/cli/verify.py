@@ -6,8 +6,12 @@ import argparse
 import dataclasses
 from typing import TYPE_CHECKING
 
-from keras_qa.answering import opening
-from keras_qa.answering.loading import DEFAULT_CHECKER, DEFAULT_RANKER, DEFAULT_READER
+from keras_qa.answering.loading import (
+    DEFAULT_CHECKER,
+    DEFAULT_RANKER,
+    DEFAULT_READER,
+    default_verifiers,
+)
 from keras_qa.cli import data
 from keras_qa.cli.output import Results, print_marked, say, say_warnings
 from keras_qa.cli.parsing import Option, Options, add_options
@@ -15,6 +19,7 @@ from keras_qa.cli.parsing import Option, Options, add_options
 if TYPE_CHECKING:
     from keras_qa.answering.verification import Verdict
 
+MODELS = ("reader", "ranker", "checker")
 HELP = "mark what the documents do not support in an answer"
 USAGE = "%(prog)s ANSWER --documents FOLDER|FILE [options]"
 EPILOG = """\
@@ -27,32 +32,21 @@ The exit code is 0 if nothing is unsupported, 1 if something is, and 2 after an 
 WORDS_ONLY = "Compared only words and numbers, without a reader."
 
 OPTIONS: Options = {
-    "documents": Option(
-        "FOLDER|FILE",
-        "a folder of documents, one document, or an index, as `keras-qa index` makes it",
-        required=True,
-    ),
+    "documents": Option("FOLDER|FILE", "a folder, a document, or an index", required=True),
     "question": Option("QUESTION", "also accept sentences that contain the reader's answer to it"),
     "reader": Option(
         "READER",
-        "the reader of facts, as in `ask` (default: %(default)s); or a model that classifies "
-        "tokens, such as hf://KRLabsOrg/lettucedect-base-modernbert-en-v1; or none, to compare "
-        "only words and numbers",
+        "the reader of facts (default: %(default)s); or a model that classifies tokens, such as "
+        "hf://KRLabsOrg/lettucedect-base-modernbert-en-v1; or none, to compare only words",
         default=DEFAULT_READER,
     ),
     "ranker": Option(
-        "RANKER",
-        f"the ranker that chooses the evidence (default: {DEFAULT_RANKER}, without Keras none); or "
-        "none",
+        "RANKER", f"chooses the evidence (default: {DEFAULT_RANKER}, without Keras none); or none"
     ),
     "checker": Option(
-        "CHECKER",
-        f"the model that compares claims and evidence (default: {DEFAULT_CHECKER}, without Keras "
-        "none); or none",
+        "CHECKER", f"checks claims (default: {DEFAULT_CHECKER}, without Keras none); or none"
     ),
-    "threshold": Option(
-        "P", "lowest score of a sentence or unsupported span (default: %(default)s)", float, 0.5
-    ),
+    "threshold": Option("P", "lowest score of a sentence (default: %(default)s)", float, 0.5),
 }
 
 
@@ -64,40 +58,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, OPTIONS)
 
 
-def needs_backend(options: argparse.Namespace) -> bool:
-    """Whether a model needs a backend. Without a reader the other models are not used."""
-    reader, *others = _models(options)
-    return reader is not None and opening.needs_backend(reader, *others)
-
-
-def _models(options: argparse.Namespace) -> list[str | None]:
-    names = [options.reader, options.ranker, options.checker]
-    # With a reader in an exported folder, no model needs Keras.
-    if opening.needs_backend(options.reader):
-        names[1:] = (options.ranker or DEFAULT_RANKER, options.checker or DEFAULT_CHECKER)
-    return [None if name == "none" else name for name in names]
-
-
 def run(options: argparse.Namespace, results: Results) -> int:
     """Verifies the answer. Returns the exit code."""
     from keras_qa.answering.verification import verify
 
     answer = data.read_text(options.answer)
-    reader, ranker, checker = _models(options)
+    ranker, checker = default_verifiers(options.reader)
+    names = {
+        "reader": options.reader,
+        "ranker": options.ranker or ranker,
+        "checker": options.checker or checker,
+    }
+    models = {kind: None if name == "none" else name for kind, name in names.items()}
     with say_warnings():
         verdicts = verify(
-            answer,
-            options.documents,
-            options.question,
-            reader,
-            options.threshold,
-            ranker,
-            checker,
+            answer, options.documents, options.question, threshold=options.threshold, **models
         )
     unsupported = [(verdict.start, verdict.end) for verdict in verdicts if not verdict.supported]
     for verdict in verdicts:
         results.add(**dataclasses.asdict(verdict), supported=verdict.supported)
-    if reader is None:
+    if models["reader"] is None:
         say(WORDS_ONLY)
     print_marked(answer, unsupported)
     say(f"\nUnsupported: {len(unsupported)}.")

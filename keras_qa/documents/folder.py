@@ -50,7 +50,7 @@ def update_index(
     workers: int = 1,
 ) -> Changes:
     """Implements `Index.update`."""
-    encoding = encoding or get_setting(connection, "encoding")
+    encoding = encoding or get_setting(connection, "encoding", str)
     try:
         "".encode(encoding or "utf-8")
     except LookupError:
@@ -67,8 +67,8 @@ def update_index(
     rows = connection.execute("SELECT name, hash FROM files")
     digests = {storage.decode_text(name): digest for name, digest in rows.fetchall()}
     resolved = str(folder.resolve())
-    before = get_setting(connection, "folder")
-    followed = storage.decode_text(before) if isinstance(before, bytes) else None
+    before = get_setting(connection, "folder", bytes)
+    followed = None if before is None else storage.decode_text(before)
     # The update would replace all files of the index by those of another folder.
     if followed not in (None, resolved) and digests and digests.keys().isdisjoint(files):
         raise ValueError(
@@ -80,7 +80,7 @@ def update_index(
         writer.write_setting("encoding", encoding)
     writer.set_language(_readable_documents(files, encoding))
     # The index was made by another way of reading: the documents may be the same, the passages not.
-    is_outdated = get_setting(connection, "reading") != storage.READING
+    is_outdated = get_setting(connection, "reading", int) != storage.READING
     shown = len(files) >= _MANY if verbose == "auto" else verbose
     # The answers of `ask` are on standard output.
     bar = Bar(len(files), error=True) if shown and progress is None else None
@@ -124,8 +124,8 @@ def read_paged_file(
         "JOIN files ON files.id = documents.file WHERE documents.id = ?",
         (document,),
     ).fetchone()
-    followed = get_setting(connection, "folder")
-    if row is None or not row[2] or not isinstance(followed, bytes):
+    followed = get_setting(connection, "folder", bytes)
+    if row is None or not row[2] or followed is None:
         return None
     folder = pathlib.Path(storage.decode_text(followed))
     path = folder if folder.is_file() else folder / storage.decode_text(row[0])
@@ -137,7 +137,7 @@ def read_paged_file(
         content = path.read_bytes()
     except OSError:
         return None
-    encoding = get_setting(connection, "encoding")
+    encoding = get_setting(connection, "encoding", str)
     if salted(hashlib.sha256(content).digest(), encoding) != row[1]:
         return None
     return content, storage.decode_pages(row[2])

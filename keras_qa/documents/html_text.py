@@ -19,7 +19,10 @@ _SPACE_OR_ENTITY = re.compile(r"(?:\s{2,}|[^\S ]|&#?\w+;?)")
 _SPAN = re.compile(r"\b(col|row)span\s*=\s*[\"']?(\d{1,3})", re.I)
 
 # Elements whose text is not visible, and those that are blocks of text.
-_HIDDEN = frozenset("script style template noscript svg head iframe object nav title".split())
+_HIDDEN = {
+    *("script", "style", "template", "noscript", "svg"),
+    *("head", "iframe", "object", "nav", "title"),
+}
 _NAMES = (
     "address article aside blockquote body caption dd details dialog div dl dt fieldset figcaption "
     "figure footer form header hr html li main nav ol p pre section summary table tbody tfoot "

@@ -59,7 +59,7 @@ class Index:
     def __init__(self, shards: list[Shard], encoder: TextEmbedderLike | None = None) -> None:
         self._shards = shards
         # Several shards have the same settings, but some may be missing before the first document.
-        filled = (s for s in shards[:-1] if get_setting(s.connection, "counted") is not None)
+        filled = (s for s in shards[:-1] if get_setting(s.connection, "counted", int) is not None)
         main = next(filled, shards[-1])
         self.path = main.path
         self._connection = main.connection
@@ -331,15 +331,13 @@ class Index:
     def language(self) -> str | None:
         """Language of the texts; `"und"` if it is unknown, `None` before the first text."""
         with self._locked():
-            language: str | None = get_setting(self._connection, "language")
-            return language
+            return get_setting(self._connection, "language", str)
 
     @property
     def encoding(self) -> str | None:
         """Encoding of texts that are not Unicode, as `update` was given it."""
         with self._locked():
-            encoding: str | None = get_setting(self._connection, "encoding")
-            return encoding
+            return get_setting(self._connection, "encoding", str)
 
     def __len__(self) -> int:
         """Returns the number of documents."""
@@ -367,7 +365,7 @@ class Index:
 
     def _problems(self) -> Iterator[str]:
         """Yields why a search may not find what it could."""
-        if get_setting(self._connection, "reading") != storage.READING:
+        if get_setting(self._connection, "reading", int) != storage.READING:
             yield (
                 f"`{self.path}` was made by a keras-qa that reads files in another way. Read them "
                 "again with `keras-qa index FOLDER`, or `Index.update`."
@@ -381,7 +379,7 @@ class Index:
 
     def _encode(self, questions: list[str]) -> Floats | None:
         """Returns the vectors of questions, or `None` to search by words only."""
-        dimension = get_setting(self._connection, "dimension")
+        dimension = get_setting(self._connection, "dimension", int)
         if self._encoder is None or dimension is None or not questions:
             return None
         return unit_vectors(self._encoder, questions, dimension)

@@ -87,8 +87,10 @@ def _search_words(
     shards: Sequence[Shard], tokenizer: FullTextTokenizer, questions: Sequence[str], k: int
 ) -> list[Scored]:
     # An index has no table of words before its first text.
-    shards = [shard for shard in shards if get_setting(shard.connection, "language") is not None]
-    total = sum(int(get_setting(shard.connection, "counted") or 0) for shard in shards)
+    shards = [
+        shard for shard in shards if get_setting(shard.connection, "language", str) is not None
+    ]
+    total = sum(get_setting(shard.connection, "counted", int) or 0 for shard in shards)
     counts: dict[str, int] = {}
     rankings = []
     for question in questions:

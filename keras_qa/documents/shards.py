@@ -110,9 +110,9 @@ def find_document(shards: Sequence[Shard], name: str) -> tuple[sqlite3.Connectio
 
 def _check_settings(shards: list[Shard]) -> None:
     for shown, name in _COMMON.items():
-        paths: dict[str | bytes | int | None, pathlib.Path] = {}
+        paths: dict[object, pathlib.Path] = {}
         for shard in shards:
-            value = get_setting(shard.connection, name)
+            value = get_setting(shard.connection, name, object)
             # A shard without documents may have no language and no dimension.
             if value is not None or name not in ("language", "dimension"):
                 paths.setdefault(value, shard.path)

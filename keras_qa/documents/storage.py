@@ -14,10 +14,12 @@ import struct
 import sys
 import zlib
 from collections.abc import Iterator
-from typing import Any
+from typing import TypeVar
 
 from keras_qa.data.sqlite import connect, sqlite3, transaction
 from keras_qa.documents.visible_text import Edit, decode_edits
+
+_Value = TypeVar("_Value")
 
 # "kqai": identifies an index among other SQLite files.
 APPLICATION = 0x6B716169
@@ -175,9 +177,11 @@ def translate_sqlite_errors(path: str | os.PathLike[str]) -> Iterator[None]:
         ) from None
 
 
-def get_setting(connection: sqlite3.Connection, name: str) -> Any:
+def get_setting(connection: sqlite3.Connection, name: str, kind: type[_Value]) -> _Value | None:
     """Returns a setting of the index, or `None`."""
     row = connection.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+    if row is not None and not isinstance(row[0], kind):
+        raise sqlite3.DatabaseError(f"its {name} is not readable")
     return None if row is None else row[0]
 
 

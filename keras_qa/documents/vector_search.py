@@ -97,7 +97,7 @@ def create_vectors(connection: sqlite3.Connection, encoder: str) -> None:
 
 def read_encoder_name(connection: sqlite3.Connection) -> str | None:
     """Returns the name of the encoder of an index; `None` if it has no vectors."""
-    name = storage.get_setting(connection, "encoder")
+    name = storage.get_setting(connection, "encoder", bytes)
     return None if name is None else storage.decode_text(name)
 
 

@@ -72,7 +72,7 @@ class Writer:
     def set_language(self, documents: Iterator[Document]) -> list[Document]:
         """Detects the language from the first documents, unless it is known, and returns them."""
         first: list[Document] = []
-        if get_setting(self._connection, "language") is None:
+        if get_setting(self._connection, "language", str) is None:
             size = 0
             for document in documents:
                 first.append(document)
@@ -142,7 +142,7 @@ class Writer:
     def add_settings(self, language: str | None, encoder: TextEmbedderLike | None) -> None:
         """Creates tables of words and of vectors, unless they exist or the argument is `None`."""
         self.begin()
-        if language is not None and get_setting(self._connection, "language") is None:
+        if language is not None and get_setting(self._connection, "language", str) is None:
             create_words(self._connection, language)
         if encoder is not None and read_encoder_name(self._connection) is None:
             create_vectors(self._connection, encoder.name)
@@ -254,7 +254,7 @@ class Writer:
         while self._encoder is not None and self._unencoded:
             ids = list(itertools.islice(self._unencoded, ENCODED))
             texts = [self._unencoded.pop(id) for id in ids]
-            dimension = get_setting(self._connection, "dimension")
+            dimension = get_setting(self._connection, "dimension", int)
             vectors = unit_vectors(self._encoder, texts, dimension)
             if dimension is None:
                 self.write_setting("dimension", vectors.shape[1])
@@ -265,7 +265,7 @@ class Writer:
         """Counts the passages of frequent words, if the number of passages has changed enough."""
         self.begin()
         total = self._run("SELECT count(*) FROM passages").fetchone()[0]
-        before = int(get_setting(self._connection, "counted") or 0)
+        before = get_setting(self._connection, "counted", int) or 0
         if total == before or abs(total - before) <= _RECOUNT * before:
             return
         self._run("DELETE FROM frequent")

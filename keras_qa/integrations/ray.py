@@ -173,9 +173,9 @@ def answer_files(
     """Answers the questions of files by workers of Ray, and writes the answers to a folder.
 
     Returns the numbers of questions that this call and earlier calls answered, see `PartPlan`. It
-    locks the folder, and uses the cluster of `RAY_ADDRESS` or of an earlier `ray.init`, else it
-    starts one. All nodes must reach the files by the same paths. `workers` is at most the number of
-    its processors, which is the default.
+    uses the cluster of `RAY_ADDRESS` or of an earlier `ray.init`, else it starts one. All nodes
+    must reach the files by the same paths. `workers` is at most, and by default, the number of
+    processors.
     """
     try:
         import ray  # noqa: F401
