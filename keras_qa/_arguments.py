@@ -85,17 +85,7 @@ def is_frame(value: object) -> bool:
 
 
 def to_integer(name: str, value: object, least: int = 1, most: int = MAX_INT) -> int:
-    """Checks an integer, and converts it to `int`: Keras and JSON accept no NumPy integers.
-
-    Args:
-        name: Name of the argument.
-        value: Its value.
-        least: Minimum.
-        most: Maximum.
-
-    Raises:
-        ValueError: If `value` is not an integer, or is out of range.
-    """
+    """Checks an integer, and converts it to `int`: Keras and JSON accept no NumPy integers."""
     is_too_high = is_integer(value, most + 1)
     if is_too_high or not is_integer(value, least):
         named = {0: "a non-negative integer", 1: "a positive integer"}
@@ -187,12 +177,7 @@ def import_extra(use: str, module: str, extra: str) -> types.ModuleType:
 
 
 def read_object(path: pathlib.Path) -> dict[str, Any]:
-    """Reads a file that contains one JSON object.
-
-    Raises:
-        FileNotFoundError: If the file does not exist.
-        ValueError: If the file is not JSON, or not an object.
-    """
+    """Reads a file that contains one JSON object. Raises a `ValueError` for any other content."""
     return parse_object(path.read_bytes(), path)
 
 
@@ -208,15 +193,7 @@ def parse_object(content: bytes, path: pathlib.Path) -> dict[str, Any]:
 
 
 def nested_objects(value: object, max_depth: int | None = None) -> Iterator[dict[str, Any]]:
-    """Yields every object of parsed JSON, at any depth and in no particular order.
-
-    Args:
-        value: The parsed JSON.
-        max_depth: Maximum depth of nested objects and lists. `None` for any depth.
-
-    Raises:
-        ValueError: If objects and lists are nested deeper than `max_depth`.
-    """
+    """Yields every object of parsed JSON, in no order. Raises if one is nested too deep."""
     # A stack instead of recursion, which a deep file would end by a `RecursionError`.
     waiting = [(value, 1)]
     while waiting:

@@ -137,19 +137,11 @@ def resize(array: np.ndarray, shape: tuple[int, ...], padding: float = 0) -> np.
 class SortedBatches(keras.utils.PyDataset):
     """Batches of rows of similar length for training or evaluation, in a seeded order.
 
-    Args:
-        others: Labels and weights, a tuple of structures of arrays.
-        seed: Seed of the order of rows and batches, which differs between epochs. `None` to sort
-            by length.
-        steps: Number of batches in an epoch, which continues where the last one ended. `None` for
-            all rows in each epoch.
-
-    Attributes:
-        epoch: Number of the next epoch. The order depends only on it and on the seed, so resumed
-            training has the same batches as uninterrupted training.
-        batches: The rows of each batch, and the widths of its inputs' axes.
-        cuts_labels: Whether labels are as wide as the text, and are trimmed with it.
-        draw: Chooses rows of an epoch from all rows in random order. Call `arrange` after a change.
+    `others` are labels and weights, a tuple of structures of arrays. The order of rows and batches
+    depends only on the `seed` and the number of the `epoch`, so that resumed training has the same
+    batches as uninterrupted training; without a seed, rows are sorted by length. With `steps`, an
+    epoch has so many batches, and continues where the last one ended. `draw` chooses rows of an
+    epoch from all rows in random order. Call `arrange` after a change of it.
     """
 
     def __init__(

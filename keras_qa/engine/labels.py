@@ -73,18 +73,16 @@ def model_outputs(model: keras.Model) -> tuple[ModelOutput, ...]:
 def to_labels(
     labels: Labels, model: keras.Model, batch_size: int, positions: int | None = None
 ) -> Arrays:
-    """Converts labels to checked arrays for a model's loss.
+    """Converts labels to checked arrays for a model's loss, in the structure of its outputs.
 
     For either cross-entropy, labels are integers, `(batch,)` or `(batch, 1)`, or rows of
-    probabilities that sum to one, `(batch, classes)`. A model of `models.text_classifier` for
-    tokens has such a label for each position. For the binary cross-entropy, labels are between 0
-    and 1; for `SupportLoss` too, `(batch, sentences)`. For `SpanLoss` they are positions,
-    `(batch,)` or `(batch, answers)`: the right ones first, then -1. For any other loss only their
-    number is checked, and that they are finite.
+    probabilities that sum to one, `(batch, classes)`, or for tokens such a label for each position.
+    For the binary cross-entropy, labels are between 0 and 1; for `SupportLoss` too, `(batch,
+    sentences)`. For `SpanLoss` they are positions, `(batch,)` or `(batch, answers)`: the right ones
+    first, then -1. For any other loss only their number is checked, and that they are finite.
 
-    Labels are those of the only output, a dict by output name, or a list in the order of the
-    outputs. `positions` is the number of positions at which a span may start and end in this feed,
-    or of its choices or sentences, if known. Arrays by output have the structure of the outputs.
+    `positions` is the number of positions at which a span may start and end in this feed, or of its
+    choices or sentences, if known.
     """
     outputs = model_outputs(model)
     parts = _by_output(labels, outputs, "Labels are")

@@ -18,22 +18,10 @@ from keras_qa.layers.kernels.tensor_types import Masks, Shape, Tensor
 class AlignedQuestionEmbedding(BaseLayer):
     """The aligned question embedding of Chen et al. 2017 (arXiv:1704.00051, section 3.2).
 
-    The word vectors of text and question pass through one dense ReLU layer. Each word of the text
-    gets the mean of the question's word vectors, weighted by the softmax of its products with them.
-
-    Call arguments:
-        inputs: A list of the word vectors of the text, `(batch, words, features)`, and of the
-            question, `(batch, question_words, features)`.
-        mask: A list of the masks of both, boolean. `None` if no word is padding.
-
-    Output shape: `(batch, words, features)`: zeros for padding, and for all words if the question
-    is empty.
-
-    Examples:
-        >>> import numpy as np
-        >>> from keras_qa.layers.attention import AlignedQuestionEmbedding
-        >>> tuple(AlignedQuestionEmbedding()([np.ones((2, 7, 4)), np.ones((2, 3, 4))]).shape)
-        (2, 7, 4)
+    It takes the word vectors of text and question, `(batch, words, features)` each, and returns for
+    each word of the text the mean of the question's vectors, weighted by the softmax of their
+    products after one dense ReLU layer: `(batch, words, features)`, zeros for padding and for an
+    empty question.
     """
 
     ignores_padding = True
@@ -65,26 +53,13 @@ class AlignedQuestionEmbedding(BaseLayer):
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class BidirectionalAttentionFlow(BaseLayer):
-    """Attention in both directions between a text and a question.
+    """Attention in both directions between a text and a question, `(batch, words, features)` each.
 
     The attention flow layer of Seo et al. 2017 (arXiv:1611.01603, section 2). The similarity of
     word `h` of the text and word `u` of the question is `w · [h; u; h * u]` with a learned `w`. The
     output for each word of the text is `[h; ũ; h * ũ; h * h̃]`. Here `ũ` is the attention-weighted
     mean of the question, and `h̃` is the mean of the text, weighted by each word's highest
-    similarity to a word of the question.
-
-    Call arguments:
-        inputs: A list of the text, `(batch, words, features)`, and the question,
-            `(batch, question_words, features)`.
-        mask: A list of the masks of both, boolean. `None` if no word is padding.
-
-    Output shape: `(batch, words, 4 * features)`, zeros for padding.
-
-    Examples:
-        >>> import numpy as np
-        >>> from keras_qa.layers.attention import BidirectionalAttentionFlow
-        >>> tuple(BidirectionalAttentionFlow()([np.ones((2, 7, 4)), np.ones((2, 3, 4))]).shape)
-        (2, 7, 16)
+    similarity to a word of the question. Padding gets zeros.
     """
 
     ignores_padding = True

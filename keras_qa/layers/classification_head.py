@@ -23,22 +23,13 @@ POOLINGS = ("first", "mean", "max")
 class ClassificationHead(BaseLayer):
     """Logits of labels, for a sequence or for each of its positions, float32 under every policy.
 
-    The settings cover the heads of the families that `models.text_classifier` reads. The order
-    is: pooling, dropout, dense layer, activation, normalization without an offset, dropout, logits.
+    The settings cover the heads of the families that `models.text_classifier` reads. The order is:
+    pooling, `input_dropout`, a dense layer of `hidden_dim`, `activation`, a normalization without
+    an offset if there is a `layer_norm_epsilon`, `dropout`, logits. `None` leaves a step out.
 
-    Args:
-        num_labels: Number of labels.
-        pooling: `"first"` classifies the first vector of the sequence, such as BERT's [CLS];
-            `"mean"` and `"max"` the mean and the largest entries of the vectors, without padding;
-            `None` each vector. The logits of padding are then 0.
-        hidden_dim: Width of a dense layer before the logits. `None` for no such layer.
-        activation: Activation after the dense layer, as in `TransformerEncoder`. `None` for none.
-        use_bias: Whether the dense layer has a bias.
-        layer_norm_epsilon: Added to the variances of the normalization. `None` for no
-            normalization.
-        input_dropout: Fraction of the vectors' entries dropped in training.
-        dropout: Fraction of the entries dropped before the logits in training.
-        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
+    `pooling="first"` classifies the first vector of the sequence, such as BERT's [CLS]; `"mean"`
+    and `"max"` the mean and the largest entries of the vectors, without padding; `None` each
+    vector. The logits of padding are then 0.
     """
 
     ignores_padding = True

@@ -85,28 +85,11 @@ class AnswerHead(BaseLayer):
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class SupportHead(BaseLayer):
-    """The probability that each sentence supports the answer.
+    """The probability that each sentence supports the answer, float32 under every dtype policy.
 
     A ReLU layer reads each sentence and its elementwise product with the state; a sigmoid follows.
-    The probabilities are float32 under every dtype policy.
-
-    Args:
-        hidden_dim: Width of the ReLU layer.
-        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
-
-    Call arguments:
-        inputs: A list of the state, `(batch, features)`, and the sentences,
-            `(batch, sentences, features)`.
-        mask: A list of two masks. The second, `(batch, sentences)` boolean, is that of the
-            sentences. `None` if no sentence is padding.
-
-    Output shape: `(batch, sentences)`, zeros for padding.
-
-    Examples:
-        >>> import numpy as np
-        >>> from keras_qa.layers.heads import SupportHead
-        >>> tuple(SupportHead(8)([np.ones((2, 4)), np.ones((2, 5, 4))]).shape)
-        (2, 5)
+    It takes the state, `(batch, features)`, and the sentences, `(batch, sentences, features)`, and
+    returns `(batch, sentences)`, zeros for padding.
     """
 
     ignores_padding = True

@@ -22,27 +22,12 @@ class TemporalEncoding(BaseLayer):
     Positions are counted backwards from the last sentence that is not padding. Padding and the
     length of the text then do not change the vectors of the last sentences (Sukhbaatar et al. 2015,
     arXiv:1503.08895, section 4.1). The vectors are initialized with sines and cosines (Vaswani et
-    al. 2017, arXiv:1706.03762, section 3.5).
+    al. 2017, arXiv:1706.03762, section 3.5). Sentences before the last `max_sentences` share one
+    vector.
 
-    Args:
-        max_sentences: Number of positions with a vector of their own; older
-            sentences share the last one.
-        noise: In training, the probability of an empty position before each sentence, which reduces
-            overfitting to positions (0.1 in section 4.1 of the paper).
-        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
-
-    Call arguments:
-        inputs: `(batch, sentences, features)`.
-        mask: `(batch, sentences)` boolean, `False` for padding. `None` if no sentence is padding.
-        training: Whether `noise` applies.
-
-    Output shape: as the input. Padding is unchanged.
-
-    Examples:
-        >>> import numpy as np
-        >>> from keras_qa.layers.order import TemporalEncoding
-        >>> tuple(TemporalEncoding(50)(np.zeros((2, 3, 8), "float32")).shape)
-        (2, 3, 8)
+    In training, an empty position is before each sentence with the probability `noise`, which
+    reduces overfitting to positions (0.1 in the paper). Inputs and outputs are `(batch, sentences,
+    features)`; padding does not change.
     """
 
     ignores_padding = True

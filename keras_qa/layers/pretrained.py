@@ -38,21 +38,11 @@ def keras_hub() -> ModuleType:
 class PretrainedEncoder(keras.layers.Layer):
     """A backbone of KerasHub as a layer: token ids in, a vector for each position out.
 
-    Args:
-        backbone: A `keras_hub.models.Backbone` that encodes one sequence, with the inputs
-            `token_ids`, `padding_mask` and optionally `segment_ids`. Layers that the sequence
-            output does not need, such as BERT's pooler, are frozen.
-        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
-
-    Call arguments:
-        inputs: A list of `(batch, time)` integers, in the order of `input_names`. Inputs that are
-            shorter than the first one are padded with zeros.
-
-    Output shape: `(batch, time, features)`.
-
-    Attributes:
-        input_names: Names of the inputs, in order.
-        max_length: Longest sequence, or `None`.
+    The `keras_hub.models.Backbone` encodes one sequence, with the inputs `token_ids`,
+    `padding_mask` and optionally `segment_ids`. The layer takes a list of these, `(batch, time)`
+    integers each, in the order of `input_names`; those that are shorter than the first one are
+    padded with zeros. Layers that the sequence output does not need, such as BERT's pooler, are
+    frozen.
     """
 
     ignores_padding = True

@@ -19,24 +19,7 @@ from keras_qa.layers.kernels.tensor_types import Masks, Shape, Tensor
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class WordEmbedding(BaseLayer):
-    """An embedding of words with dropout. Id 0 is padding, and masked.
-
-    Args:
-        vocabulary_size: Number of ids; ids run from 0 to `vocabulary_size - 1`.
-        embedding_dim: Width of a word vector.
-        dropout: Fraction of the vectors' entries dropped in training.
-        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
-
-    Input shape: `(batch, time)`, integers.
-
-    Output shape: `(batch, time, embedding_dim)`.
-
-    Examples:
-        >>> import numpy as np
-        >>> from keras_qa.layers.word_features import WordEmbedding
-        >>> tuple(WordEmbedding(100, 8)(np.array([[5, 7, 0]])).shape)
-        (1, 3, 8)
-    """
+    """An embedding of words with dropout. Id 0 is padding, and masked."""
 
     ignores_padding = True
 
@@ -75,30 +58,10 @@ class WordEmbedding(BaseLayer):
 
 @keras.saving.register_keras_serializable(package="keras_qa")
 class ContextEncoder(BaseLayer):
-    """Stacked bidirectional recurrent layers: a vector in context for each word.
+    """Stacked bidirectional recurrent layers (Graves & Schmidhuber 2005): a vector for each word.
 
-    After Graves & Schmidhuber (2005). Outputs of masked steps are zeros.
-
-    Args:
-        units: Width of the recurrent state of each direction.
-        num_layers: Number of layers.
-        cell: `"lstm"` or `"gru"`.
-        dropout: Fraction of the inputs of each layer dropped in training.
-        fused: As in `LSTM`. `False` for Keras' loop.
-        **kwargs: `name`, `dtype` and `trainable`, as in `keras.layers.Layer`.
-
-    Call arguments:
-        inputs: `(batch, time, features)`, or a list of these, which are concatenated.
-        mask: `(batch, time)` boolean, or a list of masks, of which the first is used. `None` if no
-            step is masked.
-
-    Output shape: `(batch, time, 2 * units)`.
-
-    Examples:
-        >>> import numpy as np
-        >>> from keras_qa.layers.word_features import ContextEncoder
-        >>> tuple(ContextEncoder(4)(np.ones((2, 3, 5))).shape)
-        (2, 3, 8)
+    It takes `(batch, time, features)`, or a list of these, which are concatenated, and returns
+    `(batch, time, 2 * units)`, zeros for masked steps. Of a list of masks, the first is used.
     """
 
     ignores_padding = True

@@ -27,16 +27,6 @@ class SupportLoss(keras.losses.Loss):
 
     Labels and predictions may have different widths. Missing columns are padding, with label and
     loss 0.
-
-    Args:
-        name: Name of the loss.
-        **kwargs: `reduction` and `dtype`, as in `keras.losses.Loss`.
-
-    Examples:
-        >>> import numpy as np
-        >>> from keras_qa.losses.span_losses import SupportLoss
-        >>> round(float(SupportLoss()(np.array([[1.0, 0.0, 0.0]]), np.array([[0.5, 0.5]]))), 3)
-        1.386
     """
 
     def __init__(self, name: str = "support_loss", **kwargs: Unpack[LossOptions]) -> None:
@@ -110,30 +100,12 @@ class DistillationLoss(keras.losses.Loss):
 
     `weight * temperature**2` times the Kullback-Leibler divergence between the softmax of the
     teacher's and of the student's logits, both divided by the temperature, plus `1 - weight` times
-    the cross-entropy of the right position. Rows that lack one of both have the other in full.
+    the cross-entropy of the right position (Hinton, Vinyals and Dean 2015, arXiv:1503.02531,
+    section 2). Rows that lack one of both have the other in full.
 
-    Args:
-        temperature: A positive number.
-        weight: The share of the teacher, from 0 to 1.
-        name: Name of the loss.
-        **kwargs: `reduction` and `dtype`, as in `keras.losses.Loss`.
-
-    Call arguments:
-        y_true: `(batch, 1 + positions)`: the right position, or -1, and the logits of the teacher,
-            -1e9 where there is none. Missing columns are such positions.
-        y_pred: `(batch, positions)` logits.
-
-    Reference:
-        Hinton, Vinyals and Dean 2015, arXiv:1503.02531, section 2.
-
-    Examples:
-        >>> import numpy as np
-        >>> from keras_qa.losses.span_losses import DistillationLoss
-        >>> teacher = np.log([[3.0, 1.0]])
-        >>> y_true = np.concatenate([[[0.0]], teacher], axis=1)
-        >>> loss = DistillationLoss(temperature=1.0, weight=0.5)
-        >>> round(float(loss(y_true, np.log([[1.0, 1.0]]))), 3)  # (log(2) + 0.131) / 2
-        0.412
+    `y_true`, `(batch, 1 + positions)`, has the right position, or -1, and the logits of the
+    teacher, -1e9 where there is none. Missing columns are such positions. `y_pred` has the logits,
+    `(batch, positions)`.
     """
 
     def __init__(

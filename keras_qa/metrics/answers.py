@@ -37,23 +37,6 @@ def normalize_answer(answer: str, language: str | None = None) -> str:
     (`"de"`), Spanish (`"es"`), Arabic (`"ar"`), Hindi (`"hi"`), Vietnamese (`"vi"`) and Chinese
     (`"zh"`). Each Chinese character is a word. Japanese (`"ja"`) and Thai (`"th"`), which MLQA
     lacks, are treated like Chinese.
-
-    Args:
-        answer: The answer.
-        language: The language of the answer. `None` for SQuAD's English.
-
-    Returns:
-        The normalized answer.
-
-    Raises:
-        ValueError: If the language is not supported.
-
-    Examples:
-        >>> from keras_qa.metrics.answers import normalize_answer
-        >>> normalize_answer("The  Kitchen.")
-        'kitchen'
-        >>> normalize_answer("北京, 2008", language="zh")
-        '北 京 2008'
     """
     if language is None:
         return " ".join(_ARTICLES["en"].sub(" ", answer.lower().translate(_PUNCTUATION)).split())
@@ -132,11 +115,6 @@ def contains_answer(text: str, answers: Sequence[str]) -> bool:
 
     Case, punctuation and English articles do not count. Answers from documents are compared so,
     because several spans of a document may answer a question.
-
-    Examples:
-        >>> from keras_qa.metrics.answers import contains_answer
-        >>> contains_answer("at least two years", ["2 years", "two years"])
-        True
     """
     words = f" {plain_words(text)} "
     for answer in answers:

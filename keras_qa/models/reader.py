@@ -43,21 +43,9 @@ _PROBE = 7
 class SpanReader(QAModel):
     """A `QAModel` with the outputs `start` and `end`: logits over the positions of a text.
 
-    Position 0 stands for no answer, the next ones for `answer_types`. Labels are a dict of `start`
-    and `end`, `(batch,)` or `(batch, answers)` positions, see `SpanLoss`. `fit` and `evaluate`
-    report `exact_match` and `f1` of the best span, by positions.
-
-    Args:
-        inputs: A list of named `keras.Input`.
-        outputs: A dict of the tensors `start` and `end`, `(batch, positions)` each.
-        name: Name of the model.
-
-    Attributes:
-        preprocessor: A `keras_qa.preprocessing.SpanPreprocessor`, or `None`.
-        answer_types: The answers that are not spans: `"yes"`, `"no"`, both or none.
-
-    Raises:
-        ValueError: If the outputs are not `start` and `end`.
+    Position 0 stands for no answer, the next ones for `answer_types`: `"yes"`, `"no"`, both or
+    none. Labels are a dict of `start` and `end`, `(batch,)` or `(batch, answers)` positions, see
+    `SpanLoss`. `fit` and `evaluate` report `exact_match` and `f1` of the best span, by positions.
     """
 
     preprocessor_name = "spans"

@@ -19,13 +19,6 @@ def sentence_spans(text: str | Sequence[str]) -> list[tuple[int, int]]:
     Arabic forms of these marks), but not at the point in 3.5 or Cargo.toml. White space around it
     is stripped, and a sentence of punctuation marks only is skipped. In a list, each entry is a
     sentence, and offsets refer to the entries joined by line breaks, as in `Example.plain_text`.
-
-    Examples:
-        >>> from keras_qa.text.sentence_splitting import sentence_spans
-        >>> sentence_spans("Mary went home. Is it 3.5 km?")
-        [(0, 15), (16, 29)]
-        >>> sentence_spans(["Mary went home", "by bus"])
-        [(0, 14), (15, 21)]
     """
     spans = []
     if not isinstance(text, str):

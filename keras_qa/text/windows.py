@@ -189,10 +189,9 @@ def passage_windows(
     examples: Sequence[Example],
     windows: int = 256,
 ) -> Iterator[Windows]:
-    """Splits the passages of each question into windows. No window spans two passages.
+    """Splits the passages of each question, whose text is a list of them, into windows.
 
-    The texts of `examples` are lists of passages. Yields at most `windows` at a time. Offsets refer
-    to `plain_text`.
+    No window spans two passages. Yields at most `windows` at a time. Offsets refer to `plain_text`.
     """
     flat = [Example(text, item.question) for item in examples for text in item.text]
     counts = [len(item.text) for item in examples]
@@ -352,11 +351,10 @@ def _padded(ids: np.ndarray, begins: np.ndarray, counts: np.ndarray) -> np.ndarr
 def find_in_texts(
     examples: Sequence[Example], text_ids: list[int], text: Pieces, texts: list[str], first: int
 ) -> np.ndarray:
-    """Finds the first and last piece of each answer.
+    """Finds the first and last piece of each answer: `(examples, answers, 2)`, -1 for missing ones.
 
     `text_ids` has the position in `texts` of each example's text, and `first` is the position of
-    `examples[0]` in the data set. Returns `(examples, answers, 2)` int64: positions in `text.ids`,
-    -1 for missing answers.
+    `examples[0]` in the data set.
     """
     most = max((len(item.answers) for item in examples), default=0)
     golds = np.full((len(examples), max(most, 1), 2), -1, "int64")
