@@ -81,8 +81,7 @@ def to_arrays(feed: Feed, model: keras.Model) -> dict[str, np.ndarray]:
 def is_source(value: object) -> bool:
     """Whether `value` yields batches, rather than being one.
 
-    True for a `keras.utils.PyDataset`, a generator, a `tf.data.Dataset`, a torch `DataLoader`, and
-    any other iterable that is not a collection such as a list or dict, a tensor or a DataFrame.
+    True for an iterable that is no collection such as a list or dict, no tensor and no DataFrame.
     """
     if isinstance(value, keras.utils.PyDataset):
         return True

@@ -83,11 +83,10 @@ def with_evidence(model: Any) -> Any:
 
 
 def evidence_model(model: Any) -> Any:
-    """Copies a model so that it also returns which sentences support its answers.
+    """Copies a model, which has one layer with an argument `return_attention`, with more outputs.
 
-    The model has exactly one layer with an argument `return_attention`, such as `MemoryHops`. The
-    copy has the current weights, and a dict of outputs: `answer`, `(batch, answers)`; `attention`,
-    `(batch, steps, sentences)`; and `support`, `(batch, sentences)`.
+    These are `answer`, `(batch, answers)`; `attention`, `(batch, steps, sentences)`; and `support`,
+    `(batch, sentences)`: how much the sentences support the answer.
     """
     config = copy.deepcopy(model.get_config())
     config.pop("preprocessor", None)

@@ -24,8 +24,8 @@ class HardExampleSampling(keras.callbacks.Callback):
     backward passes are for rows with a high loss (Jiang et al. 2019, arXiv:1910.00762). Unlike in
     the paper, a row's loss dates from the last epoch that contained the row.
 
-    For `QAModel.fit` with arrays, and models whose answer is one of several classes. `share` is
-    above 0 and at most 1. `weights`, `(rows,)` float32, is `None` before the first training.
+    For `QAModel.fit` with arrays, and models whose answer is one of several classes. `weights`,
+    `(rows,)`, is `None` before the first training.
     """
 
     def __init__(self, share: float) -> None:

@@ -127,14 +127,12 @@ def _split(tensor: Any, current: Any) -> Any:
 
 
 class keep_weights:
-    """Keeps the weights of a model usable after an exception in the block.
+    """Keeps the weights of a model usable after an exception in the block, see `execution`.
 
-    Keras donates the weights to its compiled step, which overwrites them in place. Keras stores the
-    new ones in the model only at the end of an epoch. After an exception this context manager
-    restores the state after the last finished step, if Keras still has it. Otherwise it restores a
-    copy from the start of the epoch or of the block.
-
-    The callbacks for `fit` update the copy. See `execution.keep_weights`.
+    Keras donates the weights to its compiled step, which overwrites them in place, and stores the
+    new ones in the model only at the end of an epoch. After an exception, the state is that after
+    the last finished step, if Keras still has it, or else a copy from the start of the epoch or of
+    the block.
     """
 
     def __init__(self, model: keras.Model, trains: bool = True) -> None:

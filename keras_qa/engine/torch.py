@@ -189,8 +189,8 @@ class DirectModel:
     def is_as_keras(self) -> bool:
         """Whether direct calls give the same outputs as Keras' `predict` now.
 
-        They do if all weights and layers have dtype float32, autocast is off, no module has a hook,
-        and the model does not override the prediction of `keras.Model`.
+        All weights and layers have dtype float32, autocast is off, no module has a hook, and the
+        model does not override the prediction of `keras.Model`.
         """
         model: Any = self.model
         return not (

@@ -150,12 +150,7 @@ def text_encoder(
 ) -> SequenceEncoder:
     """The text branch of the classic model: a 64-wide embedding, an LSTM of 32 units.
 
-    Args:
-        vocabulary_size: Number of word ids.
-        embedding_dim: Width of a word vector.
-        units: Width of the recurrent state.
-        name: Name of the layer.
-        **kwargs: Further arguments of `SequenceEncoder`.
+    The arguments are those of `SequenceEncoder`.
 
     Examples:
         >>> from keras_qa.layers import text_encoder
@@ -174,12 +169,7 @@ def question_encoder(
 ) -> SequenceEncoder:
     """The question branch of the classic model: a 32-wide embedding, an LSTM of 16 units.
 
-    Args:
-        vocabulary_size: Number of word ids.
-        embedding_dim: Width of a word vector.
-        units: Width of the recurrent state.
-        name: Name of the layer.
-        **kwargs: Further arguments of `SequenceEncoder`.
+    The arguments are those of `SequenceEncoder`.
 
     Examples:
         >>> from keras_qa.layers import question_encoder

@@ -137,10 +137,7 @@ def answer_head(
 ) -> AnswerHead:
     """The head of the classic model: a softmax over 500 answer words.
 
-    Args:
-        vocabulary_size: Number of answers.
-        name: Name of the layer, and of the model's output.
-        **kwargs: Further arguments of `AnswerHead`.
+    The arguments are those of `AnswerHead`. The model's output has the name of the layer.
 
     Examples:
         >>> from keras_qa.layers import answer_head

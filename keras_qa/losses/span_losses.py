@@ -236,13 +236,7 @@ class SpanExactMatch(_SpanMetric):
 class SpanF1(_SpanMetric):
     """The F1 of the positions of the predicted span and of the most similar correct span.
 
-    Args:
-        max_positions: Highest number of positions of a span.
-        name: Name of the metric.
-        num_types: Number of `answer_types` of the `layers.SpanHead`.
-        **kwargs: `dtype`, as in `keras.metrics.Metric`.
-
-    Call arguments: as in `SpanExactMatch`.
+    Arguments and call arguments are those of `SpanExactMatch`.
 
     Examples:
         >>> import numpy as np

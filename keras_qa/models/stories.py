@@ -156,10 +156,7 @@ def memory_network(
         name: Name of the model.
 
     Returns:
-        A compiled `QAModel` with the inputs `text`, `(batch, sentences, words)` int32, and
-        `question`, `(batch, words)` int32, and the output `answer`,
-        `(batch, answer_vocabulary_size)` float32. With `supporting_facts` the outputs are a dict
-        of `answer` and `support`, `(batch, sentences)` float32.
+        A compiled `QAModel` with the inputs and outputs of `universal_transformer`.
 
     Raises:
         ValueError: If a size or the encoding is out of its range.

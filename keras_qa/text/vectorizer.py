@@ -100,10 +100,7 @@ class Vectorizer:
         return {"text": text, "question": self.ids([item.question for item in examples])}
 
     def story_ids(self, texts: Sequence[str | Sequence[str]]) -> npt.NDArray[np.int32]:
-        """Converts texts, strings or lists of sentences, to ids, sentence by sentence.
-
-        Returns:
-            `(batch, sentences, words)` int32, padded with zeros to at least one word.
+        """Converts texts, strings or lists of sentences, to `(batch, sentences, words)` int32 ids.
         """
         self._adapted()
         stories = [_sentences(text) for text in texts]
@@ -119,10 +116,7 @@ class Vectorizer:
         return sentence_ids[rows]
 
     def ids(self, texts: Sequence[str]) -> npt.NDArray[np.int32]:
-        """Converts strings to ids.
-
-        Returns:
-            `(batch, words)` int32, padded with zeros on the right to at least one word.
+        """Converts strings to `(batch, words)` int32 ids, padded with zeros to at least one word.
         """
         rows = self._adapted().encode_batch(texts)
         lengths = np.fromiter(map(len, rows), "int64", len(rows))

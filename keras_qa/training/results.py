@@ -109,10 +109,7 @@ class Training:
 
 
 def add_results(path: str | os.PathLike[str], records: Sequence[Mapping[str, Any]]) -> None:
-    """Appends records, such as `dataclasses.asdict` of a `Run`, to a JSON file with a list.
-
-    Creates the file if it is missing, and raises a `ValueError` if it has other content.
-    """
+    """Appends records, such as `dataclasses.asdict` of a `Run`, to a JSON file with a list."""
     path = pathlib.Path(path)
     before: Any = []
     if path.exists():
