@@ -46,6 +46,13 @@ def shorten(text: str, most: int = MAX_NAME_LENGTH) -> str:
     return f"{text[: most - tail - 1]}…{text[len(text) - tail :]}"
 
 
+def first_line(error: BaseException, most: int = 120) -> str:
+    """Returns the first line of an error's message, shortened, for messages."""
+    # The message of a `KeyError` is only the key.
+    lines = [] if isinstance(error, KeyError) else str(error).strip().splitlines()
+    return (lines[0] if lines else repr(error))[:most]
+
+
 def quote_names(names: Collection[object]) -> str:
     """Returns the first few names in backticks, and the number of the others, for messages."""
     shown: list[str] = []

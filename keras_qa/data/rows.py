@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from keras_qa._arguments import import_extra, quote_names
+from keras_qa._arguments import first_line, import_extra, quote_names
 
 # `csv.field_size_limit` is a setting of the process, not of a reader.
 _CSV_LIMIT_LOCK = threading.Lock()
@@ -200,8 +200,7 @@ def _open_parquet(path: Path) -> Iterator[Any]:
     except (pyarrow.ArrowException, OSError) as error:
         if isinstance(error, FileNotFoundError):
             raise
-        line = next(iter(str(error).splitlines()), "it is damaged")[:200]
-        raise ValueError(f"`{path}` must be a Parquet file: {line}") from None
+        raise ValueError(f"`{path}` must be a Parquet file: {first_line(error, 200)}") from None
 
 
 def _pairs(columns: Columns) -> Iterator[tuple[str, str]]:

@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import keras
 import numpy as np
 
+from keras_qa._numbers import used_columns
 from keras_qa.engine.arrays import Arrays
 from keras_qa.engine.graph import (
     classifies_positions,
@@ -67,18 +68,10 @@ def axis_lengths(inputs: list[np.ndarray]) -> np.ndarray:
     """
     columns = []
     for array in inputs:
-        columns.append(_row_lengths(array))
+        columns.append(used_columns(np.any(array, axis=tuple(range(2, array.ndim)))))
         if array.ndim == 3:
-            columns.append(_row_lengths(np.asarray(array.any(axis=1))))
+            columns.append(used_columns(array))
     return np.stack(columns, axis=1)
-
-
-def _row_lengths(ids: np.ndarray) -> np.ndarray:
-    present = ids != 0
-    if ids.ndim > 2:
-        present = present.any(axis=tuple(range(2, ids.ndim)))
-    trailing = np.argmax(present[:, ::-1], axis=1)
-    return np.where(present.any(axis=1), ids.shape[1] - trailing, 1)
 
 
 def count_axes(inputs: list[np.ndarray]) -> tuple[int, ...]:

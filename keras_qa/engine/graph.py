@@ -75,8 +75,8 @@ def model_inputs(model: keras.Model) -> tuple[ModelInput, ...]:
                 tensor.name,
                 tuple(tensor.shape),
                 str(tensor.dtype),
-                min((size for size in map(_vocabulary_size, readers) if size), default=None),
-                min((size for size in map(_max_length, readers) if size), default=None),
+                min(filter(None, map(_vocabulary_size, readers)), default=None),
+                min(filter(None, (getattr(r, "max_length", None) for r in readers)), default=None),
                 readers,
                 _reached(graph, start),
             )
@@ -154,7 +154,9 @@ def _is_row_wise(operation: Any) -> bool:
     if getattr(operation, "ignores_padding", False):
         return True
     kind = type(operation)
-    is_own = getattr(keras.layers, kind.__name__, None) is kind or _makes_mask(operation)
+    is_own = getattr(keras.layers, kind.__name__, None) is kind
+    # Recorded when a layer computes a mask.
+    is_own = is_own or kind.__name__ in ("NotEqual", "Any")
     axes = vars(operation).get("axis", -1)
     axes = axes if isinstance(axes, (list, tuple)) else [axes]
     return is_own and kind is not keras.layers.Lambda and not {0, None}.intersection(axes)
@@ -174,10 +176,6 @@ def is_from_keras(value: Any) -> bool:
     kinds = (type, types.FunctionType, types.MethodType)
     module = (value if isinstance(value, kinds) else type(value)).__module__
     return module.startswith(("keras.", "keras_qa."))
-
-
-def _makes_mask(operation: Any) -> bool:
-    return type(operation).__name__ in ("NotEqual", "Any")
 
 
 def all_layers(model: keras.Model) -> Iterator[Any]:
@@ -303,13 +301,9 @@ def _inside(operation: Any) -> list[list[Any]]:
         return _readers(Graph(operation))
     sizes = getattr(operation, "vocabulary_sizes", None)
     if sizes is not None:
-        longest = _max_length(operation)
+        longest = getattr(operation, "max_length", None)
         return [[types.SimpleNamespace(vocabulary_size=size, max_length=longest)] for size in sizes]
     return [[operation]]
-
-
-def _max_length(reader: Any) -> int | None:
-    return getattr(reader, "max_length", None)
 
 
 def _vocabulary_size(reader: Any) -> int | None:

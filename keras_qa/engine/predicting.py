@@ -64,16 +64,12 @@ def predict(
         return keras.tree.pack_sequence_as(model.output, outputs)
 
     batches = PredictionBatches(model, inputs, batch_size, sort, fill)
-    steps = len(batches)
-    verbose = 1 if verbose == "auto" else verbose
-    progress = keras.utils.Progbar(steps, verbose=verbose) if verbose else None
-
+    progress = keras.utils.Progbar(len(batches), verbose=1 if verbose == "auto" else verbose)
     by_batch = []
-    for step in range(steps):
+    for step in range(len(batches)):
         rows, arrays = batches[step]
         by_batch.append(run(len(rows), arrays))
-        if progress is not None:
-            progress.update(len(by_batch))
+        progress.update(len(by_batch))
     back = np.argsort(batches.order)
     outputs = [np.concatenate(parts)[back] for parts in zip(*by_batch, strict=True)]
     return keras.tree.pack_sequence_as(model.output, outputs)

@@ -22,14 +22,10 @@ _EMPTY = "The data source has no batches. Pass one that yields at least one batc
 class CheckedSource:
     """A data source whose batches are checked. An empty one raises a `ValueError`.
 
-    `check` takes a batch of the source, and returns the tuple for Keras. The batches of a
-    `PyDataset` may be shuffled.
-
-    Attributes:
-        data: The data for Keras, with `shuffle=False`.
-        error: The exception that the source or the check raised, or `None`. TensorFlow only keeps
-            its message.
-        form: `form_of` the labels and weights of each batch, or `None` before the first batch.
+    `check` takes a batch of the source, and returns the tuple for Keras, which gets `data`, with
+    `shuffle=False`. The batches of a `PyDataset` may be shuffled. `error` is the exception that the
+    source or the check raised: TensorFlow only keeps its message. `form` is `form_of` the labels
+    and weights of each batch, once there was one.
     """
 
     def __init__(self, source: DataSource, check: Check, steps: int | None, shuffle: bool) -> None:

@@ -17,6 +17,8 @@ import torch
 import torch.distributed as dist
 from torch.multiprocessing.spawn import ProcessExitedException, ProcessRaisedException
 
+from keras_qa._arguments import first_line
+
 # Whether `fit` divides batches among the processes of PyTorch's default group.
 is_divided: ContextVar[bool] = ContextVar("is_divided", default=False)
 
@@ -28,7 +30,7 @@ def exchange(function: Callable[..., Any], *arguments: Any) -> None:
     except RuntimeError as error:
         raise ConnectionError(
             "Another process of the training has ended, see its error. Start the training again, "
-            f"with `resume` if it has a checkpoint. PyTorch: {str(error).splitlines()[0]:.120}"
+            f"with `resume` if it has a checkpoint. PyTorch: {first_line(error)}"
         ) from None
 
 

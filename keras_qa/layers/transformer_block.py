@@ -94,14 +94,11 @@ class SelfAttention(BaseLayer):
     With `wavelengths` it rotates queries and keys (Su et al. 2021, arXiv:2104.09864). For
     disentangled attention it adds products with embeddings of relative positions to the scores (He
     et al. 2021, arXiv:2006.03654): of the query with the position of the key (`"c2p"`), and of the
-    key with the position of the query (`"p2c"`). These embeddings share the projection of the
-    inputs.
+    key with the position of the query (`"p2c"`). `distances` has these embeddings, `(distances,
+    features)`, which share the projection of the inputs, and the row for each pair of query and
+    key, `(time, time)`.
 
-    Call arguments:
-        inputs: `(batch, time, features)`.
-        bias: Added to the scores: `(batch, heads, time, time)`, any of the first three 1.
-        distances: For disentangled attention: the embeddings of relative positions,
-            `(distances, features)`, and the row for each pair of query and key, `(time, time)`.
+    `bias` is added to the scores, `(batch, heads, time, time)`, any of the first three 1.
     """
 
     def __init__(

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from keras_qa._numbers import is_float
 from keras_qa.example import Example
 
 # A span, or several.
@@ -110,19 +111,11 @@ def _normalize(span: str) -> str:
 
 
 def _normalize_word(word: str) -> str:
-    if not _is_number(word):
+    if not is_float(word):
         word = word.translate(_PUNCTUATION)
-    if _is_number(word):
+    if is_float(word):
         word = str(float(word))
     return " ".join(_ARTICLE.sub(" ", word).split())
-
-
-def _is_number(word: str) -> bool:
-    try:
-        float(word)
-    except ValueError:
-        return False
-    return True
 
 
 def _align(predicted: list[str], gold: list[str]) -> float:
@@ -136,7 +129,7 @@ def _align(predicted: list[str], gold: list[str]) -> float:
 
 
 def _bag_f1(predicted: set[str], gold: set[str]) -> float:
-    numbers = set(filter(_is_number, gold))
+    numbers = set(filter(is_float, gold))
     if numbers and not numbers & predicted:
         return 0.0
     shared = len(predicted & gold)

@@ -17,7 +17,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_qa._arguments import parse_object
+from keras_qa._arguments import check_choice, entry, first_line, parse_object, to_integer
 from keras_qa.data.files import check_keras_file, replace_atomically
 from keras_qa.engine.qa_model import QAModel
 from keras_qa.layers import TransformerEncoder
@@ -99,7 +99,7 @@ def _rebuilds(
     except ValueError as error:
         raise ValueError(
             f"`save_adapter` compares the model with its encoder `{name[-60:]}`, which cannot be "
-            f"opened: {_reason(error, 100)} Save the whole model with `save`."
+            f"opened: {first_line(error, 100)} Save the whole model with `save`."
         ) from None
     if checkpoint is None:
         return False
@@ -133,14 +133,12 @@ def load(
     check_keras_file(path)
     try:
         config, values = _read(path)
-    except (KeyError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        raise _load_error(path, error) from None
-    try:
         preprocessor = _check(config)
         checkpoint = _find_encoder(path, config["backbone"], backbone)
         model = _build(config, preprocessor, values, checkpoint)
-    except ValueError as error:
-        raise _load_error(path, error) from None
+    except (KeyError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        reason = first_line(error, 180)
+        raise ValueError(f"`{str(path)[-100:]}` cannot be loaded: {reason}") from None
     if lora_rank is None:
         _merge(model, values, checkpoint)
     elif lora_rank == config["lora_rank"]:
@@ -209,26 +207,15 @@ def _check(config: Mapping[str, Any]) -> Preprocessor:
             f"it is an adapter of version {version!r:.40}, and this keras-qa reads version "
             f"{VERSION}. Install a newer keras-qa, or save the adapter again."
         )
-    kinds = {"backbone": str, "fingerprint": str, "lora_rank": int, "preprocessor": dict}
-    for name, kind in kinds.items():
-        if type(config.get(name)) is not kind:
-            raise ValueError(
-                f"its `{name}` must be of type {kind.__name__}. Received: "
-                f"{name}={config.get(name)!r:.60}. Save the adapter again."
-            )
-    if config["lora_rank"] < 1:
-        raise ValueError(
-            f"its `lora_rank` must be positive. Received: lora_rank={config['lora_rank']!r:.60}."
-        )
-    dtype = config.get("dtype")
-    if dtype not in _DTYPES:
-        raise ValueError(
-            f"its `dtype` must be one of {', '.join(_DTYPES)}. Received: dtype={dtype!r:.60}."
-        )
+    for name in ("backbone", "fingerprint"):
+        entry(config, name, str)
+    to_integer("lora_rank", config.get("lora_rank"))
+    check_choice("dtype", config.get("dtype"), _DTYPES)
+    saved = entry(config, "preprocessor", dict)
     try:
-        preprocessor = deserialize(config["preprocessor"])
+        preprocessor = deserialize(saved)
     except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"its `preprocessor` cannot be read: {_reason(error, 150)}") from None
+        raise ValueError(f"its `preprocessor` cannot be read: {first_line(error, 150)}") from None
     tokenizer = preprocessor.vectorizer.tokenizer
     if preprocessor.name not in _MAKERS or not isinstance(tokenizer, SubwordTokenizer):
         raise ValueError(
@@ -266,7 +253,7 @@ def _find_encoder(
     try:
         checkpoint = find_checkpoint(folder)
     except ValueError as error:
-        raise ValueError(f"it needs the encoder `{name[-40:]}`: {_reason(error, 130)}") from None
+        raise ValueError(f"it needs the encoder `{name[-40:]}`: {first_line(error, 130)}") from None
     if checkpoint is None:
         raise ValueError(
             f"it needs the encoder `{name[-40:]}`, which is not at `{folder[-36:]}`. Pass its "
@@ -369,13 +356,3 @@ def _fingerprint(model: QAModel) -> str:
             value = keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32"))
             digest.update(np.ascontiguousarray(value).tobytes())
     return digest.hexdigest()
-
-
-def _load_error(path: pathlib.Path, error: Exception) -> ValueError:
-    return ValueError(f"`{str(path)[-100:]}` cannot be loaded: {_reason(error, 180)}")
-
-
-def _reason(error: Exception, length: int) -> str:
-    """Returns the first line of an error, shortened."""
-    lines = str(error).splitlines()
-    return (lines[0] if lines and not isinstance(error, KeyError) else repr(error))[:length]

@@ -51,16 +51,14 @@ def answer_classifier(
         hidden_dim: Width of a ReLU layer before the softmax. `None` for none.
         dropout: Dropout rate of the word vectors and of the head's input.
         fused: Whether to use kernels, as in `layers.LSTM`. `False` for Keras' own loop.
-        dtype: Dtype policy of every layer, such as `"mixed_bfloat16"`. `None`
-            for Keras' global policy.
+        dtype: Dtype policy of every layer. `None` for Keras' global policy.
         optimizer: Optimizer to compile with.
         loss: Loss to compile with. Either cross-entropy takes integer and one-hot labels.
         name: Name of the model.
 
     Returns:
-        A compiled `QAModel` with the inputs `text` and `question`,
-        `(batch, time)` int32 each, and the output `answer`,
-        `(batch, answer_vocabulary_size)` float32.
+        A compiled `QAModel` with the inputs `text` and `question`, `(batch, time)` int32 each, and
+        the output `answer`, `(batch, answer_vocabulary_size)` float32.
 
     Raises:
         ValueError: If a size, the cell or the pooling is out of its range.

@@ -128,7 +128,6 @@ def multiple_choice(
         encoder, head, tokenizer = open_classifier(
             checkpoint, CHOICE, 1, tokenizer, lora_rank, dtype
         )
-        optimizer = optimizer or keras.optimizers.AdamW(5e-5, weight_decay=0.01)
         model = choose_on_encoder(encoder, head, optimizer, name)
         if tokenizer is not None:
             longest = min(MAX_LENGTH, encoder.max_length)
@@ -186,7 +185,6 @@ def _on_trained(
         head.set_weights(own.get_weights())
     if lora_rank is not None:
         enable_lora(encoder, lora_rank)
-    optimizer = optimizer or keras.optimizers.AdamW(5e-5, weight_decay=0.01)
     model = choose_on_encoder(encoder, head, optimizer, name)
     model.preprocessor = ChoicePreprocessor(preprocessor.vectorizer, question_first=True)
     return model
@@ -195,10 +193,11 @@ def _on_trained(
 def choose_on_encoder(
     encoder: TransformerEncoder,
     head: ClassificationHead,
-    optimizer: Optimizer,
+    optimizer: Optimizer | None,
     name: str = "multiple_choice",
 ) -> MultipleChoice:
     """Makes a ranker of the layers of a classifier with one logit. Each choice is a row."""
+    optimizer = optimizer or keras.optimizers.AdamW(5e-5, weight_decay=0.01)
     names = encoder.input_names
     inputs = [keras.Input((None, None), dtype="int32", name=name) for name in names]
     rows = FoldChoices(encoder.vocabulary_sizes, encoder.max_length, name="fold")(inputs)

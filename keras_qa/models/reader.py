@@ -301,18 +301,6 @@ def _from_scratch(
     return SpanReader([text, question], {"start": start, "end": end}, name=name)
 
 
-def _open_backbone(backbone: Backbone) -> keras.Model | PretrainedCheckpoint:
-    if isinstance(backbone, keras.Model):
-        return backbone
-    if not isinstance(backbone, (str, os.PathLike, PretrainedCheckpoint)):
-        raise TypeError(
-            "`backbone` must be the name or the folder of an encoder, or a "
-            f"`keras_hub.models.Backbone`. Received: {backbone!r:.80} (of type "
-            f"{type(backbone).__name__})."
-        )
-    return open_backbone(backbone)
-
-
 def _on_backbone(
     backbone: Backbone,
     tokenizer: Tokenizer | None,
@@ -322,7 +310,8 @@ def _on_backbone(
     name: str,
     types: tuple[str, ...],
 ) -> SpanReader:
-    backbone = _open_backbone(backbone)
+    if not isinstance(backbone, keras.Model):
+        backbone = open_backbone(backbone)
     encoder: PretrainedEncoder | TransformerEncoder
     if isinstance(backbone, PretrainedCheckpoint):
         encoder = backbone.encoder(dtype)

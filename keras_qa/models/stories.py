@@ -50,8 +50,7 @@ def universal_transformer(
         hidden_dim: Size of the block's hidden dense layer. `None` for four times `embedding_dim`.
         num_steps: Number of steps.
         num_heads: Number of attention heads.
-        num_roles: Number of weighted sums of a sentence's words, see
-            `SentenceEncoder`.
+        num_roles: Number of weighted sums of a sentence's words, see `SentenceEncoder`.
         encoding: How sentences are encoded, see `SentenceEncoder`.
         max_words: Number of positions in a sentence with their own weights.
         max_sentences: Number of positions in a story with their own encoding, counted from the
@@ -59,10 +58,8 @@ def universal_transformer(
         dropout: Dropout rate of the sentence vectors, the block's updates and the head's input.
         supporting_facts: Whether to learn the supporting sentences of answers from the data, as a
             second output.
-        dtype: Dtype policy of every layer, such as `"mixed_bfloat16"`. `None`
-            for Keras' global policy.
-        optimizer: Optimizer to compile with. `None` for Adam with a learning
-            rate of 0.0015.
+        dtype: Dtype policy of every layer. `None` for Keras' global policy.
+        optimizer: Optimizer to compile with. `None` for Adam with a learning rate of 0.0015.
         loss: Loss of the answers to compile with.
         name: Name of the model.
 
@@ -105,10 +102,8 @@ def universal_transformer(
     taking_up = PreviousSentence(dtype=dtype, name="previous")
     state, sentences = reasoner([encoder(question), taking_up(encoder(text))])
     answer = answer_head(answer_vocabulary_size, dropout=dropout, dtype=dtype)(state)
-    support = None
-    if supporting_facts:
-        support = SupportHead(embedding_dim, dtype=dtype, name="support")([state, sentences])
-    return _compiled([text, question], answer, support, optimizer, loss, name)
+    read = [state, sentences] if supporting_facts else None
+    return _compiled([text, question], answer, read, dtype, optimizer, loss, name)
 
 
 def memory_network(
@@ -143,16 +138,13 @@ def memory_network(
         encoding: How sentences are encoded, see `SentenceEncoder`.
         max_words: Number of positions in a sentence with their own weights.
         max_sentences: Number of positions in a story with their own vector, counted from the end.
-            Earlier sentences share the last one.
         noise: Probability of an empty position before each sentence in training.
         dropout: Dropout rate of the sentence vectors and the head's input.
-        supporting_facts: Whether to learn the supporting sentences of answers from the data, as a
-            second output.
-        dtype: Dtype policy of every layer, such as `"mixed_bfloat16"`. `None`
-            for Keras' global policy.
-        optimizer: Optimizer to compile with. `None` for Adam with a learning
-            rate of 0.0015.
-        loss: Loss of the answers to compile with.
+        supporting_facts: Whether to learn the supporting sentences too. This and what follows is
+            as in `universal_transformer`.
+        dtype: Dtype policy of every layer.
+        optimizer: Optimizer to compile with.
+        loss: Loss of the answers.
         name: Name of the model.
 
     Returns:
@@ -194,10 +186,8 @@ def memory_network(
     ]
     state = hops([question_encoder(question), *memories])
     answer = answer_head(answer_vocabulary_size, dropout=dropout, dtype=dtype)(state)
-    support = None
-    if supporting_facts:
-        support = SupportHead(embedding_dim, dtype=dtype, name="support")([state, memories[-1]])
-    return _compiled([text, question], answer, support, optimizer, loss, name)
+    read = [state, memories[-1]] if supporting_facts else None
+    return _compiled([text, question], answer, read, dtype, optimizer, loss, name)
 
 
 def _inputs() -> tuple[Any, Any]:
@@ -208,14 +198,21 @@ def _inputs() -> tuple[Any, Any]:
 
 
 def _compiled(
-    inputs: list[Any], answer: Any, support: Any, optimizer: Any, loss: Any, name: str
+    inputs: list[Any],
+    answer: Any,
+    read: list[Any] | None,
+    dtype: DType,
+    optimizer: Optimizer | None,
+    loss: Loss,
+    name: str,
 ) -> QAModel:
-    if optimizer is None:
-        optimizer = keras.optimizers.Adam(1.5e-3)
-    if support is None:
+    """Compiles a model. With `read`, the state and the sentences, it also outputs the support."""
+    optimizer = optimizer or keras.optimizers.Adam(1.5e-3)
+    if read is None:
         model = QAModel(inputs=inputs, outputs=answer, name=name)
         model.compile(optimizer=optimizer, loss=loss, metrics=["accuracy"])
         return model
+    support = SupportHead(read[0].shape[-1], dtype=dtype, name="support")(read)
     model = QAModel(inputs=inputs, outputs={"answer": answer, "support": support}, name=name)
     model.compile(
         optimizer=optimizer,

@@ -52,24 +52,19 @@ def text_classifier(
               question gives probabilities.
         num_labels: Number of labels. `None` for that of the checkpoint's head, or else 2. Multiple
             choice has 1.
-        tokenizer: The backbone's tokenizer: a `text.SubwordTokenizer`, its `tokenizer.json` or
-            folder. `None` for the one in the backbone's folder.
-        lora_rank: Train matrices of this rank instead of the weights of the encoder, see
-            `layers.TransformerEncoder.enable_lora`. The head is trained in full. `None` to train
-            all weights.
-        dtype: Dtype policy of every layer, such as `"mixed_bfloat16"`. `None` for Keras' global
-            policy.
-        optimizer: Optimizer to compile with. `None` for AdamW with a learning rate of 0.00005 and a
-            weight decay of 0.01.
+        tokenizer: The backbone's tokenizer, as in `span_reader`.
+        lora_rank: Train matrices of this rank instead of the weights of the encoder. The head is
+            trained in full. `None` to train all weights.
+        dtype: Dtype policy of every layer, such as `"mixed_bfloat16"`.
+        optimizer: Optimizer to compile with, as in `span_reader`.
         name: Name of the model.
 
     Returns:
         A compiled `QAModel` with the inputs `token_ids`, `segment_ids` if the encoder uses them,
-        and `padding_mask`, `(batch, time)` int32, and the output `logits`, float32:
-        `(batch, num_labels)`, or `(batch, time, num_labels)` for tokens. The loss is a softmax
-        cross-entropy over labels, which ignores the token label -100; with one label a binary
-        cross-entropy. With a tokenizer it has a preprocessor, which turns pairs of texts into these
-        inputs.
+        and `padding_mask`, `(batch, time)` int32, and the output `logits`, float32: `(batch,
+        num_labels)`, or `(batch, time, num_labels)` for tokens. The loss is a softmax cross-entropy
+        over labels, which ignores the token label -100; with one label a binary cross-entropy. With
+        a tokenizer it has a preprocessor, which turns pairs of texts into these inputs.
 
     Raises:
         ImportError: If a library that reads checkpoints is not installed.

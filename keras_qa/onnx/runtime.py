@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from keras_qa._arguments import check_choice, entry, import_extra, parse_object, to_optional_integer
-from keras_qa._numbers import MASKED, rows_in_cache
+from keras_qa._numbers import MASKED, rows_in_cache, used_columns
 from keras_qa.preprocessing.preprocessor import (
     CHOICE,
     SEQUENCE,
@@ -173,7 +173,7 @@ class ExportedModel:
         Rows of similar length share a batch, which is trimmed to the longest.
         """
         arrays = [np.asarray(feed[name]) for name in self._graph_names]
-        used = np.stack([_used(array) for array in arrays])
+        used = np.stack([used_columns(array) for array in arrays])
         is_encoder = "token_ids" in self._graph_names
         if is_encoder:
             # All inputs of an encoder have the same width.
@@ -331,10 +331,3 @@ def with_tokenizer(config: Mapping[str, Any], text: str | None) -> dict[str, Any
     own = vectorizer.get("tokenizer")
     vectorizer["tokenizer"] = {**own, "json": text} if isinstance(own, Mapping) else text
     return {**config, "vectorizer": vectorizer}
-
-
-def _used(ids: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-    """Returns the number of columns of each row without padding at the end, at least 1."""
-    present = np.asarray(ids.reshape(len(ids), -1, ids.shape[-1]).any(axis=1))
-    last = ids.shape[-1] - np.argmax(present[:, ::-1], axis=1)
-    return np.where(present.any(axis=1), last, 1)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa._arguments import nested_objects
+from keras_qa._arguments import first_line, nested_objects
 from keras_qa.text import pieces
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def translate_errors() -> Iterator[None]:
         # In tokenizers 0.23 a panic derives from `BaseException`, and its class is not public.
         if type(error) is not Exception and type(error).__name__ != "PanicException":
             raise
-        line = (str(error).splitlines() or [repr(error)])[0][:120]
+        line = first_line(error)
         raise ValueError(f"The tokenizer cannot be used: {line}. Get it again.") from None
 
 
@@ -198,8 +198,7 @@ def parse_tokenizer(text: str) -> tokenizers.Tokenizer:
     except ValueError as error:
         if str(error).startswith("The tokenizer"):
             raise
-        line = str(error).splitlines()[0].removeprefix("Cannot instantiate Tokenizer from buffer: ")
-        line = line[:120]
+        line = first_line(error).removeprefix("Cannot instantiate Tokenizer from buffer: ")
         raise ValueError(f"The tokenizer cannot be read: {line}. Get it again.") from None
 
 

@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from keras_qa._arguments import import_extra, read_object
+from keras_qa._arguments import first_line, import_extra, read_object
 from keras_qa.text.tokenizer import parse_tokenizer, translate_errors
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def build_tokenizer(folder: pathlib.Path) -> tokenizers.Tokenizer:
             if (folder / name).is_file():
                 return _sentencepiece(folder / name, model_type, settings)
     except (ValueError, KeyError, TypeError, UnicodeDecodeError) as error:
-        line = (str(error).splitlines() or [repr(error)])[0][:200]
+        line = first_line(error, 200)
         raise ValueError(f"The tokenizer files in `{folder}` cannot be read: {line}") from None
     raise FileNotFoundError(
         f"`{folder}` holds no tokenizer: expected `{TOKENIZER_JSON}`, `vocab.txt`, `vocab.json` "

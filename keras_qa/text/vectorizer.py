@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from keras_qa._arguments import check_flag, to_optional_integer
+from keras_qa._arguments import check_flag, must_be, to_optional_integer
 from keras_qa.example import Example
 from keras_qa.text.sentence_splitting import sentence_spans
 from keras_qa.text.tokenizer import WordTokenizer
@@ -100,8 +100,7 @@ class Vectorizer:
         return {"text": text, "question": self.ids([item.question for item in examples])}
 
     def story_ids(self, texts: Sequence[str | Sequence[str]]) -> npt.NDArray[np.int32]:
-        """Converts texts, strings or lists of sentences, to `(batch, sentences, words)` int32 ids.
-        """
+        """Converts strings or lists of sentences to `(batch, sentences, words)` int32 ids."""
         self._adapted()
         stories = [_sentences(text) for text in texts]
         # Stories repeat sentences: tokenize each distinct sentence once.
@@ -116,8 +115,7 @@ class Vectorizer:
         return sentence_ids[rows]
 
     def ids(self, texts: Sequence[str]) -> npt.NDArray[np.int32]:
-        """Converts strings to `(batch, words)` int32 ids, padded with zeros to at least one word.
-        """
+        """Converts strings to `(batch, words)` int32 ids, padded to at least one word."""
         rows = self._adapted().encode_batch(texts)
         lengths = np.fromiter(map(len, rows), "int64", len(rows))
         ids = np.zeros((len(rows), max(lengths.max(initial=0), 1)), "int32")
@@ -126,26 +124,19 @@ class Vectorizer:
         return ids
 
     def labels(self, examples: Sequence[Example]) -> npt.NDArray[np.int32]:
-        """Converts the first answer of each example to its label.
+        """Converts the first answer of each example to its label, `(batch,)` int32, 0 if unknown.
 
-        Returns:
-            `(batch,)` int32; 0 for answers outside the vocabulary.
-
-        Raises:
-            ValueError: If `adapt` was not called, or an example has no answer.
+        Raises a `ValueError` if `adapt` was not called, or an example has no answer.
         """
         self._adapted()
         labels = {answer: label for label, answer in enumerate(self.answers)}
         return np.array([labels.get(answer, 0) for answer in _first_answer(examples)], "int32")
 
     def support(self, examples: Sequence[Example]) -> npt.NDArray[np.float32]:
-        """Converts the supporting facts of each example to labels.
+        """Returns `(batch, sentences)` float32: 1 for supporting facts of the examples, else 0.
 
-        Returns:
-            `(batch, sentences)` float32: 1 for supporting sentences, else 0.
-
-        Raises:
-            ValueError: If no example has supporting facts, or a fact is no sentence of the text.
+        Raises a `ValueError` if no example has supporting facts, or a fact is no sentence of the
+        text.
         """
         counts = [len(sentence_spans(item.text)) for item in examples]
         labels = np.zeros((len(examples), max(counts, default=0) or 1), "float32")
@@ -187,21 +178,14 @@ class Vectorizer:
 
 
 def _check_answers(answers: object, is_adapted: bool) -> None:
-    if answers is None or answers == []:
-        if is_adapted:
-            raise ValueError(
-                "`answers` must be given with a `tokenizer`: the answers in the order of their "
-                f"labels, '' first. Received: answers={answers!r}."
-            )
-        return
-    if not isinstance(answers, (list, tuple)):
-        raise ValueError(f"`answers` must be a list of strings. Received: answers={answers!r:.80}.")
-    for position, answer in enumerate(answers):
-        if not isinstance(answer, str):
-            raise ValueError(
-                "`answers` must be a list of strings. Received: "
-                f"{answer!r:.80} at position {position}."
-            )
+    is_list = isinstance(answers, (list, tuple)) and all(isinstance(item, str) for item in answers)
+    if not is_list and answers is not None:
+        raise ValueError(must_be("answers", "a list of strings", answers))
+    if is_adapted and not answers:
+        raise ValueError(
+            "`answers` must be given with a `tokenizer`: the answers in the order of their "
+            f"labels, '' first. Received: answers={answers!r}."
+        )
 
 
 def _sentences(text: str | Sequence[str]) -> list[str]:

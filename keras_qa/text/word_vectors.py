@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from keras_qa._numbers import is_float
 from keras_qa.text.tokenizer import WordTokenizer
 
 # A longer line is not a word with its vector.
@@ -172,7 +173,7 @@ def _read_text(path: Path) -> tuple[list[str], npt.NDArray[np.float32]]:
             dim = dim or line.count(" ")
             # A word may hold spaces.
             word, *numbers = line.rsplit(" ", dim) if dim else [line]
-            has_more_numbers = " " in word and _is_number(word.rpartition(" ")[2])
+            has_more_numbers = " " in word and is_float(word.rpartition(" ")[2])
             if not dim or len(numbers) < dim or has_more_numbers:
                 expected = f"{dim} numbers" if dim else "its numbers"
                 raise _line_error(
@@ -189,14 +190,6 @@ def _read_text(path: Path) -> tuple[list[str], npt.NDArray[np.float32]]:
     if not dim:
         raise ValueError(f"`{path}` must have a word and its numbers on each line. It is empty.")
     return words, np.array(values, "float32").reshape(len(words), dim)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def _line_error(path: Path, number: int, problem: str) -> ValueError:

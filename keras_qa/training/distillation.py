@@ -22,7 +22,6 @@ from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.building import change_training
 from keras_qa.answering.opening import open_model
 from keras_qa.data.files import replace_atomically
-from keras_qa.engine import execution
 from keras_qa.engine.qa_model import QAModel
 from keras_qa.example import Example, to_examples
 from keras_qa.layers.kernels.tensor_types import Tensor
@@ -31,8 +30,9 @@ from keras_qa.models.reader import SpanReader
 from keras_qa.training.checkpoints import TrainingState
 from keras_qa.training.recipe import Recipe, recipe_to_continue
 from keras_qa.training.runs import (
-    check_keras_path,
+    check_out,
     checkpoint_path,
+    save_result,
     unfinished,
     validation_score,
 )
@@ -117,11 +117,9 @@ def distill(
     """
     check_number("temperature", temperature, positive=True)
     check_fraction("weight", weight)
-    if resume and out is None:
-        raise ValueError("`resume` needs `out`: the checkpoint is beside that file.")
+    check_out(out, resume)
     file = None
     if out is not None:
-        check_keras_path(out)
         file = checkpoint_path(out, "student", seed)
         # Before the teacher reads, which takes longest.
         if file.exists() and not resume:
@@ -177,11 +175,7 @@ def distill(
     answerer = QuestionAnswerer(small).fit(
         valid or labelled or data, validation_data=valid or None, epochs=0, verbose=0
     )
-    with execution.single_writer() as writes:
-        if out is not None and file is not None and writes:
-            with replace_atomically(out) as partial:
-                answerer.save(partial)
-            file.unlink(missing_ok=True)
+    save_result(answerer, out, [] if file is None else [file])
     return answerer
 
 

@@ -117,10 +117,7 @@ def train(
     """
     arguments = locals()
     check_positive_integers(seeds=seeds)
-    if resume and out is None:
-        raise ValueError("`resume` needs `out`: the checkpoints are beside that file.")
-    if out is not None:
-        check_keras_path(out)
+    check_out(out, resume)
     names = [model] if isinstance(model, str) else list(dict.fromkeys(model))
     if start is None and lora_rank is not None:
         raise ValueError("`lora_rank` needs `start`. For a new model, put it in `model_options`.")
@@ -174,13 +171,31 @@ def train(
             if kept is None or _rank(run) > _rank(runs[best]):
                 best, kept = len(runs) - 1, answerer
         assert kept is not None
-        with execution.single_writer() as writes:
-            if out is not None and writes:
-                with replace_atomically(out) as partial:
-                    kept.save(partial, keep_optimizer)
-                for file in files.values():
-                    file.unlink(missing_ok=True)
+        save_result(kept, out, files.values(), keep_optimizer)
     return Training(kept, runs, best)
+
+
+def check_out(out: str | os.PathLike[str] | None, resume: bool) -> None:
+    """Checks the arguments `out` and `resume` of a training."""
+    if out is not None:
+        check_keras_path(out)
+    elif resume:
+        raise ValueError("`resume` needs `out`: the checkpoints are beside that file.")
+
+
+def save_result(
+    answerer: QuestionAnswerer | Reranker,
+    out: str | os.PathLike[str] | None,
+    checkpoints: Iterable[pathlib.Path],
+    keep_optimizer: bool = False,
+) -> None:
+    """Saves a trained answerer and deletes the checkpoints, in the first process."""
+    with execution.single_writer() as writes:
+        if out is not None and writes:
+            with replace_atomically(out) as partial:
+                answerer.save(partial, keep_optimizer)
+            for file in checkpoints:
+                file.unlink(missing_ok=True)
 
 
 def check_keras_path(path: str | os.PathLike[str], argument: str = "out") -> None:

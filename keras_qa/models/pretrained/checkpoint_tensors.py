@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 import ml_dtypes
 import numpy as np
 
-from keras_qa._arguments import import_extra, read_object
+from keras_qa._arguments import first_line, import_extra, read_object
 
 WHOLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -111,7 +111,7 @@ def _pickled(path: pathlib.Path) -> dict[str, _Tensor]:
     try:
         loaded = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
-        reason = str(error).splitlines()[0][:150] if str(error) else type(error).__name__
+        reason = first_line(error, 150)
         raise ValueError(f"`{path}` cannot be read as weights only: {reason}") from None
     if not isinstance(loaded, Mapping):
         raise ValueError(

@@ -10,10 +10,6 @@ from typing import Any, TypeAlias
 Config: TypeAlias = Mapping[str, Any]
 
 
-def _no_settings(config: Config) -> dict[str, Any]:
-    return {}
-
-
 @dataclasses.dataclass(frozen=True)
 class Head:
     """The names of settings and tensors of a head.
@@ -25,7 +21,7 @@ class Head:
     logits: str
     # Returns for a config the arguments of `ClassificationHead`, except `num_labels` and
     # `hidden_dim`. Raises a `ValueError` for an unsupported config.
-    settings: Callable[[Config], dict[str, Any]] = _no_settings
+    settings: Callable[[Config], dict[str, Any]] = lambda config: {}
     # The prefixes of the dense layer before the logits and of the normalization after it.
     dense: str | None = None
     norm: str | None = None

@@ -6,7 +6,7 @@ import os
 import pathlib
 from types import ModuleType
 
-from keras_qa._arguments import import_extra
+from keras_qa._arguments import first_line, import_extra
 from keras_qa.models.pretrained.checkpoint import CONFIG, PretrainedCheckpoint, is_checkpoint
 from keras_qa.models.pretrained.checkpoint_tensors import INDEX, PICKLED, WHOLE, shards
 from keras_qa.text.tokenizer_files import FILES
@@ -34,6 +34,11 @@ def open_backbone(name: PretrainedCheckpoint | str | os.PathLike[str]) -> Pretra
     """Opens a checkpoint as `find_checkpoint` does. Raises if there is none."""
     if isinstance(name, PretrainedCheckpoint):
         return name
+    if not isinstance(name, (str, os.PathLike)):
+        raise TypeError(
+            "`backbone` must be the name or the folder of an encoder, or of a span reader a "
+            f"`keras_hub.models.Backbone`. Received: {name!r:.80} (of type {type(name).__name__})."
+        )
     name = os.fspath(name)
     checkpoint = find_checkpoint(name)
     if checkpoint is None:
@@ -72,16 +77,16 @@ def _fetch(name: str) -> pathlib.Path:
     except hub.errors.LocalEntryNotFoundError as error:
         raise ValueError(
             f"`{name}` cannot be downloaded: the Hub cannot be reached or `HF_HUB_OFFLINE` is set, "
-            f"and it is not in the cache ({_line(error)})."
+            f"and it is not in the cache ({first_line(error)})."
         ) from None
     except hub.errors.EntryNotFoundError:
         raise ValueError(
             f"`{name}` has no `{CONFIG}`, or no weights: expected `{WHOLE}`."
         ) from None
     except hub.errors.HFValidationError as error:
-        raise ValueError(f"`{name}` is not the name of a checkpoint: {_line(error)}") from None
+        raise ValueError(f"`{name}` is not the name of a checkpoint: {first_line(error)}") from None
     except (hub.errors.HfHubHTTPError, OSError) as error:
-        raise ValueError(f"`{name}` cannot be downloaded: {_line(error)}") from None
+        raise ValueError(f"`{name}` cannot be downloaded: {first_line(error)}") from None
     return pathlib.Path(config).parent
 
 
@@ -106,8 +111,3 @@ def _optional(hub: ModuleType, repository: str, file: str, commit: str) -> pathl
         raise
     except hub.errors.EntryNotFoundError:
         return None
-
-
-def _line(error: Exception) -> str:
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:120]
