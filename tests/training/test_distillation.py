@@ -159,7 +159,7 @@ def test_a_resumed_run_ends_as_an_unbroken_one(folder, tmp_path) -> None:
         ({"texts": ()}, "Give `examples` or `texts` to learn from."),
         ({"temperature": 0}, "`temperature` must be"),
         ({"weight": 2}, "`weight` must be between 0 and 1."),
-        ({"resume": True}, "`resume` needs `out`: the checkpoint is beside that file."),
+        ({"resume": True}, "`resume` needs `out`: the checkpoints are beside that file."),
         ({"out": "a.h5"}, "`out` must end in `.keras`."),
         ({"lora_rank": 2}, "`lora_rank` is for readers on a published encoder"),
     ],
