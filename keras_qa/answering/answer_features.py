@@ -112,7 +112,9 @@ class QuestionWords:
 
     def in_heading(self, number: int) -> float:
         """Share of the words in the headings above a passage and the name of its document."""
-        return self._share(self._headings[number])
+        stems = {*_stems(self._headings[number])}
+        weights = (weight for word, weight in self._weights.items() if word in stems)
+        return float(sum(weights) / self._total)
 
     def is_title(self, answer: str, number: int) -> bool:
         """Whether an answer stands in the headings above a passage or its document's name."""
@@ -125,8 +127,3 @@ class QuestionWords:
     def absent(self) -> bool:
         """Whether all passages lack a name."""
         return bool(self._lacks.all(axis=0).any())
-
-    def _share(self, text: str) -> float:
-        stems = {*_stems(text)}
-        weights = (weight for word, weight in self._weights.items() if word in stems)
-        return float(sum(weights) / self._total)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from keras_qa import _backend
@@ -127,7 +127,7 @@ class QuestionAnswerer(RetrievalMixin):
 
     def fit(
         self,
-        examples: Iterable[Example | Mapping[str, Any]],
+        examples: Examples,
         y: Answers | None = None,
         *,
         validation_data: Examples | tuple[Examples, Answers] | None = None,
@@ -344,10 +344,7 @@ class QuestionAnswerer(RetrievalMixin):
         return EncodedText(example, preprocessor.read(model, example))
 
     def evaluate(
-        self,
-        examples: Iterable[Example | Mapping[str, Any]],
-        batch_size: int = 32,
-        verbose: Verbose = "auto",
+        self, examples: Examples, batch_size: int = 32, verbose: Verbose = "auto"
     ) -> dict[str, float]:
         """Measures how many answers are right.
 
@@ -365,6 +362,18 @@ class QuestionAnswerer(RetrievalMixin):
         model, preprocessor = self._fitted()
         data = to_examples(examples)
         return preprocessor.evaluate(model, data, batch_size, _progress(verbose, data))
+
+    def predict(self, examples: Examples) -> list[str]:
+        """Returns the best answer to the question of each example as a string.
+
+        It is empty if a span reader finds no answer. The answers of the examples may be missing.
+        """
+        return [answer.text for answer in self.answer(to_examples(examples), verbose=0)]
+
+    def score(self, examples: Examples, y: Answers | None = None) -> float:
+        """Returns `exact_match` of `evaluate` as a fraction between 0 and 1, see `fit` for `y`."""
+        data = with_answers(to_examples(examples), y)
+        return self.evaluate(data, verbose=0)["exact_match"] / 100.0
 
     def _fitted(self) -> tuple[QAModel, Preprocessor]:
         if not hasattr(self, "model_"):

@@ -8,7 +8,7 @@ import json
 import pathlib
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -82,9 +82,12 @@ def check_claims(
     path = pathlib.Path(__file__).with_name("claim_weights.json")
     fitted = json.loads(path.read_text(encoding="utf-8"))
     fitted = fitted["words" if models.reader is None else "reader"]
+    weights = dict(zip(fitted["features"], fitted["weights"], strict=True))
     for claim, evidence in zip(claims, best, strict=True):
         if evidence is not None:
-            evidence.score = _score(evidence.features, fitted)
+            features = evidence.features
+            logit = sum(weight * features.get(name, 0.0) for name, weight in weights.items())
+            evidence.score = float(sigmoid(np.array(fitted["bias"] + logit)))
             match = contains(evidence.passage.text, claim.rstrip(".!?…。！？।؟"))
             if match:
                 evidence.score, evidence.instead = 1.0, None
@@ -157,12 +160,3 @@ def _read(
         is_better = answer.score > max(CONTRADICTION, evidence.certainty)
         if is_better and (is_rival or (is_open and not is_same)):
             evidence.instead, evidence.certainty = answer.text, answer.score
-
-
-def _score(features: dict[str, float], fitted: dict[str, Any]) -> float:
-    """Returns the probability of support by a logistic regression."""
-    weights = zip(fitted["features"], fitted["weights"], strict=True)
-    logit: float = fitted["bias"] + sum(
-        weight * features.get(name, 0.0) for name, weight in weights
-    )
-    return float(sigmoid(np.array(logit)))

@@ -96,14 +96,6 @@ class Estimator(SaveMixin):
     seed: int | None
     calibration_: dict[str, float]
 
-    def answer(self, *args: Any, **options: Any) -> Any:
-        """Answers questions, see `QuestionAnswerer.answer`."""
-        raise NotImplementedError
-
-    def evaluate(self, *args: Any, **options: Any) -> dict[str, float]:
-        """Measures how many answers are right, see `QuestionAnswerer.evaluate`."""
-        raise NotImplementedError
-
     @classmethod
     def from_preset(
         cls,
@@ -150,22 +142,6 @@ class Estimator(SaveMixin):
         for name, value in params.items():
             setattr(self, name, value)
         return self
-
-    def predict(self, examples: Iterable[Example | Mapping[str, Any]]) -> list[str]:
-        """Returns the best answer to the question of each example as a string.
-
-        It is empty if a span reader finds no answer. The answers of the examples may be missing.
-        """
-        return [answer.text for answer in self.answer(to_examples(examples), verbose=0)]
-
-    def score(
-        self,
-        examples: Iterable[Example | Mapping[str, Any]],
-        y: Answers | None = None,
-    ) -> float:
-        """Returns `exact_match` of `evaluate` as a fraction between 0 and 1, see `fit` for `y`."""
-        data = with_answers(to_examples(examples), y)
-        return self.evaluate(data, verbose=0)["exact_match"] / 100.0
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")

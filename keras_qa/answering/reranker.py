@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,9 +20,9 @@ from keras_qa._arguments import (
     to_optional_integer,
 )
 from keras_qa._numbers import sigmoid
-from keras_qa.answering.estimator import SaveMixin
+from keras_qa.answering.estimator import Examples, SaveMixin
 from keras_qa.answering.opening import open_model
-from keras_qa.example import Example, Ranked, to_examples, to_questions
+from keras_qa.example import Ranked, to_examples, to_questions
 from keras_qa.onnx.runtime import check_trainable
 from keras_qa.preprocessing.pair_preprocessor import Relevance, stack_rows
 from keras_qa.preprocessing.preprocessor import SEQUENCE, Preprocessor, Verbose
@@ -55,10 +55,6 @@ class Reranker(SaveMixin):
     Attributes:
         model_: The `QAModel`.
         history_: The `keras.callbacks.History` of the last `fit`.
-
-    Raises:
-        TypeError: If `model` is neither a model nor a name.
-        ValueError: If the model is not a ranker, or as `keras_qa.load`.
 
     Reference:
         Nogueira and Cho 2019, "Passage Re-ranking with BERT", arXiv:1901.04085.
@@ -107,7 +103,7 @@ class Reranker(SaveMixin):
             texts: A list of texts. For a list of questions, texts for all of them, or a list of
                 texts for each.
             top_k: Maximum number of texts to return for a question. `None` for all.
-            batch_size: Maximum number of pairs that are computed at once.
+            batch_size: Number of pairs that are computed at once.
             min_precision: Minimum share of relevant texts among all that are returned, by the
                 result of `calibrate`, with a confidence of 0.9. Texts with lower scores are left
                 out. `None` for all texts.
@@ -117,9 +113,8 @@ class Reranker(SaveMixin):
             keep their order.
 
         Raises:
-            TypeError: If questions or texts are not strings.
-            ValueError: If an argument is out of its range, or numbers of lists differ. With
-                `min_precision` also if the ranker is not calibrated, or no score reaches it.
+            ValueError: If numbers of lists differ, or with `min_precision` if the ranker is not
+                calibrated, or no score reaches it.
         """
         top_k = to_optional_integer("top_k", top_k)
         batch_size = to_integer("batch_size", batch_size)
@@ -161,14 +156,13 @@ class Reranker(SaveMixin):
             questions: A list of questions, or one question.
             texts: A list of texts for each question, or one text for each.
             labels: In the form of `texts`: 1 for a text that answers its question, 0 for any other.
-            batch_size: Maximum number of pairs that are computed at once.
+            batch_size: Number of pairs that are computed at once.
 
         Returns:
             The `scale` and `offset` of the logit, and with `threshold(min_precision)` the minimum
             score for a precision.
 
         Raises:
-            TypeError: If questions or texts are not strings.
             ValueError: If numbers of texts and labels differ, a label is neither 0 nor 1, only one
                 of these occurs, or texts with the label 1 do not have higher logits.
 
@@ -190,9 +184,9 @@ class Reranker(SaveMixin):
 
     def fit(
         self,
-        examples: Iterable[Example | Mapping[str, Any]],
+        examples: Examples,
         *,
-        validation_data: Iterable[Example | Mapping[str, Any]] | None = None,
+        validation_data: Examples | None = None,
         epochs: int = 1,
         batch_size: int = 8,
         learning_rate: float = 5e-5,
@@ -224,7 +218,6 @@ class Reranker(SaveMixin):
             The ranker itself.
 
         Raises:
-            TypeError: If an example or one of its fields has the wrong type.
             ValueError: If no example has negatives, a text is among its own negatives, or an
                 argument is out of its range.
 
@@ -268,10 +261,7 @@ class Reranker(SaveMixin):
         return self
 
     def evaluate(
-        self,
-        examples: Iterable[Example | Mapping[str, Any]],
-        batch_size: int = 32,
-        verbose: Verbose = 0,
+        self, examples: Examples, batch_size: int = 32, verbose: Verbose = 0
     ) -> dict[str, float]:
         """Measures how often the text of an example has a higher score than its `negatives`.
 
@@ -324,7 +314,7 @@ class Reranker(SaveMixin):
         return sigmoid(logits) if self._is_sigmoid else logits
 
     def _make_training_data(
-        self, name: str, examples: Iterable[Example | Mapping[str, Any]]
+        self, name: str, examples: Examples
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Returns inputs, `(questions, texts, time)`, and labels: the right text is the last."""
         questions, texts = _groups(name, examples)
@@ -339,9 +329,7 @@ def is_ranker(model: Any) -> bool:
     return getattr(model, "task", None) == SEQUENCE
 
 
-def _groups(
-    name: str, examples: Iterable[Example | Mapping[str, Any]]
-) -> tuple[list[str], list[list[str]]]:
+def _groups(name: str, examples: Examples) -> tuple[list[str], list[list[str]]]:
     """Returns questions, and the texts of each: its negatives, and the right text as the last."""
     questions, texts = [], []
     for position, item in enumerate(to_examples(examples)):

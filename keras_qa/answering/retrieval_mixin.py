@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Unpack, cast, overload
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Unpack, cast, overload
 
 import numpy as np
 
@@ -27,9 +27,9 @@ from keras_qa.answering.document_answers import (
     select_passages,
 )
 from keras_qa.answering.encoded_text import AnswerOptions, AnswerResult, Questions
-from keras_qa.answering.estimator import Estimator
+from keras_qa.answering.estimator import Estimator, Examples
 from keras_qa.answering.reranker import Reranker
-from keras_qa.example import Answer, Example, select_answers, to_examples, to_questions
+from keras_qa.example import Answer, select_answers, to_examples, to_questions
 from keras_qa.metrics.answers import contains_answer
 from keras_qa.preprocessing.ask_calibration import AskCalibration, AskOptions, check_option_names
 from keras_qa.preprocessing.confidence import cross_fit, default_confidence
@@ -193,7 +193,7 @@ class RetrievalMixin(Estimator):
     def calibrate(
         self,
         index: Retriever,
-        examples: Iterable[Example | Mapping[str, Any]],
+        examples: Examples,
         passages: int = PASSAGES,
         batch_size: int = 32,
         verbose: Verbose = "auto",

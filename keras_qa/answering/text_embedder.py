@@ -13,7 +13,7 @@ from keras_qa.answering.opening import EMBEDDER, Opened, find, open_model
 from keras_qa.onnx.runtime import EMBEDDING
 from keras_qa.preprocessing.pair_preprocessor import PairPreprocessor
 from keras_qa.text import SubwordTokenizer, Windower
-from keras_qa.text.pieces import concat_ranges
+from keras_qa.text.pieces import cells_of, concat_ranges
 
 
 class TextEmbedder:
@@ -104,20 +104,16 @@ class TextEmbedder:
 
     def _feed(self, texts: list[str] | tuple[str, ...]) -> dict[str, np.ndarray]:
         """Returns each text as a sequence, padded to the longest."""
-        tokenizer = self.tokenizer
-        pieces = tokenizer.pieces(texts)
-        before, after = np.array(tokenizer.before), np.array(tokenizer.after)
+        pieces = self.tokenizer.pieces(texts)
+        before, after = np.array(self.tokenizer.before), np.array(self.tokenizer.after)
         room = self.max_length - len(before) - len(after)
         counts = np.minimum(np.diff(pieces.begins), room)
         ends = len(before) + counts
-        rows = np.arange(len(texts))
         ids = np.zeros((len(texts), int(ends.max()) + len(after)), "int32")
         ids[:, : len(before)] = before
-        columns = len(before) + concat_ranges(np.zeros_like(counts), counts)
-        ids[np.repeat(rows, counts), columns] = pieces.ids[
-            concat_ranges(pieces.begins[:-1], counts)
-        ]
-        ids[rows[:, None], ends[:, None] + np.arange(len(after))] = after
+        cells = cells_of(np.full_like(counts, len(before)), counts)
+        ids[cells] = pieces.ids[concat_ranges(pieces.begins[:-1], counts)]
+        ids[np.arange(len(texts))[:, None], ends[:, None] + np.arange(len(after))] = after
         mask = (np.arange(ids.shape[1]) < (ends + len(after))[:, None]).astype("int32")
         feed = {"token_ids": ids, "segment_ids": np.zeros_like(ids), "padding_mask": mask}
         return {tensor.name: feed[tensor.name] for tensor in self.model_.inputs}

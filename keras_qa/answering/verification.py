@@ -19,12 +19,11 @@ from keras_qa.answering.document_answers import AnyReranker, open_ranker
 from keras_qa.answering.loading import DEFAULT_CHECKER, DEFAULT_RANKER, DEFAULT_READER, load
 from keras_qa.answering.opening import open_model
 from keras_qa.answering.unsupported_spans import find_unsupported_spans
-from keras_qa.example import Answer
 from keras_qa.preprocessing.preprocessor import TOKENS
 
 if TYPE_CHECKING:
+    from keras_qa.answering.claim_checker import Models
     from keras_qa.answering.claim_features import Evidence
-    from keras_qa.answering.reranker import Reranker
     from keras_qa.documents import Document, Index
     from keras_qa.models import QAModel
 
@@ -134,12 +133,15 @@ def verify(
     check_fraction("threshold", threshold)
     if question is not None and reader is None:
         raise ValueError("A `question` needs a reader. Pass `reader`, or leave `question` out.")
+    # Not at the top: it needs SQLite, which some builds of Python lack.
+    from keras_qa.answering.claim_checker import Models
+
     # Load the models first: reading documents takes longer.
     model = None if reader is None else _load_reader(reader)
-    qa = model if isinstance(model, QuestionAnswerer) else None
-    rankers: tuple[Reranker | None, Reranker | None] = (None, None)
-    if qa is not None:
-        rankers = (
+    models = Models()
+    if isinstance(model, QuestionAnswerer):
+        models = Models(
+            model,
             open_ranker(_with_default(ranker), "ranker"),
             open_ranker(_with_default(checker), "checker"),
         )
@@ -154,10 +156,7 @@ def verify(
                 for start, end, score in spans
                 if score >= threshold
             ]
-        read = None
-        if qa is not None and question is not None:
-            read = qa.ask(index, question, min_score=threshold, verbose=0, boxes=False)
-        return _check_sentences(answer, index, (qa, *rankers), threshold, question, read)
+        return _check_sentences(answer, index, models, threshold, question)
 
 
 @contextlib.contextmanager
@@ -212,13 +211,12 @@ def _with_different_names(documents: Iterable[Document]) -> Iterator[Document]:
 def _check_sentences(
     answer: str,
     index: Index,
-    models: tuple[QuestionAnswerer | None, Reranker | None, Reranker | None],
+    models: Models,
     threshold: float,
     question: str | None,
-    read: Answer | None,
 ) -> list[Verdict]:
     """Returns verdicts on the sentences of an answer that have a word."""
-    from keras_qa.answering.claim_checker import Models, check_claims
+    from keras_qa.answering.claim_checker import check_claims
     from keras_qa.documents.facts import contains, sentences
 
     spans = [span for span in sentences(answer) if re.search(r"\w", answer[slice(*span)])]
@@ -229,7 +227,10 @@ def _check_sentences(
         f"{context} {claim}" if _PRONOUN.match(claim) else claim
         for context, claim in zip(before, claims, strict=False)
     ]
-    evidences = check_claims(claims, queries, index, Models(*models))
+    evidences = check_claims(claims, queries, index, models)
+    read = None
+    if models.reader is not None and question is not None:
+        read = models.reader.ask(index, question, min_score=threshold, verbose=0, boxes=False)
     verdicts = []
     for (start, end), claim, evidence in zip(spans, claims, evidences, strict=True):
         verdict = Verdict(claim, start, end)

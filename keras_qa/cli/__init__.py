@@ -123,7 +123,7 @@ def parser() -> argparse.ArgumentParser:
         command_parser.add_argument(
             "--json", action="store_true", help="print the results as one JSON object"
         )
-        command_parser.set_defaults(command=name, module=module)
+        command_parser.set_defaults(command=name, run=module.run)
     return main_parser
 
 
@@ -135,19 +135,20 @@ def _run(options: argparse.Namespace, results: output.Results) -> int:
         if _needs_backend(options):
             _import_backend()
             stack.enter_context(_progress_bars_on_terminals_only())
-        code = options.module.run(options, results)
+        code = options.run(options, results)
     results.print()
     output.flush()
     return code or 0
 
 
 def _needs_backend(options: argparse.Namespace) -> bool:
-    if options.module is indexing:
+    module = COMMANDS[options.command]
+    if module is indexing:
         # The index may name an encoder.
         return indexing.needs_backend(options)
-    if not hasattr(options.module, "MODELS"):
+    if not hasattr(module, "MODELS"):
         return True
-    names = (getattr(options, name) for name in options.module.MODELS)
+    names = (getattr(options, name) for name in module.MODELS)
     return opening.needs_backend(*(name for name in names if name != "none"))
 
 

@@ -40,8 +40,13 @@ def handle_sigint() -> Iterator[None]:
     def repeat() -> None:
         time.sleep(REPEAT_AFTER)
         with lock:
-            if not left:
-                _interrupt()
+            if left:
+                return
+            if sys.platform == "win32":
+                interrupt_main()
+            else:
+                # Unlike `interrupt_main`, a signal also ends a blocking system call.
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     signal.signal(signal.SIGINT, handle)
     try:
@@ -60,11 +65,3 @@ def advise_after_interrupt(advice: str) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise KeyboardInterrupt(advice) from None
-
-
-def _interrupt() -> None:
-    if sys.platform == "win32":
-        interrupt_main()
-    else:
-        # Unlike `interrupt_main`, a signal also ends a blocking system call.
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)

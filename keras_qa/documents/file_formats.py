@@ -67,8 +67,7 @@ def _text(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Docum
 def _markdown(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
     text = _decode(path.read_bytes(), encoding)
     with _libraries("markdown-it-py"):
-        edits, headings = read_markdown(text)
-    yield Document(name, text, (), edits, headings)
+        yield Document(name, text, (), *read_markdown(text))
 
 
 def _restructured(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
@@ -76,8 +75,8 @@ def _restructured(path: pathlib.Path, name: str, encoding: str | None) -> Iterat
     with _libraries("docutils"):
         import docutils.core  # noqa: F401
     with _translate_errors("reStructuredText"):
-        edits, headings = read_restructured_text(text)
-    yield Document(name, text, (), edits, headings)
+        document = Document(name, text, (), *read_restructured_text(text))
+    yield document
 
 
 def _html(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:

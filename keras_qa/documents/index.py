@@ -17,8 +17,14 @@ from keras_qa.documents.document import Document, Passage, to_documents
 from keras_qa.documents.folder import Changes, Progress, read_paged_file, update_index
 from keras_qa.documents.full_text import FullTextTokenizer
 from keras_qa.documents.pdf_pages import draw_page, find_boxes
-from keras_qa.documents.search import read_passages, search
-from keras_qa.documents.shards import Shard, find_document, open_shards, reading
+from keras_qa.documents.search import find_problems, read_passages, search
+from keras_qa.documents.shards import (
+    Shard,
+    check_single,
+    find_document,
+    open_shards,
+    reading,
+)
 from keras_qa.documents.storage import get_setting, translate_sqlite_errors
 from keras_qa.documents.vector_search import (
     Floats,
@@ -40,10 +46,7 @@ class Index:
     """Documents and their passages in one SQLite file, searched by words and by vectors.
 
     Create it with `Index.create`, open it with `Index.open`. Several processes can read it while
-    one writes. It opens again after an interrupted change, without parts of documents.
-
-    Attributes:
-        path: Path of the file. Of several indexes that were opened as one, that of one of them.
+    one writes. It opens again after an interrupted change. `path` is its file.
 
     Examples:
         >>> import os, tempfile
@@ -92,7 +95,6 @@ class Index:
         Raises:
             FileExistsError: If the file exists, unless `exist_ok`.
             FileNotFoundError: If its folder does not exist.
-            TypeError: If `encoder` is not an encoder.
             ValueError: If `language` is not a code of two or three letters, or if the index exists
                 and has another language or encoder.
         """
@@ -195,7 +197,7 @@ class Index:
                 of the last update; at first such files are skipped, and again with "utf-8".
             verbose: 0 for silent, 1 for a progress bar, `"auto"` for a bar if there are many files.
             progress: Function of the number of files that are done, and of all files, which is
-                called after each file, instead of a bar. An error that it raises ends the update.
+                called after each file instead. An error that it raises ends the update.
             workers: Number of processes that read files, while this one writes. A script that
                 passes more than 1 needs `if __name__ == "__main__":`.
 
@@ -230,8 +232,7 @@ class Index:
         divided by the best one for the question (a convex combination, arXiv:2210.11934).
 
         Args:
-            question: A question, or an iterable of questions, such as a list or a pandas Series.
-                There is no query syntax: only words count.
+            question: A question, or an iterable of questions. Only words count: there is no syntax.
             k: Maximum number of passages for each question.
 
         Returns:
@@ -244,7 +245,7 @@ class Index:
         questions = to_questions(question)
         results: list[list[Passage]] = [[] for _ in questions]
         with self._locked():
-            for message in self._problems():
+            for message in find_problems(self.path, self._connection, self._encoder is not None):
                 if message not in self._warned:
                     self._warned.add(message)
                     warnings.warn(message, stacklevel=2)
@@ -281,10 +282,6 @@ class Index:
         Returns:
             A `Box` for each line of the part. None if the document is not a PDF file, or if the
             file is missing, a link, or has changed since.
-
-        Raises:
-            ImportError: If pypdfium2 is not installed.
-            KeyError: If there is no document of this name.
         """
         with self._reading():
             document = find_document(self._shards, name)
@@ -295,7 +292,7 @@ class Index:
     def draw_page(self, name: str, page: int) -> bytes | None:
         """Returns a picture of a page of a PDF file: a PNG file, 1,600 pixels on its longer side.
 
-        Pages count from 1. `None` if there is no such page, or as `boxes` returns none and raises.
+        Pages count from 1. `None` if there is no such page, or as `boxes` returns none.
         """
         with self._reading():
             file = read_paged_file(*find_document(self._shards, name))
@@ -363,20 +360,6 @@ class Index:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _problems(self) -> Iterator[str]:
-        """Yields why a search may not find what it could."""
-        if get_setting(self._connection, "reading", int) != storage.READING:
-            yield (
-                f"`{self.path}` was made by a keras-qa that reads files in another way. Read them "
-                "again with `keras-qa index FOLDER`, or `Index.update`."
-            )
-        name = read_encoder_name(self._connection)
-        if name is not None and self._encoder is None:
-            yield (
-                f"`{self.path}` has vectors of the encoder {name!r}, but was opened without it, so "
-                "it is searched by words only. Open it with `Index.open(path, encoder=…)`."
-            )
-
     def _encode(self, questions: list[str]) -> Floats | None:
         """Returns the vectors of questions, or `None` to search by words only."""
         dimension = get_setting(self._connection, "dimension", int)
@@ -396,12 +379,7 @@ class Index:
 
     @contextlib.contextmanager
     def _writing(self, adds: bool = False) -> Iterator[Writer]:
-        if len(self._shards) > 1:
-            paths = ", ".join(str(shard.path) for shard in self._shards)
-            raise ValueError(
-                "Several indexes that were opened as one cannot be changed. Open the one to change "
-                f"by its path. Received: path=[{paths:.100}]."
-            )
+        check_single(self._shards)
         with self._locked():
             with self._reading():
                 # This verifies the checksum: a new one would hide earlier damage.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import pathlib
+from collections.abc import Iterator, Sequence
 
 from keras_qa.data.sqlite import sqlite3
 from keras_qa.documents import storage
@@ -11,7 +12,7 @@ from keras_qa.documents.document import Passage, page_at
 from keras_qa.documents.full_text import FullTextTokenizer
 from keras_qa.documents.shards import SPACING, Shard
 from keras_qa.documents.storage import get_setting, translate_sqlite_errors
-from keras_qa.documents.vector_search import Floats, Scored
+from keras_qa.documents.vector_search import Floats, Scored, read_encoder_name
 from keras_qa.documents.visible_text import Edit, visible_part
 
 # Maximum number of passages to rank, which takes 1.3 µs for each. Words in more passages do not
@@ -25,6 +26,23 @@ WORDS = 64
 DEPTH = 1_000
 # Questions searched at a time by vectors.
 QUESTIONS = 256
+
+
+def find_problems(
+    path: pathlib.Path, connection: sqlite3.Connection, has_encoder: bool
+) -> Iterator[str]:
+    """Yields why a search of an index may not find what it could."""
+    if get_setting(connection, "reading", int) != storage.READING:
+        yield (
+            f"`{path}` was made by a keras-qa that reads files in another way. Read them again "
+            "with `keras-qa index FOLDER`, or `Index.update`."
+        )
+    name = read_encoder_name(connection)
+    if name is not None and not has_encoder:
+        yield (
+            f"`{path}` has vectors of the encoder {name!r}, but was opened without it, so it is "
+            "searched by words only. Open it with `Index.open(path, encoder=…)`."
+        )
 
 
 def search(

@@ -96,6 +96,16 @@ def open_shards(
     return shards
 
 
+def check_single(shards: Sequence[Shard]) -> None:
+    """Raises if several indexes that are searched as one were to be changed."""
+    if len(shards) > 1:
+        paths = ", ".join(str(shard.path) for shard in shards)
+        raise ValueError(
+            "Several indexes that were opened as one cannot be changed. Open the one to change by "
+            f"its path. Received: path=[{paths:.100}]."
+        )
+
+
 def find_document(shards: Sequence[Shard], name: str) -> tuple[sqlite3.Connection, int]:
     """Returns the file and number of a document, after its checksum is verified."""
     query, key = "SELECT id FROM documents WHERE name = ?", (storage.encode_text(name),)

@@ -87,14 +87,6 @@ def unit_vectors(
     return unit
 
 
-def create_vectors(connection: sqlite3.Connection, encoder: str) -> None:
-    """Creates the table of vectors, and stores the name of their encoder."""
-    connection.execute("CREATE TABLE vectors (passage INTEGER PRIMARY KEY, vector BLOB NOT NULL)")
-    connection.execute(
-        "INSERT INTO settings VALUES ('encoder', ?)", (storage.encode_text(encoder),)
-    )
-
-
 def read_encoder_name(connection: sqlite3.Connection) -> str | None:
     """Returns the name of the encoder of an index; `None` if it has no vectors."""
     name = storage.get_setting(connection, "encoder", bytes)

@@ -14,7 +14,6 @@ from keras_qa.documents.storage import get_setting
 from keras_qa.documents.vector_search import (
     STORED,
     TextEmbedderLike,
-    create_vectors,
     read_encoder_name,
     unit_vectors,
 )
@@ -145,7 +144,8 @@ class Writer:
         if language is not None and get_setting(self._connection, "language", str) is None:
             create_words(self._connection, language)
         if encoder is not None and read_encoder_name(self._connection) is None:
-            create_vectors(self._connection, encoder.name)
+            self._run("CREATE TABLE vectors (passage INTEGER PRIMARY KEY, vector BLOB NOT NULL)")
+            self.write_setting("encoder", storage.encode_text(encoder.name))
             self._encoder = encoder
             self.encode_missing()
 

@@ -5,7 +5,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,13 +32,17 @@ _logger = haystack_logging.getLogger(__name__)
 
 
 class _Component:
-    """A component whose arguments are a model and settings, which `run` may change for one call."""
+    """A component whose arguments are a model and settings, which `run` may change for one call.
+
+    Haystack reads its arguments from the signatures. These methods take them from `locals()`.
+    """
 
     # Not `__init__`: Haystack copies the class, so that `super()` does not find this one.
-    def _set(self, model: str | os.PathLike[str], **settings: Any) -> None:
-        self.model = os.fspath(model)
-        self._settings = settings
-        _check(settings)
+    def _set(self, arguments: Mapping[str, Any]) -> None:
+        self.model = os.fspath(arguments["model"])
+        others = ("self", "model")
+        self._settings = {name: arguments[name] for name in arguments if name not in others}
+        _check(self._settings)
         self._loaded: Any = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -51,15 +55,14 @@ class _Component:
         """Deserializes the component from a dictionary."""
         return default_from_dict(cls, data)
 
-    def _start(
-        self, query: object, documents: Sequence[Document], options: Mapping[str, Any]
-    ) -> tuple[dict[str, Any], list[Document]]:
+    def _start(self, arguments: Mapping[str, Any]) -> tuple[dict[str, Any], list[Document]]:
         """Checks the arguments of `run`. Returns the settings, and the documents to read."""
-        settings = dict(self._settings)
-        settings.update((name, value) for name, value in options.items() if value is not None)
+        options = {name: arguments.get(name) for name in self._settings}
+        options = {name: value for name, value in options.items() if value is not None}
+        settings = {**self._settings, **options}
         _check(settings)
-        check_query(query)
-        return settings, _with_text(documents)
+        check_query(arguments["query"])
+        return settings, _with_text(arguments["documents"])
 
 
 @component
@@ -71,12 +74,11 @@ class KerasReader(_Component):
     the case that no document has an answer.
 
     Args:
-        model: An argument of `keras_qa.load`: a `.keras` file, a folder or `hf://owner/name` with
-            a published reader, or the name of a preset. `warm_up` loads it.
+        model: An argument of `keras_qa.load`. `warm_up` loads it.
         top_k: Maximum number of answers, not counting "no answer".
         score_threshold: Minimum score of an answer. `None` to return all.
-        max_seq_length: Maximum length of a window in tokens, including the query (`max_length` in
-            other parts of this package). `None` for the reader's own.
+        max_seq_length: Maximum length of a window in tokens, including the query. `None` for the
+            reader's own.
         stride: Number of tokens that two windows share. `None` for the reader's own.
         max_batch_size: Number of windows in a batch. `None` for 32.
         answers_per_seq: Number of candidate spans for each document, or for each answer if `top_k`
@@ -85,9 +87,8 @@ class KerasReader(_Component):
             questions gives it a low score.
         overlap_threshold: Drops an answer that overlaps with a better one of the same document by
             more than this share of the shorter one. `None` to keep all.
-        max_query_length: Maximum number of tokens of a query (`max_question_length` in other parts
-            of this package); a longer query is truncated. `None` for no limit, and an error if the
-            query leaves no room for the text.
+        max_query_length: Maximum number of tokens of a query; a longer query is truncated. `None`
+            for no limit, and an error if the query leaves no room for the text.
 
     Raises:
         ValueError: If an argument is out of range.
@@ -121,36 +122,19 @@ class KerasReader(_Component):
         overlap_threshold: float | None = 0.01,
         max_query_length: int | None = None,
     ) -> None:
-        self._set(
-            model,
-            top_k=top_k,
-            score_threshold=score_threshold,
-            max_seq_length=max_seq_length,
-            stride=stride,
-            max_batch_size=max_batch_size,
-            answers_per_seq=answers_per_seq,
-            no_answer=no_answer,
-            overlap_threshold=overlap_threshold,
-            max_query_length=max_query_length,
-        )
+        self._set(locals())
 
     def warm_up(self) -> None:
-        """Loads the reader, unless it is loaded already. `run` calls it.
-
-        It raises a `ValueError` if the file is not a trained reader.
-        """
+        """Loads the reader. `run` calls it. It raises a `ValueError` for other models."""
         if self._loaded is not None:
             return
         answerer = load(self.model)
         preprocessor = getattr(getattr(answerer, "model_", None), "preprocessor", None)
         if preprocessor is None or not preprocessor.compares_passages:
-            content = (
-                f"a model that {preprocessor.description}"
-                if preprocessor
-                else "an encoder without a head"
-            )
+            content = getattr(preprocessor, "description", "has no head")
             raise ValueError(
-                f"`model` must be a trained reader of spans. `{self.model}` holds {content}."
+                f"`model` must be a trained reader of spans. `{self.model}` holds a model that "
+                f"{content}."
             )
         self._loaded = answerer
 
@@ -171,9 +155,8 @@ class KerasReader(_Component):
     ) -> dict[str, list[ExtractedAnswer]]:
         """Extracts the answers to a query from documents.
 
-        Documents without text are skipped, and duplicates are read once. The scores of the
-        documents are not used. The other arguments are those of the constructor; `None` keeps the
-        value given there.
+        Documents without text are skipped, and duplicates are read once. The other arguments are
+        those of the constructor; `None` keeps the value given there.
 
         Returns:
             `answers`, a list of Haystack's `ExtractedAnswer`, best first; empty if there are no
@@ -181,22 +164,8 @@ class KerasReader(_Component):
             the place in its content; all three are `None` for "no answer". If `meta` of the
             document has a `page_number`, `meta` of the answer has an `answer_page_number`, which
             counts form feeds from there.
-
-        Raises:
-            TypeError: If the query is not a string, or an entry of `documents` not a `Document`.
         """
-        options = {
-            "top_k": top_k,
-            "score_threshold": score_threshold,
-            "max_seq_length": max_seq_length,
-            "stride": stride,
-            "max_batch_size": max_batch_size,
-            "answers_per_seq": answers_per_seq,
-            "no_answer": no_answer,
-            "overlap_threshold": overlap_threshold,
-            "max_query_length": max_query_length,
-        }
-        settings, read = self._start(query, documents, options)
+        settings, read = self._start(locals())
         self.warm_up()
         spans = self._read(query, read, settings) if read else [Answer("", 1.0)]
         answers = _extracted(query, spans, read, settings) if documents else []
@@ -228,8 +197,7 @@ class KerasRanker(_Component):
     It has the inputs and outputs of Haystack's `TransformersSimilarityRanker`.
 
     Args:
-        model: An argument of `answering.Reranker`: a `.keras` file, a folder or `hf://owner/name`
-            with a published ranker, or the name of a preset. `warm_up` loads it.
+        model: An argument of `answering.Reranker`. `warm_up` loads it.
         top_k: Maximum number of documents.
         scale_score: Whether scores are between 0 and 1, by a sigmoid, rather than logits.
         score_threshold: Minimum score of a document. `None` to return all.
@@ -247,19 +215,10 @@ class KerasRanker(_Component):
         score_threshold: float | None = None,
         batch_size: int = 32,
     ) -> None:
-        self._set(
-            model,
-            top_k=top_k,
-            scale_score=scale_score,
-            score_threshold=score_threshold,
-            batch_size=batch_size,
-        )
+        self._set(locals())
 
     def warm_up(self) -> None:
-        """Loads the ranker, unless it is loaded already. `run` calls it.
-
-        It raises a `ValueError` if the file is not a ranker.
-        """
+        """Loads the ranker. `run` calls it. It raises a `ValueError` for other models."""
         if self._loaded is None:
             self._loaded = Reranker(self.model)
 
@@ -272,20 +231,12 @@ class KerasRanker(_Component):
         scale_score: bool | None = None,
         score_threshold: float | None = None,
     ) -> dict[str, list[Document]]:
-        """Sorts documents by their scores for a query.
-
-        Documents without text are skipped, and duplicates are read once. The other arguments are
-        those of the constructor; `None` keeps the value given there.
+        """Sorts documents by their scores for a query. The arguments are as in `KerasReader.run`.
 
         Returns:
             `documents`, best first: copies of the given ones with new scores.
-
-        Raises:
-            TypeError: If the query is not a string, or an entry of `documents` not a `Document`.
-            ValueError: If an argument is out of range.
         """
-        options = {"top_k": top_k, "scale_score": scale_score, "score_threshold": score_threshold}
-        settings, read = self._start(query, documents, options)
+        settings, read = self._start(locals())
         self.warm_up()
         [logits] = self._loaded.logits([query], [list(map(_content, read))], settings["batch_size"])
         scores = sigmoid(logits) if settings["scale_score"] else logits
@@ -335,17 +286,6 @@ def _content(document: Document) -> str:
     return document.content or ""
 
 
-def _locator(passages: Iterable[str]) -> Callable[[int], tuple[int, int]]:
-    """Returns a function from an offset in joined passages to a passage's number and an offset."""
-    begins = np.cumsum([0, *(len(passage) + 1 for passage in passages)])
-
-    def locate(position: int) -> tuple[int, int]:
-        number = int(np.searchsorted(begins, position, side="right")) - 1
-        return number, int(position - begins[number])
-
-    return locate
-
-
 def _extracted(
     query: str,
     spans: Sequence[Answer],
@@ -353,7 +293,8 @@ def _extracted(
     settings: Mapping[str, Any],
 ) -> list[ExtractedAnswer]:
     """Converts spans to Haystack's answers, best first."""
-    locate = _locator(map(_content, documents))
+    # The spans have offsets in the joined contents.
+    begins = np.cumsum([0, *(len(_content(document)) + 1 for document in documents)])
     none = [answer for answer in spans if not answer.text]
     # Position of the document, start and end in its content, for each answer.
     kept: list[tuple[int, int, int]] = []
@@ -367,7 +308,8 @@ def _extracted(
                 extracted = ExtractedAnswer(query=query, score=answer.score, data=answer.text)
                 answers.append(extracted)
             continue
-        number, start = locate(answer.start)
+        number = int(np.searchsorted(begins, answer.start, side="right")) - 1
+        start = answer.start - int(begins[number])
         span = (number, start, start + answer.end - answer.start)
         if any(_overlap(span, other, settings["overlap_threshold"]) for other in kept):
             continue

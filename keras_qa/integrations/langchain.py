@@ -39,10 +39,6 @@ class KerasQAReranker(BaseDocumentCompressor):
         top_n: Maximum number of documents. `None` for all.
         batch_size: Number of documents in a batch.
 
-    Raises:
-        TypeError: If `model` is no ranker.
-        ValueError: If an argument is out of its range.
-
     Examples:
         >>> from langchain_core.documents import Document
         >>> from keras_qa.integrations.langchain import KerasQAReranker
@@ -86,9 +82,6 @@ class KerasQARetriever(BaseRetriever):
         index: A `documents.Index`, or another `documents.Retriever`.
         k: Maximum number of passages.
         **options: Arguments of LangChain's `BaseRetriever`, such as `tags`.
-
-    Raises:
-        ValueError: If `k` is not a positive integer.
     """
 
     index: Any

@@ -38,10 +38,6 @@ class KerasQAReranker(BaseNodePostprocessor):
         top_n: Maximum number of nodes. `None` for all.
         batch_size: Number of nodes in a batch.
 
-    Raises:
-        TypeError: If `model` is no ranker.
-        ValueError: If an argument is out of its range.
-
     Examples:
         >>> from llama_index.core.schema import NodeWithScore, TextNode
         >>> from keras_qa.integrations.llama_index import KerasQAReranker
@@ -87,9 +83,6 @@ class KerasQARetriever(BaseRetriever):
         index: A `documents.Index`, or another `documents.Retriever`.
         k: Maximum number of passages.
         **options: Arguments of LlamaIndex' `BaseRetriever`, such as `callback_manager`.
-
-    Raises:
-        ValueError: If `k` is not a positive integer.
     """
 
     def __init__(self, index: object, k: int = 10, **options: object) -> None:

@@ -52,8 +52,7 @@ class KerasQAPredictor:
             `verify`, such as `batch_size`.
 
     Raises:
-        TypeError: If `model` is no name or path, or an option is unknown; in a call, if a value is
-            not a string.
+        TypeError: If `model` is no name or path, or an option is unknown.
         ValueError: If Keras already uses another backend, or an option is out of its range; in a
             call, if a column is missing, or a column has the name of a result.
 

@@ -21,13 +21,11 @@ def distribute() -> contextlib.ExitStack:
     """Divides each batch of `fit` among processes, which all call it and the same `fit`.
 
     The processes are those of `torchrun`, or of the process group that exists, such as that of Ray
-    Train. Each needs the same data. In `fit` of `QAModel`, and so in `QuestionAnswerer.fit` and
+    Train. Each needs the same data. In `fit` of `QAModel`, `QuestionAnswerer.fit` and
     `recipes.train`, each process computes its rows of a batch. The loss and the metrics are those
     of all rows, and the gradients are summed, so that all processes have the weights of a training
-    in one process. The first process alone prints progress, and writes the files of
-    `recipes.train`.
+    in one process. The first process alone prints progress and writes files.
 
-    `predict`, `evaluate`, `answer` and `save` compute all rows in the process that calls them.
     Layers that compute with other rows of a batch, such as `BatchNormalization`, have the rows of
     their process.
 

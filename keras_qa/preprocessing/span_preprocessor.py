@@ -143,7 +143,14 @@ class SpanPreprocessor(Preprocessor):
 
     def to_feed(self, model: Model, windows: Windows) -> dict[str, np.ndarray]:
         """Returns the inputs of a model for windows."""
-        self._check_types(model)
+        # The model and the decoder need the same positions of answer types.
+        own, types = getattr(model, "answer_types", None), self.decoder.answer_types
+        if own is not None and own != types:
+            raise ValueError(
+                f"The model has answer_types={own!r}, but its preprocessor has "
+                f"answer_types={types!r}. Pass `SpanPreprocessor` a "
+                "`SpanDecoder(answer_types=model.answer_types)`."
+            )
         return select_inputs(model, windows.feed)
 
     def make_labels(self, examples: list[Example]) -> tuple[Windows, np.ndarray]:
@@ -236,7 +243,7 @@ class SpanPreprocessor(Preprocessor):
         details = SpanDetails([], [], decoder.threshold if decoder.no_answer else 1.0)
         windows = self.vectorizer.batches(examples, WINDOWS)
         for part, spans in self._spans(model, examples, windows, batch_size, verbose, 1):
-            spans = weigh_no_answer(spans, self.decoder, part)
+            spans = weigh_no_answer(spans, decoder, part)
             answers += [row[0] for row in rank_answers(spans, part, decoder, 1)]
             details.spans.extend(best_texts(spans, part, decoder))
             details.no_answer.extend(spans.no_answer.tolist())
@@ -354,16 +361,6 @@ class SpanPreprocessor(Preprocessor):
 
     def _to_logits(self, outputs: Any) -> tuple[np.ndarray, np.ndarray]:
         return outputs["start"], outputs["end"]
-
-    def _check_types(self, model: Model) -> None:
-        """Raises if the model has other positions of answer types than the decoder."""
-        own, types = getattr(model, "answer_types", None), self.decoder.answer_types
-        if own is not None and own != types:
-            raise ValueError(
-                f"The model has answer_types={own!r}, but its preprocessor has "
-                f"answer_types={types!r}. Pass `SpanPreprocessor` a "
-                "`SpanDecoder(answer_types=model.answer_types)`."
-            )
 
 
 def split_labels(

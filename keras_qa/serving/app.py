@@ -48,8 +48,7 @@ def create_app(
     """Makes the ASGI application that `keras-qa serve` runs.
 
     All calls of the models run in one thread. Questions of concurrent requests are answered in
-    batches. The answers are those of `qa.answer`, `qa.ask`, `ranker.rank`, `embedder` and
-    `keras_qa.verify`.
+    batches, with the answers of `qa.answer`.
 
     Args:
         qa: A fitted `QuestionAnswerer` that answers questions about texts without choices, or an
@@ -62,14 +61,11 @@ def create_app(
         verify: The arguments `reader`, `ranker` and `checker` of `keras_qa.verify` for
             `POST /verify`, with models that are loaded, or `None`.
         name: The name of the model in the routes.
-        token: A token that requests must have in their header `Authorization: Bearer`. `None` for
-            none.
+        token: A token that requests must have in their header `Authorization: Bearer`.
         allowed_hosts: Host names that requests may be for, such as `{"localhost"}`. `None` for all.
         thread: A `concurrent.futures.ThreadPoolExecutor` with one thread, which runs the model.
             PyTorch is faster if the model was loaded in it, too. `None` for a new one.
-        **limits: `max_batch`, `max_wait_ms`, `max_queue`, `max_body`, `max_text`, `max_question`,
-            `max_question_tokens`, `max_questions`, `max_passages`, `max_texts`, `max_answer`,
-            `max_sentences`, `max_top_k`, `timeout` and `body_timeout`, see docs/serving.md.
+        **limits: See docs/serving.md, such as `max_batch` and `timeout`.
 
     Returns:
         A `starlette.applications.Starlette`.

@@ -72,8 +72,7 @@ class Guard:
     """Middleware that checks host, origin and token, and logs each request without its texts.
 
     The log and the metrics have the paths of routes, since that of a request may contain a text.
-    `hosts` prevents DNS rebinding: a page of another site can send requests to a server on this
-    machine under a host name of its own.
+    `hosts` prevents DNS rebinding.
     """
 
     def __init__(
@@ -169,13 +168,8 @@ def error_response(
 
 
 async def read_body(request: Request[Any], limits: Limits) -> bytes:
-    """Returns the body of a request. Of one that is too large, the rest is read and dropped.
-
-    A client that still sends its body would not read an earlier response.
-
-    Raises:
-        HTTPException: If the body is too large, too slow or compressed.
-    """
+    """Returns the body of a request, or raises if it is too large, too slow or compressed."""
+    # The rest of one that is too large is read: a client reads no response while it sends.
     close = {"Connection": "close"}
     if request.headers.get("content-encoding", "identity") != "identity":
         raise HTTPException(415, "The body must not be compressed.", close)

@@ -60,17 +60,15 @@ _LOCATION: dict[str, Schema] = {
 
 @dataclasses.dataclass
 class McpService:
-    """The tools of a server, and what they share. `thread` alone runs the models.
-
-    `name` is that of the documents. `options` are those of `ask`, and `verifiers` are the ranker
-    and the checker of `verify`.
-    """
+    """The tools of a server, and what they share. `thread` alone runs the models."""
 
     qa: QuestionAnswerer
     open_index: OpenIndex
+    # Of the documents.
     name: str
     limits: Limits
     thread: Executor
+    # Of `ask`, and the ranker and the checker of `verify`.
     options: dict[str, Any]
     verifiers: dict[str, Any]
 
@@ -290,7 +288,7 @@ def _describe_tools(limits: Limits) -> list[types.Tool]:
     evidence = {"outcome": _TEXT, "instead": _OPTIONAL_TEXT, "evidence": _OPTIONAL_TEXT}
 
     def rows(name: str, fields: dict[str, Schema]) -> dict[str, Schema]:
-        items = to_object(name, {"text": _TEXT, "score": _NUMBER, **_LOCATION, **fields}, {})
+        items = to_object(name, {"text": _TEXT, "score": _NUMBER, **_LOCATION, **fields})
         return {name: {"type": "array", "items": items}}
 
     part = {"text": _TEXT, "lines": _INTEGER, **_LOCATION}
@@ -305,7 +303,7 @@ def _describe_tools(limits: Limits) -> list[types.Tool]:
             name=name,
             description=inspect.getdoc(getattr(McpService, name)),
             input_schema=to_object(name, required, optional),
-            output_schema=to_object(f"{name} result", result, {}),
+            output_schema=to_object(f"{name} result", result),
             annotations=types.ToolAnnotations(read_only_hint=True, open_world_hint=False),
         )
         for name, (required, optional, result) in schemas.items()

@@ -40,10 +40,7 @@ class AbandonedError(Exception):
 
 
 class SlicedModel:
-    """A model that predicts in slices of at most `rows`, and calls `check` before each.
-
-    A slice of wide rows has four batches of an encoder. An error of `check` ends `predict`.
-    """
+    """A model that predicts in slices of at most `rows`, and calls `check` before each."""
 
     def __init__(self, model: Any, rows: int, check: Callable[[], None]) -> None:
         self._model, self._rows, self._check = model, rows, check
@@ -65,10 +62,8 @@ class SlicedModel:
 
 
 def predict_in_slices(owner: Any, rows: int, check: Callable[[], None]) -> Any:
-    """Returns a copy of a reader, ranker or embedder whose model is a `SlicedModel`.
-
-    For a classifier of tokens, which is a model, it is a `SlicedModel`.
-    """
+    """Returns a copy of a reader, ranker or embedder whose model is a `SlicedModel`."""
+    # A classifier of tokens is a model.
     if not hasattr(owner, "model_"):
         return SlicedModel(owner, rows, check)
     copied = copy.copy(owner)
@@ -123,10 +118,7 @@ class ModelQueue:
     async def compute(self, call: Call, items: Sequence[tuple[Any, int]]) -> list[Any]:
         """Returns the results of items, which are pairs of an item and its number of characters.
 
-        Raises:
-            UnavailableError: If the queue has no room for all items, or the time limit passes.
-            ModelError: If the model fails.
-            ValueError: If the call raises it for one of the items. So does `TypeError`.
+        Raises `UnavailableError` if the queue has no room for all items, or the time limit passes.
         """
         if len(self._jobs) + len(items) > self._limits.max_queue:
             raise UnavailableError("The server is busy: its queue is full.", self._retry_after())

@@ -144,10 +144,8 @@ class Service(ModelRoutes):
         return getattr(getattr(self.qa, "model_", None), "preprocessor", None)
 
     def _limit_question(self, options: Mapping[str, Any]) -> dict[str, int]:
-        """Returns the option that leaves at least half of a window for the text.
-
-        Otherwise a long question and a long text would make a window for each token of the text.
-        """
+        """Returns the option that leaves at least half of a window for the text."""
+        # Otherwise a long question and a long text would make a window for each token of the text.
         windower = self.windower
         if windower is None:
             return {}

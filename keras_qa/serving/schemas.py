@@ -34,10 +34,13 @@ _KINDS: dict[str, tuple[str, Any]] = {
 }
 
 
-def to_object(title: str, required: dict[str, Schema], optional: dict[str, Schema]) -> Schema:
+def to_object(
+    title: str, required: dict[str, Schema], optional: dict[str, Schema] | None = None
+) -> Schema:
     """Returns the schema of an object without other keys."""
     closed = {"additionalProperties": False, "required": list(required)}
-    return {"title": title, "type": "object", "properties": {**required, **optional}, **closed}
+    properties = {**required, **(optional or {})}
+    return {"title": title, "type": "object", "properties": properties, **closed}
 
 
 def _list(items: Schema, most: int | None = None, least: int = 1) -> Schema:
@@ -76,30 +79,22 @@ _SCORE: dict[str, Schema] = {"score": _NUMBER}
 _VECTOR = _list(_NUMBER)
 _OFFSETS = {"start": _integer(0), "end": _integer(0)}
 
-_ERROR = to_object("Error", {"error": _TEXT}, {})
+_ERROR = to_object("Error", {"error": _TEXT})
+_OPENAI_ERROR = to_object(
+    "OpenAIErrorDetails", {"message": _TEXT, "type": _TEXT, "param": _NULL, "code": _NULL}
+)
 # Schemas of errors by the paths of routes, if they are not `_ERROR`.
 _ERRORS = {
-    "/v1/embeddings": to_object(
-        "OpenAIError",
-        {
-            "error": to_object(
-                "OpenAIErrorDetails",
-                {"message": _TEXT, "type": _TEXT, "param": _NULL, "code": _NULL},
-                {},
-            )
-        },
-        {},
-    ),
-    "/v2/rerank": to_object("CohereError", {"message": _TEXT}, {}),
+    "/v1/embeddings": to_object("OpenAIError", {"error": _OPENAI_ERROR}),
+    "/v2/rerank": to_object("CohereError", {"message": _TEXT}),
 }
-_ANSWER = to_object("Answer", {"answer": _TEXT, **_SCORE, **_OFFSETS}, {})
+_ANSWER = to_object("Answer", {"answer": _TEXT, **_SCORE, **_OFFSETS})
 _DOCUMENT_ANSWER = to_object(
     "DocumentAnswer",
     {
         **{"answer": _TEXT, **_SCORE, "document": _either(_TEXT, _NULL)},
         **{n: _either(_integer(0), _NULL) for n in ("start", "end", "line", "page")},
     },
-    {},
 )
 _EVIDENCE = ("document_start", "document_end", "line", "end_line", "page")
 _VERDICTS = _list(
@@ -111,51 +106,33 @@ _VERDICTS = _list(
             **{name: _either(_TEXT, _NULL) for name in ("document", "instead")},
             **{name: _either(_integer(0), _NULL) for name in _EVIDENCE},
         },
-        {},
     ),
     least=0,
 )
 _EDGES = dict.fromkeys(("left", "top", "right", "bottom"), _NUMBER)
-_BOX = to_object("Box", {"page": _integer(1), **_EDGES}, {})
+_BOX = to_object("Box", {"page": _integer(1), **_EDGES})
+_COHERE_RESULT = to_object("CohereResult", {"index": _integer(0), "relevance_score": _NUMBER})
+_COHERE_META = to_object("CohereMeta", {"api_version": to_object("Version", {"version": _TEXT})})
+_EMBEDDING = {"object": _TEXT, "index": _integer(0), "embedding": _either(_VECTOR, _TEXT)}
+_USAGE = dict.fromkeys(("prompt_tokens", "total_tokens"), _integer(0))
 # Schemas of responses by the names of the routes' functions.
 RESPONSES = {
     "answer": _or_list({"anyOf": [_ANSWER, _list(_ANSWER)]}),
     "ask": _or_list({"anyOf": [_DOCUMENT_ANSWER, _list(_DOCUMENT_ANSWER)]}),
     "rerank": _list(to_object("Ranked", {"index": _integer(0), **_SCORE}, {"text": _TEXT})),
     "rerank_v2": to_object(
-        "CohereResponse",
-        {
-            "id": _TEXT,
-            "results": _list(
-                to_object("CohereResult", {"index": _integer(0), "relevance_score": _NUMBER}, {})
-            ),
-            "meta": to_object(
-                "CohereMeta", {"api_version": to_object("Version", {"version": _TEXT}, {})}, {}
-            ),
-        },
-        {},
+        "CohereResponse", {"id": _TEXT, "results": _list(_COHERE_RESULT), "meta": _COHERE_META}
     ),
     "embed": _list(_VECTOR),
     "embeddings": to_object(
         "OpenAIResponse",
         {
-            "object": _TEXT,
-            "model": _TEXT,
-            "usage": to_object(
-                "Usage", {"prompt_tokens": _integer(0), "total_tokens": _integer(0)}, {}
-            ),
-            "data": _list(
-                to_object(
-                    "Embedding",
-                    {"object": _TEXT, "index": _integer(0), "embedding": _either(_VECTOR, _TEXT)},
-                    {},
-                )
-            ),
+            **{"object": _TEXT, "model": _TEXT, "usage": to_object("Usage", _USAGE)},
+            "data": _list(to_object("Embedding", _EMBEDDING)),
         },
-        {},
     ),
     "verify": _either(_VERDICTS, _list(_VERDICTS)),
-    "document_boxes": to_object("Boxes", {"document": _TEXT, "boxes": _list(_BOX, least=0)}, {}),
+    "document_boxes": to_object("Boxes", {"document": _TEXT, "boxes": _list(_BOX, least=0)}),
 }
 # Types of responses that are not JSON.
 MEDIA_TYPES = {"document_page": "image/png"}
@@ -185,8 +162,7 @@ def make_requests(
 ) -> dict[str, Schema]:
     """Returns the schemas of requests by the names of the routes' functions.
 
-    `least_length` is the smallest `max_seq_len`, `dimension` the size of vectors, and `searches`
-    tells whether answers can be verified by the index.
+    `least_length` is the smallest `max_seq_len`, and `searches` tells whether the index verifies.
     """
     question, text = _words(limits.max_question), _words(limits.max_text)
     top_k = {"top_k": _integer(1, limits.max_top_k)}
@@ -198,7 +174,7 @@ def make_requests(
         "handle_impossible_answer": _FLAG,
         "align_to_words": _FLAG,
     }
-    pair = to_object("QuestionInContext", {"question": question, "context": text}, {})
+    pair = to_object("QuestionInContext", {"question": question, "context": text})
     answer = to_object(
         "AnswerRequest",
         {"inputs": _or_list(pair, limits.max_questions)},
@@ -207,11 +183,7 @@ def make_requests(
     ask = to_object(
         "AskRequest",
         {"question": _or_list(question, limits.max_questions)},
-        {
-            **top_k,
-            "passages": _integer(1, 100),
-            "min_score": _SHARE,
-        },
+        {**top_k, "passages": _integer(1, 100), "min_score": _SHARE},
     )
     others = _make_model_requests(limits, dimension, searches)
     return {"answer": answer, "ask": ask, **others}
@@ -246,7 +218,7 @@ def _make_model_requests(limits: Limits, dimension: int, searches: bool) -> dict
         },
     )
     document = _either(
-        text, to_object("Document", {"name": _words(limits.max_question), "text": text}, {})
+        text, to_object("Document", {"name": _words(limits.max_question), "text": text})
     )
     documents = {"documents": _list(document, limits.max_texts)}
     claim = to_object(
@@ -262,10 +234,9 @@ def _make_model_requests(limits: Limits, dimension: int, searches: bool) -> dict
 
 
 def parse(body: bytes, schema: Schema) -> dict[str, Any]:
-    """Returns the object in the body of a request. Optional keys with null are left out.
+    """Returns the object in the body of a request, or raises a `ValueError`.
 
-    Raises:
-        ValueError: If the body is not JSON, or does not match the schema.
+    Optional keys with null are left out.
     """
     try:
         value = json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)

@@ -36,9 +36,6 @@ def run(
         port: The port. 0 for a free one.
         timeout: The longest time in seconds to wait for the answers at the end.
         started: Is called with the server's URL before the first request.
-
-    Raises:
-        OSError: If the address cannot be used.
     """
     config = configure(app, timeout_graceful_shutdown=int(timeout) + 1)
     with listen(host, port) as listener:
@@ -86,11 +83,10 @@ def _max_connections() -> int:
 
 
 class Connection(H11Protocol):
-    """A connection of uvicorn with limits of its own, and errors in JSON.
+    """A connection of uvicorn with limits of its own, and errors in JSON."""
 
-    uvicorn closes a connection without a request only after an earlier request, and accepts
-    connections until the process has no file descriptors.
-    """
+    # uvicorn closes a connection without a request only after an earlier request, and accepts
+    # connections until the process has no file descriptors.
 
     limit_concurrency: int | None
     _is_refused = False
@@ -158,11 +154,7 @@ class Connection(H11Protocol):
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Returns a socket that listens at an address, whose connections send each part at once.
-
-    Without `TCP_NODELAY` the body of a response waits for the acknowledgement of its headers, which
-    takes up to 40 ms. asyncio sets it only for sockets that it makes itself.
-    """
+    """Returns a socket that listens at an address, whose connections send each part at once."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         listener = socket.create_server((host, port), family=family)
@@ -172,5 +164,7 @@ def listen(host: str, port: int) -> socket.socket:
             f"The server cannot listen at port {port} of {host}: {reason}. Choose another port, or "
             "0 for a free one."
         ) from None
+    # Without it the body of a response waits up to 40 ms for the acknowledgement of its headers.
+    # asyncio sets it only for sockets that it makes itself.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener

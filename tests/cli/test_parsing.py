@@ -96,7 +96,7 @@ def test_examples_in_help_are_commands(command: str, capsys) -> None:
     for line in lines:
         words = shlex.split(line.partition(" > ")[0])
         options = parser().parse_args(words[words.index("keras-qa") + 1 :])
-        assert options.module is COMMANDS[command]
+        assert options.run is COMMANDS[command].run
 
 
 @pytest.mark.parametrize(
