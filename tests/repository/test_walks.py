@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import pathlib
 import sys
 from collections.abc import Callable
@@ -25,24 +26,21 @@ def files_entered(
     call: Callable[[], object], ends: Callable[[CodeType], bool] = lambda code: False
 ) -> list[str]:
     """Returns the files whose functions `call` enters, in order, until `ends` is true."""
-    files: dict[str, None] = {}
-    ended = False
+    # Only noted here, since a call enters functions millions of times.
+    codes: dict[int, CodeType] = {}
 
     def profile(frame: FrameType, event: str, _: object) -> None:
-        nonlocal ended
-        if event != "call" or ended:
-            return
-        ended = ends(frame.f_code)
-        path = pathlib.Path(frame.f_code.co_filename)
-        if not ended and path.is_relative_to(PACKAGE):
-            files[path.relative_to(PACKAGE).as_posix()] = None
+        if event == "call":
+            codes[id(frame.f_code)] = frame.f_code
 
     sys.setprofile(profile)
     try:
         call()
     finally:
         sys.setprofile(None)
-    return list(files)
+    entered = itertools.takewhile(lambda code: not ends(code), codes.values())
+    paths = dict.fromkeys(pathlib.Path(code.co_filename) for code in entered)
+    return [path.relative_to(PACKAGE).as_posix() for path in paths if PACKAGE in path.parents]
 
 
 def is_layer(code: CodeType) -> bool:
@@ -93,7 +91,8 @@ def fit_model() -> Callable[[], object]:
 
 
 def fit_answerer(model: str, examples: list, **options: int) -> Callable[[], object]:
-    return lambda: QuestionAnswerer(model, model_options=options).fit(examples, verbose=0)
+    qa = QuestionAnswerer(model, model_options=options)
+    return lambda: qa.fit(examples, epochs=1, verbose=0)
 
 
 def ask_folder(folder: pathlib.Path) -> Callable[[], object]:
