@@ -1,33 +1,24 @@
 """Checkpoints from a hub: fetched once, gone on with, refused in one line."""
 
-import os
 import pathlib
-import subprocess
+import re
 import sys
-from collections.abc import Iterator
-from typing import Self
+import time
+from collections.abc import Callable, Iterator
+from types import ModuleType
 
 import pytest
+from command_line import error_line
 from hub_server import Hub, serving
 from small_checkpoints import copy, cross_encoder
 
+import keras_qa
 from keras_qa.answering import TextEmbedder
+from keras_qa.cli import main
 from keras_qa.documents import Index
 
-# Each line names what to load.
-LOAD = """
-import sys, keras_qa
-for name in sys.stdin:
-    try:
-        qa = keras_qa.load(name.strip())
-    except Exception as error:
-        print(f"{type(error).__name__}: {error}", flush=True)
-    else:
-        if isinstance(qa, keras_qa.answering.Reranker):
-            print(qa.rank("Who went?", ["Mary went."])[0].score, flush=True)
-        else:
-            print(qa.answer("Mary went to the bathroom.", "Who went?").text, flush=True)
-"""
+TEXT, QUESTION = "Mary went to the bathroom.", "Who went?"
+CHANGED = ("HF_HUB_OFFLINE", "HF_TOKEN")
 
 
 @pytest.fixture(scope="module")
@@ -43,105 +34,87 @@ def hub(folder) -> Iterator[Hub]:
         yield server
 
 
-def environment(home: pathlib.Path, address: str) -> dict[str, str]:
-    return {
-        **os.environ,
-        "HF_HOME": str(home),
-        "HF_ENDPOINT": address,
-        "HF_HUB_DISABLE_XET": "1",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    }
+def hub_modules() -> dict[str, ModuleType]:
+    return {name: sys.modules[name] for name in sys.modules if name.startswith("huggingface_hub")}
 
 
-class Loading:
-    """A process that loads checkpoints and asks them: `huggingface_hub` reads its settings once."""
+@pytest.fixture
+def fetch_from(monkeypatch) -> Iterator[Callable[..., None]]:
+    """Sets the address of the hub, the folder of the cache and other settings of downloads."""
+    before = hub_modules()
 
-    def __init__(self, home: pathlib.Path, address: str, **settings: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", LOAD],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment(home, address) | settings,
-        )
+    def fetch(address: str, home: pathlib.Path, **settings: str) -> None:
+        # `huggingface_hub` reads its settings when it is imported.
+        for name in hub_modules():
+            del sys.modules[name]
+        for name in CHANGED:
+            monkeypatch.delenv(name, raising=False)
+        settings |= {"HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+        settings |= {"HF_ENDPOINT": address, "HF_HOME": str(home)}
+        for name, value in settings.items():
+            monkeypatch.setenv(name, value)
 
-    def __call__(self, name: str) -> str:
-        """What it says of a checkpoint, in one line."""
-        self.begin(name)
-        return self.said()
-
-    def begin(self, name: str) -> None:
-        self.process.stdin.write(f"hf://{name}\n")
-        self.process.stdin.flush()
-
-    def said(self) -> str:
-        return self.process.stdout.readline().rstrip("\n")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        rest, _ = self.process.communicate()
-        assert (rest, self.process.returncode) == ("", 0)
+    yield fetch
+    for name in hub_modules():
+        del sys.modules[name]
+    sys.modules.update(before)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def without_server(tmp_path_factory) -> Iterator[Loading]:
-    """Begins before the other tests: `huggingface_hub` tries again for half a minute."""
-    with Loading(tmp_path_factory.mktemp("none"), "http://127.0.0.1:9") as load:
-        load.begin("mary/reader")
-        yield load
+def refused(name: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)) as raised:
+        keras_qa.load(f"hf://{name}")
+    assert "\n" not in str(raised.value)
 
 
 def weights_asked(hub: Hub) -> list[str]:
     return [line for line in hub.asked if line.startswith("GET") and "safetensors" in line]
 
 
-def test_a_checkpoint_is_fetched_once_and_then_needs_no_network(hub, tmp_path) -> None:
-    with Loading(tmp_path, hub.address) as load:
-        said = load("mary/reader")
-        assert said in "Mary went to the bathroom."
-        assert len(weights_asked(hub)) == 1
-        assert load("mary/reader@main") == said
-        assert len(weights_asked(hub)) == 1
-        assert 0 < float(load("mary/ranker")) < 1
+def test_a_checkpoint_is_fetched_once_and_then_needs_no_network(hub, fetch_from, tmp_path) -> None:
+    fetch_from(hub.address, tmp_path)
+    answer = keras_qa.load("hf://mary/reader").answer(TEXT, QUESTION)
+    assert TEXT[answer.start : answer.end] == answer.text
+    assert len(weights_asked(hub)) == 1
+    assert keras_qa.load("hf://mary/reader@main").answer(TEXT, QUESTION) == answer
+    assert len(weights_asked(hub)) == 1
+    [ranked] = keras_qa.load("hf://mary/ranker").rank(QUESTION, ["Mary went."])
+    assert 0 < ranked.score < 1
     before = len(hub.asked)
-    with Loading(tmp_path, hub.address, HF_HUB_OFFLINE="1") as load:
-        assert load("mary/reader") == said
+    fetch_from(hub.address, tmp_path, HF_HUB_OFFLINE="1")
+    assert keras_qa.load("hf://mary/reader").answer(TEXT, QUESTION) == answer
     assert len(hub.asked) == before
 
 
-def test_the_encoder_of_an_index_is_fetched_where_it_is_told(hub, folder, tmp_path) -> None:
+def test_the_encoder_of_an_index_is_fetched_where_it_is_told(
+    hub, folder, fetch_from, tmp_path, capsys
+) -> None:
+    fetch_from(hub.address, tmp_path / "home")
     out, name = tmp_path / "a.index", "hf://mary/reader"
     with Index.create(out, encoder=TextEmbedder(folder, name=name)) as index:
         index.add([{"name": "a.txt", "text": "Mary went to the hallway."}])
     # No word of it stands in the text.
     question = ["ask", str(out), "--reader", str(folder), "--question=Who is there?"]
-    code = "import sys; from keras_qa.cli import main; sys.exit(main())"
-    for told in ([], ["--embed", name]):
-        done = subprocess.run(
-            [sys.executable, "-c", code, *question, "--no-answer=no", *told],
-            env=environment(tmp_path / "home", hub.address),
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == (0 if told else 2)
-        assert ("Pass it by `--embed` to load it." in done.stderr) == (not told)
-        assert bool(hub.asked) == ("a.txt:1" in done.stdout) == bool(told)
+    assert "Pass it by `--embed` to load it." in error_line(capsys, *question, "--no-answer=no")
+    assert not hub.asked
+    assert main([*question, "--no-answer=no", "--embed", name]) == 0
+    assert "a.txt:1" in capsys.readouterr().out
+    assert hub.asked
 
 
-def test_what_cannot_be_fetched_is_one_line(hub, tmp_path) -> None:
-    with Loading(tmp_path, hub.address) as load:
-        assert "There is no checkpoint `hf://mary/other`" in load("mary/other")
-        assert load("mary/reader@v9") == "ValueError: `mary/reader` has no revision 'v9'."
-        hub.private.add("mary/reader")
-        said = load("mary/reader")
-        assert "There is no checkpoint `hf://mary/reader`, or it is private." in said
-    with Loading(tmp_path, hub.address, HF_TOKEN="hf_x") as load:
-        assert load("mary/reader") in "Mary went to the bathroom."
-    with Loading(tmp_path / "empty", hub.address, HF_HUB_OFFLINE="1") as load:
-        assert load("mary/reader").startswith("ValueError: `hf://mary/reader` cannot be downloaded")
+def test_what_cannot_be_fetched_is_one_line(hub, fetch_from, tmp_path) -> None:
+    fetch_from(hub.address, tmp_path)
+    refused("mary/other", "There is no checkpoint `hf://mary/other`")
+    refused("mary/reader@v9", "`mary/reader` has no revision 'v9'.")
+    hub.private.add("mary/reader")
+    refused("mary/reader", "There is no checkpoint `hf://mary/reader`, or it is private.")
+    fetch_from(hub.address, tmp_path, HF_TOKEN="hf_x")
+    assert keras_qa.load("hf://mary/reader").answer(TEXT, QUESTION).text in TEXT
+    fetch_from(hub.address, tmp_path / "empty", HF_HUB_OFFLINE="1")
+    refused("mary/reader", "`hf://mary/reader` cannot be downloaded")
 
 
-def test_without_a_server_it_is_one_line_too(without_server) -> None:
-    assert without_server.said().startswith("ValueError: `hf://mary/reader` cannot be downloaded")
+def test_without_a_server_it_is_one_line_too(fetch_from, tmp_path, monkeypatch) -> None:
+    fetch_from("http://127.0.0.1:9", tmp_path)
+    # `huggingface_hub` tries again for half a minute.
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+    refused("mary/reader", "`hf://mary/reader` cannot be downloaded")
