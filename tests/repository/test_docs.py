@@ -49,6 +49,7 @@ def test_readme_prints_what_it_says(tmp_path, monkeypatch, capsys):
     assert keras_qa.load("qa.keras").evaluate(strings["stories"][1_000:])["exact_match"] >= 95
 
 
+@pytest.mark.full
 def test_reader_from_scratch_prints_what_it_says(capsys):
     names, *_ = run_and_compare_output("docs/readers.md", capsys)
     for answer in names["qa"].answer(names["text"], ["Where do we meet?"]):
@@ -69,14 +70,12 @@ def test_questions_about_the_docs_have_the_answers_of_the_readme(tmp_path):
 @pytest.mark.parametrize(
     "page",
     sorted(
-        path.name
-        for path in (ROOT / "docs").glob("*.md")
-        if "```python" in path.read_text("utf-8") and path.name != "readers.md"
+        path.name for path in (ROOT / "docs").glob("*.md") if "```python" in path.read_text("utf-8")
     ),
 )
 def test_blocks_of_the_docs_run(page, tmp_path, monkeypatch):
     fit = keras_qa.QuestionAnswerer.fit
-    # The tests of README.md and docs/readers.md train to the end.
+    # Other tests train to the end: of README.md, and of docs/readers.md for a release.
     monkeypatch.setattr(
         keras_qa.QuestionAnswerer,
         "fit",
