@@ -111,7 +111,8 @@ def train(
         >>> from keras_qa import recipes
         >>> stories = keras_qa.datasets.babi.simulate(task=15, examples=100, seed=0)
         >>> known, unseen = stories[:80], stories[80:]
-        >>> done = recipes.train(known, unseen, "memory_network", recipe={"epochs": 2}, verbose=0)
+        >>> recipe = {"epochs": 2, "augment_to": ()}
+        >>> done = recipes.train(known, unseen, "memory_network", recipe=recipe, verbose=0)
         >>> done.runs[0].epochs, done.runs[0].questions, len(done.runs[0].history["val_loss"])
         (2, 80, 2)
     """

@@ -115,14 +115,14 @@ def test_logits_are_those_of_the_same_characters(folder, tmp_path) -> None:
 
 
 def test_outputs_are_kept_and_read_again(folder, tmp_path, monkeypatch) -> None:
-    kept = tmp_path / "outputs"
+    kept, recipe = tmp_path / "outputs", dataclasses.replace(RECIPE, epochs=1)
     monkeypatch.setattr(module, "CHUNK", 6)
-    first = taught(folder, outputs=kept)
+    first = taught(folder, outputs=kept, recipe=recipe)
     files = sorted(kept.iterdir())
     assert len(files) == 3
     files[1].unlink()
     times = {file: file.stat().st_mtime_ns for file in (files[0], files[2])}
-    second = taught(folder, outputs=kept)
+    second = taught(folder, outputs=kept, recipe=recipe)
     assert sorted(kept.iterdir()) == files
     assert {file: file.stat().st_mtime_ns for file in times} == times
     assert same_weights(second.model_, first.model_.get_weights())
@@ -132,7 +132,7 @@ def test_outputs_are_kept_and_read_again(folder, tmp_path, monkeypatch) -> None:
         folder / "small.keras",
         (),
         TEXTS[:6],
-        recipe=RECIPE,
+        recipe=recipe,
         outputs=kept,
         verbose=0,
     )
@@ -141,13 +141,14 @@ def test_outputs_are_kept_and_read_again(folder, tmp_path, monkeypatch) -> None:
 
 
 def test_a_resumed_run_ends_as_an_unbroken_one(folder, tmp_path) -> None:
-    unbroken = taught(folder, validation_data=SPANS)
-    out = tmp_path / "small.keras"
+    recipe, out = dataclasses.replace(RECIPE, epochs=3), tmp_path / "small.keras"
+    options = {"validation_data": SPANS, "recipe": recipe}
+    unbroken = taught(folder, **options)
     with pytest.raises(Stop):
-        taught(folder, validation_data=SPANS, out=out, callbacks=[StopAt(3)])
+        taught(folder, out=out, callbacks=[StopAt(2)], **options)
     with pytest.raises(ValueError, match="is the checkpoint of an unfinished run"):
-        taught(folder, validation_data=SPANS, out=out)
-    resumed = taught(folder, validation_data=SPANS, out=out, resume=True)
+        taught(folder, out=out, **options)
+    resumed = taught(folder, out=out, resume=True, **options)
     assert [path.name for path in tmp_path.iterdir()] == ["small.keras"]
     assert same_weights(resumed.model_, unbroken.model_.get_weights())
     assert same_weights(keras_qa.load(out).model_, unbroken.model_.get_weights())
