@@ -47,7 +47,7 @@ def test_an_answer_type_is_a_span_of_its_own(metric) -> None:
         assert float(made.result()) == pytest.approx(expected)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_span_metrics_equal_a_search_over_all_spans(data) -> None:
     right = data.draw(st.lists(st.lists(golds, min_size=1, max_size=3), min_size=4, max_size=4))
