@@ -64,8 +64,7 @@ def load(
     Raises:
         FileNotFoundError: If the file does not exist.
         ImportError: If a library that reads checkpoints is not installed.
-        ValueError: If the file is damaged or holds no answerer, the checkpoint does not exist, or
-            `backbone` is given for a file that is not an adapter.
+        ValueError: If the file is damaged or holds no answerer, or the checkpoint does not exist.
 
     Examples:
         >>> import os, tempfile, keras_qa

@@ -202,9 +202,7 @@ def pipeline(
 
     Returns:
         A function of `question` and `context`, strings or lists of strings; or of a dict with these
-        keys, a SquadExample, an `Example`, or a list or a generator of them. Its arguments are
-        `top_k`, `doc_stride`, `max_answer_len`, `max_seq_len`, `max_question_len`,
-        `handle_impossible_answer`, `align_to_words` and `batch_size`. It returns a dict with
+        keys, a SquadExample, an `Example`, or a list or a generator of them. It returns a dict with
         `score`, `start`, `end` and `answer`, or a list of dicts if `top_k` is more than 1; for
         several questions a list of these.
 

@@ -145,9 +145,8 @@ class RetrievalMixin(Estimator):
 
         Raises:
             TypeError: If an argument has the wrong type, or `index` is not a retriever.
-            ValueError: If an argument is out of its range or does not apply to the reader. With
-                `min_precision` also if the answerer is not calibrated, with a ranker if there is
-                one, or no score reaches it.
+            ValueError: If an argument is out of its range or does not apply to the reader, or with
+                `min_precision` if the answerer is not calibrated, or no score reaches it.
 
         Reference:
             Chen et al. 2017, "Reading Wikipedia to Answer Open-Domain Questions", arXiv:1704.00051.

@@ -21,8 +21,7 @@ class TextEmbedder:
 
     A vector is the mean of the encoder's outputs over all pieces of the text, special tokens
     included, normalized to length 1. With `"minilm"` these are the vectors of `all-MiniLM-L6-v2`,
-    whose weights are rounded to int8. Use an encoder that was trained for similarity with mean
-    pooling.
+    whose weights are rounded to int8.
 
     Args:
         encoder: `"minilm"` or `"minilm-embed"`, which is in this package; a folder in Hugging
@@ -37,10 +36,6 @@ class TextEmbedder:
     Attributes:
         dimension: Size of the vectors.
         model_: Computes the means.
-
-    Raises:
-        ValueError: If the model has no encoder or no tokenizer, `max_length` leaves no room for a
-            text, or as `keras_qa.load`.
 
     Reference:
         Reimers and Gurevych 2019, "Sentence-BERT", arXiv:1908.10084.

@@ -35,9 +35,8 @@ def find_unsupported_spans(
 ) -> list[tuple[int, int, float]]:
     """Returns the start, the end and the score of each unsupported span of an answer.
 
-    The texts are read in groups that fit into the model. The score of a token is its highest
-    probability of the label 1 over all groups; a span is a run of tokens with at least 0.5, and has
-    the highest score of its tokens.
+    The score of a token is its highest probability of the label 1 over all groups of texts that fit
+    into the model; a span is a run of tokens with at least 0.5, and has the highest score of these.
     """
     preprocessor: Any = model.preprocessor
     num_labels = model.width

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import pathlib
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from keras_qa.cli import data
 from keras_qa.cli.indexing import READING, open_index
@@ -20,9 +21,6 @@ from keras_qa.cli.parsing import (
 )
 
 if TYPE_CHECKING:
-    from keras_qa.answering.answerer import QuestionAnswerer
-    from keras_qa.documents import Index
-    from keras_qa.example import Example
     from keras_qa.report import Report
 
 MODELS = ("file", "ranker")
@@ -100,7 +98,10 @@ def run(options: argparse.Namespace, results: Results) -> None:
             settings["ranker"] = Reranker(options.ranker)
         with open_index(options.index, options.embed) as index:
             if options.fit:
-                _fit(answerer, index, examples, options.output, settings)
+                _say_calibrated(answerer.calibrate(index, examples, **settings).precisions)
+            if options.output is not None:
+                answerer.save(options.output)
+                say(f"Saved {options.output}.")
             result = report.evaluate(answerer, examples, index, version=options.version, **settings)
         print_scores(result.scores)
         _print_retrieval(result)
@@ -141,20 +142,10 @@ def _check(options: argparse.Namespace) -> None:
         check_keras_path(options.output, "output")
 
 
-def _fit(
-    answerer: QuestionAnswerer,
-    index: Index,
-    examples: list[Example],
-    out: str | None,
-    settings: dict[str, Any],
-) -> None:
-    fitted = answerer.calibrate(index, examples, **settings)
-    most = int(100 * max(fitted.precisions, default=0.0)) / 100
+def _say_calibrated(precisions: Sequence[float]) -> None:
+    most = int(100 * max(precisions, default=0.0)) / 100
     use = f"for `--min-precision` of at most {most:g}" if most else "too few for `--min-precision`"
     say(f"Calibrated on these questions, {use}.")
-    if out is not None:
-        answerer.save(out)
-        say(f"Saved {out}.")
 
 
 def _print_retrieval(result: Report) -> None:

@@ -47,11 +47,10 @@ def passages(
     overlap: int = OVERLAP,
     headings: Iterable[Heading] | None = None,
 ) -> Iterator[Part]:
-    """Splits a text into passages at headings, paragraphs and sentences.
+    """Splits a text into passages of whole sentences of one section.
 
-    A passage contains whole sentences of one section, up to `length` words and a short rest of the
-    section; it shares up to `overlap` words with the passage before. Each letter and digit is in at
-    least one passage. Without `headings`, they are lines with `#`, or underlined.
+    A passage has up to `length` words and a short rest of the section, of which it shares up to
+    `overlap` with the passage before. Without `headings`, they are lines with `#`, or underlined.
     """
     heading = ""
     begin, body = 0, 0

@@ -110,9 +110,6 @@ def answer_with_sources(
         none, its `document`, `line`, `page`, `score`, `start` and `end`, and as `sources` a list of
         `Document` with the text around each place that mentions it. With `top_k` a list of dicts.
 
-    Raises:
-        TypeError: If `reader` does not answer questions; in a call, if an option is unknown.
-
     Examples:
         >>> import os, tempfile, keras_qa
         >>> from keras_qa.integrations.langchain import answer_with_sources

@@ -106,9 +106,6 @@ class KerasQAQueryEngine(CustomQueryEngine):
         reader: A `QuestionAnswerer`, or what `keras_qa.load` takes.
         **options: Arguments of `QuestionAnswerer.ask` without `top_k`, such as `min_score`.
 
-    Raises:
-        TypeError: If `reader` does not answer questions; in a query, if an option is unknown.
-
     Examples:
         >>> import os, tempfile, keras_qa
         >>> from keras_qa.integrations.llama_index import KerasQAQueryEngine

@@ -76,13 +76,19 @@ class Service(ModelRoutes):
 
     async def answer(self, request: Request[Any]) -> Response:
         """Answers questions about texts, in Hugging Face's inference schema."""
-        self._check_id(request)
+        name = request.path_params.get("id", self.name)
+        if name != self.name:
+            raise HTTPException(404, f"There is no model {name!r:.100}, only {self.name!r:.100}")
         body = await self._read(request, "answer")
         parameters, inputs = body.get("parameters", {}), body["inputs"]
         top_k = parameters.pop("top_k", 1)
+        options = {OPTIONS[name]: value for name, value in parameters.items()}
+        options |= {**self._limit_question(options), "top_k": top_k}
         questions = inputs if isinstance(inputs, list) else [inputs]
         pairs = [(pair["context"], pair["question"]) for pair in questions]
-        ranked = await self._answer(request, pairs, top_k, parameters)
+        call = Call(self._compute_answers, tuple(sorted(options.items())))
+        items = [(pair, sum(map(len, pair))) for pair in pairs]
+        ranked = await self._compute(request, call, items)
         results = [[_to_json(answer, ("start", "end"), 0) for answer in row] for row in ranked]
         return Json(_nest(results, top_k, inputs))
 
@@ -121,23 +127,6 @@ class Service(ModelRoutes):
         """Returns metrics for Prometheus."""
         text = generate_latest(self.metrics.registry)
         return Response(text, headers={"content-type": CONTENT_TYPE_LATEST})
-
-    def _check_id(self, request: Request[Any]) -> None:
-        name = request.path_params.get("id", self.name)
-        if name != self.name:
-            raise HTTPException(404, f"There is no model {name!r:.100}, only {self.name!r:.100}")
-
-    async def _answer(
-        self,
-        request: Request[Any],
-        pairs: list[tuple[str, str]],
-        top_k: int,
-        parameters: dict[str, Any],
-    ) -> list[list[Answer]]:
-        options = {OPTIONS[name]: value for name, value in parameters.items()}
-        options = {**options, **self._limit_question(options), "top_k": top_k}
-        call = Call(self._compute_answers, tuple(sorted(options.items())))
-        return await self._compute(request, call, [(pair, sum(map(len, pair))) for pair in pairs])
 
     @property
     def _preprocessor(self) -> Any:
