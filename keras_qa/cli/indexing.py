@@ -36,7 +36,7 @@ The same command again reads new and changed files, and removes deleted ones fro
 # Options for reading passages of an index.
 READING: Options = {
     "passages": Option("N", "passages to read (default: the calibrated number, or 10)", positive),
-    "no_answer": Option("yes|no", "whether there may be none (default: as trained)", yes_or_no),
+    "no_answer": Option("yes|no", "whether a text may have none (default: as trained)", yes_or_no),
     "embed": Option(
         "ENCODER",
         "the encoder of the index (default: the one that it names, if that is minilm or a folder)",
@@ -45,7 +45,7 @@ READING: Options = {
 # Options for reading the files of a folder.
 FOLDER: Options = {
     "language": Option("CODE", "language of the texts, such as en (default: detected)"),
-    "encoding": Option("NAME", "encoding of texts that are not Unicode and declare none"),
+    "encoding": Option("NAME", "encoding of texts that are not Unicode, such as cp1252"),
     "workers": Option("N", "processes that read files (default: 1)", positive),
 }
 INDEX: Options = {

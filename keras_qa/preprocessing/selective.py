@@ -137,7 +137,9 @@ class PrecisionTable:
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments in types of JSON."""
-        config: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(self)))
+        # Options may be numbers of NumPy.
+        text = json.dumps(dataclasses.asdict(self), default=lambda value: value.item())
+        config: dict[str, Any] = json.loads(text)
         return config
 
     @staticmethod
