@@ -109,11 +109,11 @@ def _questions(path: Path) -> Iterator[tuple[str, Example]]:
     for at, article in enumerate(_field(location, content, "data", list)):
         outer = f"{location}, data[{at}]"
         paragraphs = _field(outer, article, "paragraphs", list)
-        source = _optional_string(outer, article, "source")
+        source = _field(outer, article, "source", str, optional=True)
         for part, paragraph in enumerate(paragraphs):
             inner = f"{outer}.paragraphs[{part}]"
             text = _field(inner, paragraph, "context", str)
-            document = _optional_string(inner, paragraph, "document")
+            document = _field(inner, paragraph, "document", str, optional=True)
             for number, question in enumerate(_field(inner, paragraph, "qas", list)):
                 name = f"{inner}.qas[{number}]"
                 yield name, _example(name, text, question, document, source)
@@ -143,20 +143,15 @@ def _example(
     return Example(text, question_text, *spans, id=str(id), document=document, source=source)
 
 
-def _field(location: str, holder: Any, name: str, kind: type) -> Any:
+def _field(location: str, holder: Any, name: str, kind: type, optional: bool = False) -> Any:
     if not isinstance(holder, dict):
         raise ValueError(f"{location}: expected an object. Received: {short_repr(holder)}.")
     value = holder.get(name)
+    if optional and value is None:
+        return None
     if not isinstance(value, kind) or isinstance(value, bool):
         raise _field_error(location, holder, name, _KINDS[kind])
     return value
-
-
-def _optional_string(location: str, holder: Mapping[str, object], name: str) -> str | None:
-    value = holder.get(name)
-    if value is None or isinstance(value, str):
-        return value
-    raise _field_error(location, holder, name, "a string")
 
 
 def _field_error(
