@@ -53,6 +53,11 @@ def plain(text: str) -> str:
     )
 
 
+def print_plain(text: str) -> None:
+    """Prints a line without characters that control a terminal."""
+    print(plain(text), flush=True)
+
+
 class Bar:
     """A progress bar with the time left. `done` items were done before.
 

@@ -16,7 +16,7 @@ import keras
 
 from keras_qa import _backend
 from keras_qa._arguments import check_positive_integers, to_integer, to_keras_path
-from keras_qa._terminal import plain
+from keras_qa._terminal import print_plain
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.building import build_on_trained, preprocessor_class
 from keras_qa.answering.opening import open_model
@@ -152,7 +152,7 @@ def train(
                 break
             rows = data + swap_words(data, plan.copies, plan.seed, words) if plan.copies else data
             if verbose and execution.is_first_process():
-                print(plain(f"{labelled(plan.model, plan.copies)}, seed {plan.seed}"), flush=True)
+                print_plain(f"{labelled(plan.model, plan.copies)}, seed {plan.seed}")
             if runs and begin is not None:
                 # The runs before have trained theirs.
                 begin = _open(start, lora_rank, names, model_options, plan.seed)
