@@ -70,10 +70,7 @@ class EncodedText:
     def ask(self, question: Questions, top_k: int) -> list[list[Answer]]: ...
 
     def ask(self, question: str | Questions, top_k: int | None = None) -> AnswerResult:
-        """Answers one or more questions about the text.
-
-        The arguments, the result and the errors are those of `QuestionAnswerer.answer`.
-        """
+        """Answers one or more questions about the text, as `QuestionAnswerer.answer` does."""
         top_k = to_optional_integer("top_k", top_k)
         several = not isinstance(question, str)
         examples = [Example(self._example.text, item) for item in to_questions(question)]

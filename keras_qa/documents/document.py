@@ -27,7 +27,6 @@ class Document:
             `None` to find headings in the visible text: lines that begin with `#`, or underlined.
 
     Raises:
-        TypeError: If the name or the text is not a string.
         ValueError: If edits or headings overlap, or are not in order or not within the text.
 
     Examples:
@@ -65,9 +64,6 @@ class Passage:
         pages: Offsets of the starts of the document's pages.
         source: The part of the document's text, and what is read instead of its markup. `None` if
             it is `text`.
-
-    Raises:
-        TypeError: If the document's name or the text is not a string, or the score not a number.
 
     Examples:
         >>> from keras_qa.documents import Passage

@@ -83,8 +83,7 @@ class KerasReader(_Component):
         max_batch_size: Number of windows in a batch. `None` for 32.
         answers_per_seq: Number of candidate spans for each document, or for each answer if `top_k`
             is larger. `None` for 20.
-        no_answer: Whether to add "no answer" with its score. A reader trained without unanswerable
-            questions gives it a low score.
+        no_answer: Whether to add "no answer" with its score.
         overlap_threshold: Drops an answer that overlaps with a better one of the same document by
             more than this share of the shorter one. `None` to keep all.
         max_query_length: Maximum number of tokens of a query; a longer query is truncated. `None`
@@ -202,9 +201,6 @@ class KerasRanker(_Component):
         scale_score: Whether scores are between 0 and 1, by a sigmoid, rather than logits.
         score_threshold: Minimum score of a document. `None` to return all.
         batch_size: Number of documents in a batch.
-
-    Raises:
-        ValueError: If an argument is out of range.
     """
 
     def __init__(

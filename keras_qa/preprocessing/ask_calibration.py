@@ -37,7 +37,6 @@ class AskCalibration(PrecisionTable):
     """The result of `QuestionAnswerer.calibrate`: default settings of `ask`, see `PrecisionTable`.
 
     Args:
-        confidence: The weights of the probabilities of answers.
         has_ranker: Whether the calibration had a ranker. `ask` uses the weights if it has one, too.
         passages: Number of passages that were read for each question.
         options: The options of the calibration, see `AskOptions`.

@@ -231,12 +231,6 @@ class Preprocessor:
         """
         raise NotImplementedError
 
-    def answer_from_passages(
-        self, model: Model, examples: list[Example], count: int, batch_size: int
-    ) -> RankedAnswers:
-        """Returns the best answers to each example, whose text is a list of passages."""
-        raise NotImplementedError
-
     # To fit settings, and to save them.
 
     def calibrate(

@@ -225,8 +225,10 @@ class SpanPreprocessor(Preprocessor):
     def answer_from_passages(
         self, model: Model, examples: list[Example], count: int, batch_size: int
     ) -> RankedAnswers:
-        """Returns `count` answers to each example and "no answer", with offsets in `plain_text`."""
-        # Each passage is read separately. Scores are normalized over all passages of an example.
+        """Returns `count` answers and "no answer" to each example; its text is a list of passages.
+
+        Each is read separately. Scores are normalized over all passages of an example.
+        """
         windows = passage_windows(self.vectorizer, examples, WINDOWS)
         ranked: RankedAnswers = []
         for part, spans in self._spans(model, examples, windows, batch_size, 0, count):
