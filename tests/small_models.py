@@ -125,6 +125,18 @@ def reader(**options) -> keras_qa.models.reader.SpanReader:
     return keras_qa.models.span_reader(20, **settings)
 
 
+def reader_without_loops(words: int = 20) -> keras_qa.models.reader.SpanReader:
+    """A reader without recurrent layers, which compiles in a moment."""
+    keras.utils.set_random_seed(1)
+    text, question = (keras.Input((None,), dtype="int32", name=n) for n in ("text", "question"))
+    vectors = keras.layers.Embedding(words, 6)
+    asked = keras.layers.GlobalAveragePooling1D()(vectors(question))
+    start, end = keras_qa.layers.SpanHead()(vectors(text) * asked[:, None])
+    model = keras_qa.models.reader.SpanReader([text, question], {"start": start, "end": end})
+    model.compile("adam", {name: keras_qa.losses.SpanLoss() for name in ("start", "end")})
+    return model
+
+
 def words_to_find(rows: int = 6) -> tuple[dict, dict]:
     """Texts of ten words in random order. Questions are one word, labels are its position."""
     rng = np.random.default_rng(0)

@@ -41,7 +41,7 @@ def untrained(folder) -> Reranker:
 
 
 def test_fit_learns_to_rank_and_files_keep_it(folder, tmp_path) -> None:
-    options = {"epochs": 30, "batch_size": 5, "learning_rate": 0.01, "lora_rank": 4, "verbose": 0}
+    options = {"epochs": 20, "batch_size": 6, "learning_rate": 0.015, "lora_rank": 4, "verbose": 0}
     ranker = untrained(folder)
     assert ranker.fit(EXAMPLES, validation_data=EXAMPLES, **options) is ranker
     losses = ranker.history_.history
