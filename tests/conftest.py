@@ -57,7 +57,7 @@ ENVIRONMENTS = {
     "models/pretrained/test_checkpoint.py": "backend",
     "models/test_adapters.py": "once",
     "models/test_model_files.py": "once",
-    # `parity` trains one on each backend.
+    # `parity` trains one on the other backends.
     "models/test_multiple_choice.py": "once",
     "models/test_presets.py": "once",
     "models/test_reader_models.py": "once",

@@ -6,41 +6,46 @@ import os
 import pathlib
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from interpreters import BACKENDS
 
 TESTS = pathlib.Path(__file__).parent.parent
+BEGIN = ["save", "save_head", "start"]
+END = ["ask", "predict_heads", "train", "ask_golden", "export_graphs"]
+
+
+def begin(backend: str, folder: pathlib.Path) -> subprocess.Popen[str]:
+    paths = [str(TESTS), os.environ.get("PYTHONPATH", "")]
+    environment = {"KERAS_BACKEND": backend, "OMP_NUM_THREADS": "1"}
+    with (folder / f"{backend}.errors").open("w") as errors:
+        return subprocess.Popen(
+            [sys.executable, str(TESTS / "parity" / "work.py"), *BEGIN, "wait", *END],
+            cwd=folder,
+            env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join(paths)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+        )
 
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory) -> pathlib.Path:
-    """The files that each backend has saved, and its results on the files of all backends.
-
-    Importing a backend and building its first model take as long as some functions of `work.py`,
-    so each backend has two processes.
-    """
+    """The files that each backend has saved, and its results on the files of all backends."""
     folder = tmp_path_factory.mktemp("backends")
-    begin = ["save", "save_head", "start"]
-    end = ["ask", "predict_heads", "train", "ask_golden", "export_graphs"]
-    for functions in (begin, end):
-
-        def run(backend: str, functions: list[str] = functions) -> None:
-            done = subprocess.run(
-                [sys.executable, str(TESTS / "parity" / "work.py"), *functions],
-                cwd=folder,
-                env={
-                    **os.environ,
-                    "KERAS_BACKEND": backend,
-                    "PYTHONPATH": os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")]),
-                    "OMP_NUM_THREADS": "1",
-                },
-                capture_output=True,
-                text=True,
-            )
-            assert done.returncode == 0, done.stderr
-
-        with ThreadPoolExecutor(2) as pool:
-            list(pool.map(run, BACKENDS))
+    processes = {backend: begin(backend, folder) for backend in BACKENDS}
+    try:
+        for backend, process in processes.items():
+            assert "saved\n" in process.stdout, (folder / f"{backend}.errors").read_text()
+        for process in processes.values():
+            process.stdin.write("go on\n")
+            process.stdin.flush()
+        for backend, process in processes.items():
+            process.communicate()
+            assert process.returncode == 0, (folder / f"{backend}.errors").read_text()
+    finally:
+        for process in processes.values():
+            process.kill()
+            process.communicate()
     return folder

@@ -17,7 +17,9 @@ model.predict([array[:1] for array in feed], verbose=0)
 print(sorted({"tensorflow", "torch", "jax"} & (set(sys.modules) - before)))
 """
 
-DEVICES = """
+# TensorFlow has an SQLite of its own.
+TENSORFLOW = """
+import sys
 import tensorflow as tf
 
 # Two devices of one CPU.
@@ -46,11 +48,7 @@ before = predicted()
 with tf.device("CPU:1"):
     print(before, predicted())
 print(predicted())
-"""
 
-# TensorFlow has an SQLite of its own.
-INDEX = """
-import tensorflow, keras, keras_qa, sys
 with keras_qa.documents.Index.create(sys.argv[1], language="en") as index:
     index.add([{"name": "a.txt", "text": "The warranty is two years."}])
     print([hit.document for hit in index.search("Which warranties?")])
@@ -63,11 +61,6 @@ def test_a_model_does_not_import_another_backend(backend: str) -> None:
     assert done.stdout.split("\n")[-2] == "[]", done.stderr
 
 
-def test_a_device_around_predict_applies_to_all_threads() -> None:
-    done = python(DEVICES, KERAS_BACKEND="tensorflow")
-    assert done.stdout == "['CPU:0'] ['CPU:1']\n['CPU:0']\n", done.stderr
-
-
-def test_an_index_is_searched_after_tensorflow_was_imported(tmp_path) -> None:
-    done = python(INDEX, str(tmp_path / "a.index"), KERAS_BACKEND="tensorflow")
-    assert done.stdout == "['a.txt']\n", done.stderr
+def test_tensorflow_leaves_an_index_as_it_is_and_a_device_applies_to_all_threads(tmp_path) -> None:
+    done = python(TENSORFLOW, str(tmp_path / "a.index"), KERAS_BACKEND="tensorflow")
+    assert done.stdout == "['CPU:0'] ['CPU:1']\n['CPU:0']\n['a.txt']\n", done.stderr
