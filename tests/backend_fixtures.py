@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import pytest
 from small_examples import EXAMPLES, SPANS
-from small_models import state, trained_model
+from small_models import small_model, state, trained_model
 
 import keras_qa
 from keras_qa import QuestionAnswerer
@@ -63,9 +63,9 @@ def model(twins) -> keras_qa.models.QAModel:
 
 @pytest.fixture(scope="session")
 def kept_models() -> dict[str, keras_qa.models.QAModel]:
-    """A trained model for each cross-entropy. Tests must not change the weights."""
+    """A model for each cross-entropy. Tests must not change the weights."""
     losses = ("sparse_categorical_crossentropy", "categorical_crossentropy")
-    return {loss: trained_model(loss) for loss in losses}
+    return {loss: small_model(loss) for loss in losses}
 
 
 @pytest.fixture(scope="session")
