@@ -57,7 +57,7 @@ ENVIRONMENTS = {
     "models/pretrained/test_checkpoint.py": "backend",
     "models/test_adapters.py": "once",
     "models/test_model_files.py": "once",
-    # `parity` trains one on the other backends.
+    # Rankers train one on each backend.
     "models/test_multiple_choice.py": "once",
     "models/test_presets.py": "once",
     "models/test_reader_models.py": "once",
@@ -151,14 +151,18 @@ def is_selected(path: pathlib.Path, environment: str | None) -> bool:
     if environment == "quick":
         return longest_entry(path, QUICK) is not None
     entry = longest_entry(path, ENVIRONMENTS)
-    return entry is None or environment in (None, ENVIRONMENTS[entry])
+    if entry is None or environment is None:
+        return True
+    groups = ("backend", "once") if environment == "torch" else (environment,)
+    return ENVIRONMENTS[entry] in groups
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--environment",
-        choices=("host", "backend", "once", "quick"),
-        help="run the tests of this environment, by the table in tests/conftest.py",
+        choices=("host", "backend", "once", "torch", "quick"),
+        help="run the tests of this environment, by the table in tests/conftest.py; `torch`: of "
+        "`backend` and `once`",
     )
 
 
