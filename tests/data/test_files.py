@@ -297,7 +297,7 @@ def nested(depth: int):
         ({"preprocessor": 3}, r"`preprocessor` must be an object\. Received: preprocessor=3\."),
         ({"preprocessor": {}}, r"cannot be loaded: `name` must be a string\. Received: none\."),
         ({"preprocessor": {"name": "words"}}, r"`vectorizer` must be an object\. Received: none\."),
-        ({"answers": [1, 2]}, "`answers` must be a list of strings. Received: 1 at position 0"),
+        ({"answers": [1, 2]}, r"`answers` must be a list of strings. Received: answers=\[1, 2\]"),
         ({"answers": "no"}, "`answers` must be a list of strings. Received: answers='no'"),
         ({"answers": None}, "`answers` must be given with a `tokenizer`"),
         ({"vocabulary_size": 1e30}, "`vocabulary_size` must be an integer of at least 3"),

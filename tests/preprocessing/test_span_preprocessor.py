@@ -42,7 +42,7 @@ def assert_same_answers(found: list[Answer], expected: list[Answer]) -> None:
 def doubting() -> QuestionAnswerer:
     """Knows texts without an answer."""
     data = EXAMPLES + WITHOUT
-    return answerer().fit(data, validation_data=data, epochs=60, batch_size=16, verbose=0)
+    return answerer().fit(data, validation_data=data, epochs=40, batch_size=16, verbose=0)
 
 
 def test_what_was_learned_is_marked_in_the_text(reader: QuestionAnswerer) -> None:
