@@ -33,6 +33,9 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _CHARSET = re.compile(rb"<(?:meta|\?xml)[^>]*?(?:charset|encoding)\s*+=[\s\"']*+([\w.:-]+)", re.I)
+# A directive, a label or a role, and an underlined title of reStructuredText.
+_ROLE = re.compile(r"^[ ]*\.\. (?:_[^\n]+:|[\w:-]+::)(?=\s|$)|:[a-z:+-]+:`[^`\n]+`", re.M)
+_TITLE = re.compile(r"^\S[^\n]*\n([=~*^#\"-])\1{2,}[ ]*$", re.M)
 _WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _SIGNS = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 
@@ -61,7 +64,12 @@ def read_documents(
 
 
 def _text(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
-    yield Document(name, _decode(path.read_bytes(), encoding))
+    text = _decode(path.read_bytes(), encoding)
+    if _ROLE.search(text) and _TITLE.search(text):
+        # Some projects, such as Django, name their reStructuredText so.
+        yield from _restructured(path, name, encoding)
+    else:
+        yield Document(name, text)
 
 
 def _markdown(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:

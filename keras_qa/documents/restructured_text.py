@@ -39,9 +39,10 @@ _NAMES = {
     "deprecated": "Deprecated since version ",
     "seealso": "See also: ",
 }
-# Code comes first.
+# Code comes first. Sphinx shows `~module.Name` as `Name`.
 _ROLE = re.compile(
-    r"``.*?``|(?P<role>:[\w:+.-]+:)`(?:[^`]*?(?P<target>\s*<[^`>]*>)`)?|(?P<escape>\\\s?)(?:(?<=\\)\S)?",
+    r"``.*?``|(?P<role>:[\w:+.-]+:)`(?P<module>!|~(?:\w+\.)*)?(?:[^`]*?(?P<target>\s*<[^`>]*>)`)?"
+    r"|(?P<escape>\\\s?)(?:(?<=\\)\S)?",
     re.S,
 )
 _BORDER = re.compile(r"^[ ]*(?:\+[-=+]+\+|=+(?:[ ]+=+)+)[ ]*$", re.M)
@@ -132,7 +133,7 @@ class _Reader:
                 spans = (first, first + within), (first + within + len(seen), position)
                 self.edits += [(lines.locate(low), lines.locate(high), "") for low, high in spans]
         for match in _ROLE.finditer(self.text, start, end):
-            groups = (match.span(group) for group in ("role", "target", "escape"))
+            groups = (match.span(group) for group in ("role", "module", "target", "escape"))
             self.edits += [(*span, "") for span in groups if span[0] >= 0]
         if content.endswith("::"):
             self.edits.append((end - 2 + (content[-3:-2].strip() != ""), end, ""))

@@ -70,6 +70,25 @@ def test_an_index_follows_the_content_of_a_folder(folder, tmp_path, capsys) -> N
         assert index.update(other / "d.txt").written == 1
 
 
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("News\n====\n\n.. note:: See :class:`~a.B`.", "News"),
+        ("News\n----\n\nSee :class:`~a.B`.", "News"),
+        # Plain text: no title, or no markup.
+        ("News\n\n.. note:: See :class:`~a.B`.", None),
+        ("News\n====\n\nSee `a`.", None),
+    ],
+)
+def test_a_text_file_with_the_markup_of_restructured_text_is_read_so(text, title, tmp_path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text(text)
+    (document,) = read_documents(path, "a.txt")
+    assert document.text == text
+    headings = [text[item.start : item.end] for item in document.headings or ()]
+    assert headings == [title] * bool(title)
+
+
 def test_progress_counts_files_and_its_error_ends_the_update(folder, tmp_path, capsys) -> None:
     (folder / "bad.pdf").write_bytes(b"%PDF-1.4")
     calls = []

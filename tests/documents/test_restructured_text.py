@@ -18,6 +18,7 @@ def visible(text: str) -> str:
         ("a *b* **c** ``d`` `e` f_g", "a b c d e f_g"),
         ("`a b <http://c.d>`_ e_ `f g`__ h [1]_ |i|\n\n.. _e: http://j", "a b e f g h i"),
         (":ref:`a <b>` :py:func:`c.d` (:doc:`e`) ``:f:`g```", "a c.d (e) :f:`g`"),
+        (":class:`~a.b.C` :func:`~d` :mod:`!e.f` :class:`g <~h.I>`", "C d e.f g"),
         ("a\\ b \\*c \\\\d", "ab *c \\d"),
         ("a::\n\n   b *c*\n\n::\n\n   d", "a:\n\n   b *c*\n\n   d"),
         (".. a comment\n   of two lines\n\n.. _label:\n\nb", "b"),
