@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
+import math
 import pathlib
 import resource
 import sqlite3
@@ -25,8 +26,8 @@ from benchmarks.measure import RESULTS, circumstances
 
 # The share of replaced words in a repeated paragraph.
 CHANGED = 0.1
-# Paragraphs in one transaction.
-AT_ONCE = 1_000
+# Passages of a paragraph, before they are known.
+AT_MOST = 2.0
 
 
 class RandomVectors:
@@ -70,10 +71,12 @@ def main() -> None:
         path = pathlib.Path(folder) / "many.index"
         with Index.create(path, "en", encoder) as index:
             texts = enumerate(repeated(paragraphs))
-            begun = time.perf_counter()
-            while index.passages < options.passages:
-                few = itertools.islice(texts, AT_ONCE)
-                index.add(Document(str(number), text) for number, text in few)
+            begun, each = time.perf_counter(), AT_MOST
+            # Few calls, since each ends with a checksum of the whole index.
+            while (missing := options.passages - index.passages) > 0:
+                some = itertools.islice(texts, math.ceil(missing / each))
+                index.add(Document(str(number), text) for number, text in some)
+                each = index.passages / len(index)
             indexing = time.perf_counter() - begun
             passages = index.passages
         size = path.stat().st_size

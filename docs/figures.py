@@ -188,6 +188,28 @@ def many_passages() -> str:
     )
 
 
+def large_vectors() -> str:
+    """The size of a large index with vectors, and the time of a question."""
+    run = [run for run in _records("many_passages.json") if run.get("vectors")][-1]
+    return (
+        f"On {_machine(run)}, {run['passages']:,} passages with {run['vectors']} each were a file "
+        f"of {run['file_bytes'] / 1e9:.2f} GB, written at {run['passages_per_second']:,} passages "
+        f"a second. It took {run['opening_seconds']:.0f} s to open, and of {run['questions']} "
+        f"questions the median took {run['search_ms']['median'] / 1e3:.1f} s."
+    )
+
+
+def ray() -> str:
+    """Questions a second by Ray, beside processes without it."""
+    run = _records("scaling.json")[-1]
+    first, second = run["single_per_second"]
+    return (
+        f"On {_machine(run)}, {run['questions']:,} questions to `{run['reader']}`: "
+        f"{run['ray_per_second']:.1f} a second by Ray, {first:.1f} and {second:.1f} by the "
+        f"processes without it. The ratio is {run['ratio']:.2f}."
+    )
+
+
 def preset_minilm() -> str:
     """The scores of the preset on MiniLM."""
     records = _records("presets.json")
@@ -482,6 +504,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
             document_failures,
             retrieval,
             many_passages,
+            large_vectors,
+            ray,
             exporting,
             serving,
         ),
