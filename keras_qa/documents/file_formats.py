@@ -21,7 +21,7 @@ from keras_qa.documents.document import Document
 from keras_qa.documents.html_text import read_html
 from keras_qa.documents.markdown import read_markdown
 from keras_qa.documents.pdf import read_pdf
-from keras_qa.documents.restructured_text import read_restructured_text
+from keras_qa.documents.restructured_text import is_restructured_text, read_restructured_text
 from keras_qa.documents.visible_text import Heading, row_text
 
 _MARKS = (
@@ -33,9 +33,6 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _CHARSET = re.compile(rb"<(?:meta|\?xml)[^>]*?(?:charset|encoding)\s*+=[\s\"']*+([\w.:-]+)", re.I)
-# A directive, a label or a role, and an underlined title of reStructuredText.
-_ROLE = re.compile(r"^[ ]*\.\. (?:_[^\n]+:|[\w:-]+::)(?=\s|$)|:[a-z:+-]+:`[^`\n]+`", re.M)
-_TITLE = re.compile(r"^\S[^\n]*\n([=~*^#\"-])\1{2,}[ ]*$", re.M)
 _WORD = "{http://schemas.openxmlformats.org/wordprocessingml/2006/main}"
 _SIGNS = {"tab": "\t", "ptab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-"}
 
@@ -65,11 +62,8 @@ def read_documents(
 
 def _text(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
     text = _decode(path.read_bytes(), encoding)
-    if _ROLE.search(text) and _TITLE.search(text):
-        # Some projects, such as Django, name their reStructuredText so.
-        yield from _restructured(path, name, encoding)
-    else:
-        yield Document(name, text)
+    # Some projects, such as Django, name their reStructuredText so.
+    yield _restructured_document(name, text) if is_restructured_text(text) else Document(name, text)
 
 
 def _markdown(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
@@ -79,12 +73,14 @@ def _markdown(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[D
 
 
 def _restructured(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
-    text = _decode(path.read_bytes(), encoding)
+    yield _restructured_document(name, _decode(path.read_bytes(), encoding))
+
+
+def _restructured_document(name: str, text: str) -> Document:
     with _libraries("docutils"):
         import docutils.core  # noqa: F401
     with _translate_errors("reStructuredText"):
-        document = Document(name, text, (), *read_restructured_text(text))
-    yield document
+        return Document(name, text, (), *read_restructured_text(text))
 
 
 def _html(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:

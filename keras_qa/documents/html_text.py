@@ -40,17 +40,18 @@ def read_html(page: str) -> tuple[str, tuple[Heading, ...]]:
     reader = HtmlReader(page)
     reader.read(0, len(page))
     edits, headings = reader.close(), reader.headings
-    visible = VisibleText(page, tidy(page, edits, keep_indents=False))
+    visible = None
     # What is outside of the main content is the same on all pages of a site.
     if reader.main is not None:
         start, end = reader.main
         inside = [edit for edit in edits if start <= edit[0] and edit[1] <= end]
         inside = [(0, start, ""), *inside, (end, len(page), "")]
-        main = VisibleText(page, tidy(page, inside, keep_indents=False))
-        # A script may write the content.
-        if main.text.strip():
-            visible = main
-            headings = [heading for heading in headings if start <= heading.start < end]
+        visible = VisibleText(page, tidy(page, inside, keep_indents=False))
+    # A script may write the main content.
+    if visible is None or not visible.text.strip():
+        visible = VisibleText(page, tidy(page, edits, keep_indents=False))
+    else:
+        headings = [heading for heading in headings if start <= heading.start < end]
     text, headings = visible.text, [heading.seen_in(visible) for heading in headings]
     if reader.title and not any(heading.level == 1 for heading in headings):
         before = len(reader.title) + 2

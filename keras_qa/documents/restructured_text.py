@@ -50,9 +50,17 @@ _UNDERLINE = re.compile(r"\n[ ]*([^\w\s])\1{2,}[ \t]*$", re.M)
 _OVERLINE = re.compile(r"^[ ]*([^\w\s])\1{2,}[ \t]*\n[ ]*\Z", re.M)
 _EMPTY_LINE = re.compile(r"\n[ ]*(?:\n|\Z)")
 _LITERAL = re.compile(r"^[ ]*::[ ]*$", re.M)
+# Markup that other texts do not have: a directive, a label or a role, and an underlined title.
+_MARKUP = re.compile(r"^[ ]*\.\. (?:_[^\n]+:|[\w:-]+::)(?=\s|$)|:[a-z:+-]+:`[^`\n]+`", re.M)
+_UNDERLINED = re.compile(r"^\S[^\n]*\n([=~*^#\"-])\1{2,}[ ]*$", re.M)
 # Maximum distance from a block to the next, and from an overline to its title.
 _REACH = 2**16
 _TITLE = 500
+
+
+def is_restructured_text(text: str) -> bool:
+    """Whether a text has a title and other markup of reStructuredText."""
+    return _MARKUP.search(text) is not None and _UNDERLINED.search(text) is not None
 
 
 def read_restructured_text(text: str) -> tuple[tuple[Edit, ...], tuple[Heading, ...]]:
