@@ -187,6 +187,8 @@ def _progress_bars_on_terminals_only() -> Iterator[None]:
     finally:
         if before:
             config.enable_interactive_logging()
+        else:
+            config.disable_interactive_logging()
 
 
 def _describe(error: Exception) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from keras_qa._terminal import on_terminal
 from keras_qa.cli import data
 from keras_qa.cli.interrupts import advise_after_interrupt
-from keras_qa.cli.output import Results, print_scores, say, say_warnings
+from keras_qa.cli.output import Results, print_scores, say, say_warnings, show_epochs
 from keras_qa.cli.parsing import Option, Options, add_options, given_options, positive
 
 HELP = "train a reader on the outputs of a larger one"
@@ -57,8 +56,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, results: Results) -> None:
     """Trains the student and saves it."""
-    import keras
-
     from keras_qa.training import distill
 
     parts: dict[str, list[Any]] = {
@@ -72,8 +69,6 @@ def run(options: argparse.Namespace, results: Results) -> None:
     ]
     say(f"{len(parts['data']):,} questions with answers, {len(texts):,} without.")
     advice = "The same command with --resume continues after the last complete epoch."
-    # For the lines of the epochs. `main` restores the setting.
-    keras.config.enable_interactive_logging()
     with advise_after_interrupt(advice), say_warnings():
         answerer = distill(
             options.teacher,
@@ -87,7 +82,7 @@ def run(options: argparse.Namespace, results: Results) -> None:
             **given_options(options, SETTINGS),
             outputs=options.outputs,
             seed=options.seed,
-            verbose=1 if on_terminal() else 2,
+            verbose=show_epochs(),
             lenient=options.lenient,
         )
     scores = None

@@ -37,6 +37,15 @@ def say(text: str, error: bool = False) -> None:
     _write(_plain_lines(text), sys.stderr if error else sys.stdout)
 
 
+def show_epochs() -> int:
+    """Lets Keras print, and returns `verbose` of a training: a bar on a terminal, or else lines."""
+    from keras import config
+
+    # `main` restores the setting.
+    config.enable_interactive_logging()
+    return 1 if on_terminal() else 2
+
+
 class Results:
     """The results of a command, which `--json` prints as one JSON object."""
 

@@ -8,10 +8,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from keras_qa._terminal import on_terminal
 from keras_qa.cli import data
 from keras_qa.cli.interrupts import advise_after_interrupt
-from keras_qa.cli.output import Results, print_scores, say, say_warnings
+from keras_qa.cli.output import Results, print_scores, say, say_warnings, show_epochs
 from keras_qa.cli.parsing import Option, Options, add_options, given_options, option_name, positive
 from keras_qa.data import unanswerable
 from keras_qa.text import WordVectors
@@ -135,8 +134,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, results: Results) -> None:
     """Trains an answerer by a recipe and saves it."""
-    import keras
-
     from keras_qa import training
     from keras_qa.training.results import add_results
     from keras_qa.training.runs import check_keras_path
@@ -160,8 +157,6 @@ def run(options: argparse.Namespace, results: Results) -> None:
         # Check the file before the training, not after it.
         add_results(options.results, [])
     advice = "The same command with --resume continues after the last complete epoch."
-    # For the lines of the epochs. `main` restores the setting.
-    keras.config.enable_interactive_logging()
     with advise_after_interrupt(advice), say_warnings():
         result = training.train(
             train,
@@ -173,7 +168,7 @@ def run(options: argparse.Namespace, results: Results) -> None:
             seeds=options.seeds,
             out=options.output,
             resume=options.resume,
-            verbose=1 if on_terminal() else 2,
+            verbose=show_epochs(),
             answerer_options=answerer_options,
             keep_optimizer=options.keep_optimizer,
             start=start,

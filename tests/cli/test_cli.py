@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 
+import keras
 import pytest
 from babi_archive import write_archive
 from command_line import check_fields, error_line
@@ -15,10 +16,11 @@ from small_examples import EXAMPLES
 from small_models import same_weights
 
 import keras_qa
+from keras_qa import cli
 from keras_qa.answering import answerer
 from keras_qa.answering.loading import DEFAULT_READER
 from keras_qa.cli import main, quickstart
-from keras_qa.cli.output import Results
+from keras_qa.cli.output import Results, show_epochs
 from keras_qa.training.checkpoints import TrainingCheckpoint
 
 TEXT, QUESTION = EXAMPLES[0].text, EXAMPLES[0].question
@@ -267,6 +269,19 @@ def test_keras_progress_bars_only_on_terminals(
     shown = capsys.readouterr().out
     assert "3/3" in shown
     assert shown.endswith(line)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_the_setting_of_keras_is_that_of_before_a_training(before) -> None:
+    config = keras.config
+    (config.enable_interactive_logging if before else config.disable_interactive_logging)()
+    try:
+        with cli._progress_bars_on_terminals_only():
+            assert show_epochs() == 2
+            assert config.is_interactive_logging_enabled()
+        assert config.is_interactive_logging_enabled() == before
+    finally:
+        config.enable_interactive_logging()
 
 
 def test_unwritable_results_raise_before_training(tmp_path, capsys) -> None:
