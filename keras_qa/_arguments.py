@@ -177,10 +177,15 @@ def import_extra(use: str, module: str, extra: str) -> types.ModuleType:
     try:
         return importlib.import_module(module)
     except ImportError as error:
-        raise ImportError(
-            f"{use} needs `{module.split('.')[0]}`, which cannot be imported ({error}). Install "
-            f'it: `pip install "keras-qa[{extra}]"`.'
-        ) from error
+        raise missing_extra(f"{use} needs `{module.split('.')[0]}`", extra, error) from error
+
+
+def missing_extra(need: str, extra: str, error: ImportError) -> ImportError:
+    """Returns the error for a package of an extra that cannot be imported."""
+    return ImportError(
+        f"{need}, which cannot be imported ({error}). Install it: "
+        f'`pip install "keras-qa[{extra}]"`.'
+    )
 
 
 def read_object(path: pathlib.Path) -> dict[str, Any]:

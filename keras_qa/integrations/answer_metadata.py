@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-from keras_qa._arguments import short_repr, to_integer, to_optional_integer
+from keras_qa._arguments import missing_extra, short_repr, to_integer, to_optional_integer
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.document_answers import (
     AnyReranker,
@@ -25,10 +25,8 @@ _AROUND = 200
 
 def missing_package(module: str, package: str, error: ImportError) -> ImportError:
     """Returns the error of an integration whose package cannot be imported."""
-    return ImportError(
-        f"`keras_qa.integrations.{module}` needs {package}, which cannot be imported ({error}). "
-        f'Install it: `pip install "keras-qa[{module.replace("_", "-")}]"`.'
-    )
+    need = f"`keras_qa.integrations.{module}` needs {package}"
+    return missing_extra(need, module.replace("_", "-"), error)
 
 
 def open_reader(reader: object) -> QuestionAnswerer:
