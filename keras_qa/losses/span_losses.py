@@ -104,8 +104,8 @@ class DistillationLoss(keras.losses.Loss):
     section 2). Rows that lack one of both have the other in full.
 
     `y_true`, `(batch, 1 + positions)`, has the right position, or -1, and the logits of the
-    teacher, -1e9 where there is none. Missing columns are such positions. `y_pred` has the logits,
-    `(batch, positions)`.
+    teacher. Missing logits are -1e9, and so are missing columns. `y_pred` has the logits, `(batch,
+    positions)`.
     """
 
     def __init__(
