@@ -20,7 +20,7 @@ def begin(backend: str, folder: pathlib.Path) -> subprocess.Popen[str]:
     environment = {"KERAS_BACKEND": backend, "OMP_NUM_THREADS": "1"}
     with (folder / f"{backend}.errors").open("w") as errors:
         return subprocess.Popen(
-            [sys.executable, str(TESTS / "parity" / "work.py"), *BEGIN, "wait", *END],
+            [sys.executable, str(TESTS / "parity" / "process.py"), *BEGIN, "wait", *END],
             cwd=folder,
             env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join(paths)},
             stdin=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""What one backend does: `python work.py FUNCTION ...`."""
+"""What one backend does. `process.py` runs it."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ sys.path.insert(0, str(GOLDEN))
 
 import make  # noqa: E402
 
-# The models that each backend saves. Golden files have further kinds.
+# The models that each backend saves. Golden files, and those of `TRAINED`, have further kinds.
 SAVED = {
-    "tensorflow": ["lstm-last-forward", "memory_network"],
+    "tensorflow": ["lstm-last-forward"],
     # Without compilation.
-    "torch": ["universal_transformer", "backbone", "types", "chooser", "bert_chooser"],
+    "torch": ["backbone", "chooser"],
     "jax": ["gru-max-both"],
 }
 # A batch, since each shape is compiled.
@@ -76,27 +76,14 @@ def train_classifier(name: str) -> keras_qa.QuestionAnswerer:
     return answerer.fit(EXAMPLES, epochs=1, verbose=0)
 
 
-def train_on_stories(name: str) -> keras_qa.QuestionAnswerer:
-    options = {"embedding_dim": 8, "max_words": 6, "max_sentences": 8}
-    if name == "universal_transformer":
-        options |= {"num_steps": 2, "num_heads": 2, "supporting_facts": True}
-    answerer = keras_qa.QuestionAnswerer(name, options, seed=0)
-    return answerer.fit(EXAMPLES, epochs=1, verbose=0)
-
-
-def train_reader(name: str) -> keras_qa.QuestionAnswerer:
-    options = {
-        "types": {"units": 8, "embedding_dim": 8, **TYPES},
-        "backbone": {"backbone": bert(num_layers=2), "tokenizer": TOKENIZER, **TYPES},
-    }[name]
+def train_reader() -> keras_qa.QuestionAnswerer:
+    options = {"backbone": bert(num_layers=2), "tokenizer": TOKENIZER, **TYPES}
     answerer = keras_qa.QuestionAnswerer("span_reader", options, seed=0, max_length=40, stride=8)
     return answerer.fit(TYPED, validation_data=TYPED[:20], epochs=1, verbose=0)
 
 
-def train_chooser(name: str) -> keras_qa.QuestionAnswerer:
+def train_chooser() -> keras_qa.QuestionAnswerer:
     options = {"units": 8, "embedding_dim": 8}
-    if name == "bert_chooser":
-        options = {"backbone": with_head(pathlib.Path("chooser"), "bert", "Model", {})}
     answerer = keras_qa.QuestionAnswerer(
         "multiple_choice", options, seed=0, max_length=24, stride=4
     )
@@ -109,13 +96,9 @@ def train_chooser(name: str) -> keras_qa.QuestionAnswerer:
 
 
 def save() -> None:
+    others = {"backbone": train_reader, "chooser": train_chooser}
     for name in SAVED[BACKEND]:
-        if name.endswith("chooser"):
-            answerer = train_chooser(name)
-        elif name in ("types", "backbone"):
-            answerer = train_reader(name)
-        else:
-            answerer = (train_classifier if "-" in name else train_on_stories)(name)
+        answerer = others[name]() if name in others else train_classifier(name)
         answerer.save(f"{BACKEND}-{name}.keras")
 
 
@@ -276,8 +259,3 @@ def train() -> None:
         assert len(losses) == 24
         found[kind] = np.array(losses)
     np.savez(f"steps/{BACKEND}.npz", **found)
-
-
-if __name__ == "__main__":
-    for function in sys.argv[1:]:
-        globals()[function]()

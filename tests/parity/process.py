@@ -1,0 +1,81 @@
+"""The process of a backend: `python process.py FUNCTION ...` runs functions of `work.py`.
+
+Before that, with nothing else imported: which backends does a model import? On TensorFlow: does a
+device apply to all threads, and does an index keep its own SQLite?
+"""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+
+import keras
+import numpy as np
+
+# Keras itself looks for JAX on PyTorch.
+BEFORE = set(sys.modules)
+
+import keras_qa  # noqa: E402
+
+BACKEND = keras.config.backend()
+OTHERS = {"tensorflow", "torch", "jax"} - {BACKEND}
+
+
+def imported_backends() -> list[str]:
+    """The other backends that a model imports from its making to its answers."""
+    model = keras_qa.models.answer_classifier(50, 40, 7, 6, 5)
+    feed, labels = [np.ones((20, 9), "int32"), np.ones((20, 4), "int32")], np.zeros(20, "int32")
+    model.fit(feed, labels, batch_size=8, epochs=2, verbose=0)
+    model.evaluate(feed, labels, verbose=0)
+    model.predict(feed, batch_size=8, verbose=0)
+    model.predict([array[:1] for array in feed], verbose=0)
+    return sorted(OTHERS & (set(sys.modules) - BEFORE))
+
+
+def predicted_on() -> list[list[str]]:
+    """The devices of all batches: by default, in the scope of another device, and after it."""
+    import tensorflow as tf
+
+    # Two devices of one CPU.
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    devices: set[str] = set()
+
+    class Noting(keras_qa.models.QAModel):
+        def predict_step(self, data):
+            outputs = super().predict_step(data)
+            devices.add(outputs.device[-5:])
+            return outputs
+
+    base = keras_qa.models.answer_classifier(50, 50, 5)
+    model = Noting(base.inputs, base.outputs[0])
+    model.compile(run_eagerly=True)
+
+    def predicted() -> list[str]:
+        devices.clear()
+        model.predict([np.ones((80, 6), "int32"), np.ones((80, 4), "int32")], 2, verbose=0)
+        return sorted(devices)
+
+    results = [predicted()]
+    with tf.device("CPU:1"):
+        results.append(predicted())
+    return [*results, predicted()]
+
+
+def searched() -> list[str]:
+    """The documents of an index that this process makes and searches."""
+    with keras_qa.documents.Index.create(f"{BACKEND}.index", language="en") as index:
+        index.add([{"name": "a.txt", "text": "The warranty is two years."}])
+        return [hit.document for hit in index.search("Which warranties?")]
+
+
+if __name__ == "__main__":
+    alone = [predicted_on(), searched()] if BACKEND == "tensorflow" else imported_backends()
+    pathlib.Path(f"alone-{BACKEND}.json").write_text(json.dumps(alone))
+    # KerasHub imports TensorFlow where it is installed, which takes seconds.
+    sys.modules.update(dict.fromkeys(OTHERS - set(sys.modules)))
+    import work
+
+    for function in sys.argv[1:]:
+        getattr(work, function)()
