@@ -60,6 +60,11 @@ class Tokenizer:
         with translate_errors():
             self._tokenizer.encode("a \ue000", "b")
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        # Copies of the `tokenizers` library lose this setting.
+        self._tokenizer.encode_special_tokens = True
+
     @property
     def vocabulary_size(self) -> int:
         """Number of ids, including padding and special tokens."""

@@ -1,7 +1,9 @@
 """`SubwordTokenizer`: special tokens, offsets of pieces and words, any script."""
 
+import copy
 import functools
 import json
+import pickle
 import re
 import unicodedata
 
@@ -85,6 +87,15 @@ def test_other_texts_are_split_as_the_library_splits_them(kind, text) -> None:
     if not any(name in normal for name in NAMES):
         expected = plain.encode(text, add_special_tokens=False).ids
         assert subwords(kind).encode(text)[0].tolist() == expected
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_copy_has_the_same_pieces(kind) -> None:
+    tokenizer = subwords(kind)
+    text = "Mary [SEP] x[CLS] </s> went"
+    expected = tokenizer.encode(text)[0].tolist()
+    for copied in (pickle.loads(pickle.dumps(tokenizer)), copy.deepcopy(tokenizer)):
+        assert copied.encode(text)[0].tolist() == expected
 
 
 def test_to_json_returns_the_given_tokenizer() -> None:
