@@ -46,7 +46,7 @@ READING: Options = {
 FOLDER: Options = {
     "language": Option("CODE", "language of the texts, such as en (default: detected)"),
     "encoding": Option("NAME", "encoding of texts that are not Unicode, such as cp1252"),
-    "workers": Option("N", "processes that read files (default: 1)", positive),
+    "workers": Option("N", "processes that read files and compute vectors (default: 1)", positive),
 }
 INDEX: Options = {
     "output": Option("FILE.index", "the index, new or to update (default: FOLDER.index)"),

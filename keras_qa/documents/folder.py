@@ -17,6 +17,7 @@ from keras_qa.documents.document import Document
 from keras_qa.documents.file_formats import MAX_BYTES, SUFFIXES
 from keras_qa.documents.file_reading import ReadError, iterate, open_files, reason, salted
 from keras_qa.documents.storage import get_setting
+from keras_qa.documents.workers import Pool
 from keras_qa.documents.writing import Writer
 
 # A function of the number of files that are done, and of all files.
@@ -46,8 +47,8 @@ def update_index(
     folder: pathlib.Path,
     encoding: str | None,
     verbose: int | str,
-    progress: Progress | None = None,
-    workers: int = 1,
+    progress: Progress | None,
+    pool: Pool | None,
 ) -> Changes:
     """Implements `Index.update`."""
     encoding = encoding or get_setting(connection, "encoding", str)
@@ -86,22 +87,22 @@ def update_index(
     bar = Bar(len(files), error=True) if shown and progress is None else None
     written = removed = kept = 0
     indexed = set()
-    with open_files(files, {} if is_outdated else digests, encoding, workers) as reads:
-        for done, (name, read) in enumerate(reads, start=1):
-            try:
-                file = read()
-                if digests.get(name) == file.digest and not is_outdated:
-                    kept += 1
-                else:
-                    new, deleted = writer.write_file(name, file.digest, file.documents, is_outdated)
-                    written, removed = written + new, removed + deleted
-                indexed.add(name)
-            except ReadError as error:
-                unreadable[name] = str(error)
-            if progress is not None:
-                progress(done, len(files))
-            elif bar is not None:
-                bar.show(done)
+    reads = open_files(files, {} if is_outdated else digests, encoding, pool)
+    for done, (name, read) in enumerate(reads, start=1):
+        try:
+            digest, documents = read()
+            if digests.get(name) == digest and not is_outdated:
+                kept += 1
+            else:
+                new, deleted = writer.write_file(name, digest, documents, is_outdated)
+                written, removed = written + new, removed + deleted
+            indexed.add(name)
+        except ReadError as error:
+            unreadable[name] = str(error)
+        if progress is not None:
+            progress(done, len(files))
+        elif bar is not None:
+            bar.show(done)
     for name in (digests.keys() | files.keys()) - indexed:
         deleted = writer.remove_file(name)
         removed += deleted if name in digests else 0

@@ -35,6 +35,7 @@ from keras_qa.documents.vector_search import (
     unit_vectors,
 )
 from keras_qa.documents.visible_text import VisibleText, visible_part
+from keras_qa.documents.workers import Pool
 from keras_qa.documents.writing import Writer
 from keras_qa.example import Box, to_questions
 
@@ -198,8 +199,9 @@ class Index:
             verbose: 0 for silent, 1 for a progress bar, `"auto"` for a bar if there are many files.
             progress: Function of the number of files that are done, and of all files, which is
                 called after each file instead. An error that it raises ends the update.
-            workers: Number of processes that read files, while this one writes. A script that
-                passes more than 1 needs `if __name__ == "__main__":`.
+            workers: Number of processes that read files and compute vectors, while this one
+                writes. Each gets a copy of the encoder by `pickle`. A script that passes more than
+                1 needs `if __name__ == "__main__":`.
 
         Returns:
             The changes: the numbers of documents `written` (new or changed) and `removed`, of files
@@ -212,12 +214,11 @@ class Index:
             ValueError: If the encoding is unknown, if the index follows another folder, or if it
                 has vectors and was opened without its encoder.
         """
-        workers = to_integer("workers", workers)
-        path = pathlib.Path(folder)
-        with self._writing(adds=True) as writer:
-            return update_index(
-                writer, self._connection, path, encoding, verbose, progress, workers
-            )
+        count, path = to_integer("workers", workers), pathlib.Path(folder)
+        pool = Pool(count, self._encoder) if count > 1 else None
+        ending = contextlib.closing(pool) if pool is not None else contextlib.nullcontext()
+        with ending, self._writing(True, pool) as writer:
+            return update_index(writer, self._connection, path, encoding, verbose, progress, pool)
 
     @overload
     def search(self, question: str, k: int = 20) -> list[Passage]: ...
@@ -365,7 +366,7 @@ class Index:
         dimension = get_setting(self._connection, "dimension", int)
         if self._encoder is None or dimension is None or not questions:
             return None
-        return unit_vectors(self._encoder, questions, dimension)
+        return unit_vectors(self._encoder(questions), questions, self._encoder.name, dimension)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -378,7 +379,7 @@ class Index:
             yield
 
     @contextlib.contextmanager
-    def _writing(self, adds: bool = False) -> Iterator[Writer]:
+    def _writing(self, adds: bool = False, pool: Pool | None = None) -> Iterator[Writer]:
         check_single(self._shards)
         with self._locked():
             with self._reading():
@@ -391,7 +392,7 @@ class Index:
                     f"`keras-qa index --embed {name}`."
                 )
             try:
-                with Writer(self._connection, self._encoder) as writer:
+                with Writer(self._connection, self._encoder, pool) as writer:
                     if adds:
                         writer.encode_missing()
                     yield writer

@@ -61,16 +61,17 @@ def check_same_encoder(
         )
 
 
-def unit_vectors(
-    encoder: TextEmbedderLike, texts: list[str], dimension: int | None = None
-) -> Floats:
-    """Returns the vectors of texts, scaled to length 1: `(texts, dimension)`. Zeros stay zeros."""
-    vectors = np.asarray(encoder(texts))
+def unit_vectors(raw: Floats, texts: list[str], name: str, dimension: int | None = None) -> Floats:
+    """Returns what an encoder returned for texts, scaled to length 1: `(texts, dimension)`.
+
+    Zeros stay zeros.
+    """
+    vectors = np.asarray(raw)
     wide = vectors.ndim == 2 and vectors.shape[1] > 0 and dimension in (None, vectors.shape[1])
     if not wide or len(vectors) != len(texts) or vectors.dtype.kind not in "fiu":
         expected = "dimension" if dimension is None else dimension
         raise ValueError(
-            f"The encoder {encoder.name!r} must return an array of numbers of shape "
+            f"The encoder {name!r} must return an array of numbers of shape "
             f"({len(texts)}, {expected}). Received: shape {vectors.shape} of {vectors.dtype}."
         )
     with np.errstate(over="ignore"):
@@ -78,7 +79,7 @@ def unit_vectors(
     if not np.isfinite(vectors).all():
         position = int(np.flatnonzero(~np.isfinite(vectors).all(axis=1))[0])
         raise ValueError(
-            f"The encoder {encoder.name!r} returned a vector that is not finite for the text "
+            f"The encoder {name!r} returned a vector that is not finite for the text "
             f"{texts[position]!r:.80}."
         )
     # Divide by the largest value first, so that squares neither underflow nor overflow.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from keras_qa.data.sqlite import sqlite3
 from keras_qa.documents import storage
@@ -13,11 +14,13 @@ from keras_qa.documents.passages import EncodedDocument, add_heading, encode_doc
 from keras_qa.documents.storage import get_setting
 from keras_qa.documents.vector_search import (
     STORED,
+    Floats,
     TextEmbedderLike,
     read_encoder_name,
     unit_vectors,
 )
 from keras_qa.documents.visible_text import visible_part
+from keras_qa.documents.workers import Pool
 
 # Passages in a transaction. A transaction contains at least one document.
 BATCH = 2_000
@@ -39,13 +42,22 @@ class Writer:
     """
 
     def __init__(
-        self, connection: sqlite3.Connection, encoder: TextEmbedderLike | None = None
+        self,
+        connection: sqlite3.Connection,
+        encoder: TextEmbedderLike | None = None,
+        pool: Pool | None = None,
     ) -> None:
         self._connection = connection
         self._encoder = encoder
+        self._pool = pool
         self._pending = 0
+        # Encoded batches in a transaction. With less than four for each process, some would wait
+        # for the others at its end.
+        self._most = 1 if pool is None else 4 * pool.size
         # Texts of passages that have no vectors yet, by id.
         self._unencoded: dict[int, str] = {}
+        # Ids and texts of batches, and functions that return their vectors.
+        self._encoding: list[tuple[list[int], list[str], Callable[[], Floats]]] = []
 
     def __enter__(self) -> Writer:
         return self
@@ -168,7 +180,8 @@ class Writer:
                 edits = storage.read_edits(self._connection, document)
                 text = visible_part(source, edits, start).text
                 self._unencoded[last] = add_heading(storage.decode_text(heading), text)
-            self._commit()
+            self._pending += len(rows)
+            self._end_document()
 
     def _write(
         self, document: EncodedDocument, file: int | None = None, rewrites: bool = False
@@ -241,7 +254,11 @@ class Writer:
         # Documents without passages count as well, which limits the transaction.
         self._pending += 1
         if self._pending >= (BATCH if self._encoder is None else min(BATCH, ENCODED)):
-            self._commit()
+            # The batches, and so the vectors, do not depend on the number of processes.
+            self._start_encoding()
+            self._pending = 0
+            if not 0 < len(self._encoding) < self._most:
+                self._commit()
 
     def _commit(self) -> None:
         """Commits the transaction, after all passages in it have vectors."""
@@ -249,17 +266,30 @@ class Writer:
         self._run("COMMIT")
         self._pending = 0
 
-    def _encode(self) -> None:
-        """Writes the vectors of the passages that have none."""
+    def _start_encoding(self) -> None:
+        """Sends the passages without vectors to the workers, if there are any."""
         while self._encoder is not None and self._unencoded:
             ids = list(itertools.islice(self._unencoded, ENCODED))
             texts = [self._unencoded.pop(id) for id in ids]
+            encode: Callable[[], Floats] = functools.partial(self._encoder, texts)
+            if self._pool is not None:
+                encode = self._pool.submit(texts)
+            self._encoding.append((ids, texts, encode))
+
+    def _encode(self) -> None:
+        """Writes the vectors of the passages that have none."""
+        self._start_encoding()
+        for ids, texts, encode in self._encoding:
             dimension = get_setting(self._connection, "dimension", int)
-            vectors = unit_vectors(self._encoder, texts, dimension)
+            name = read_encoder_name(self._connection) or ""
+            vectors = unit_vectors(encode(), texts, name, dimension)
             if dimension is None:
                 self.write_setting("dimension", vectors.shape[1])
             stored = (row.tobytes() for row in vectors.astype(STORED))
-            self._many("INSERT INTO vectors VALUES (?, ?)", zip(ids, stored, strict=True))
+            # A passage may have been deleted since.
+            rows = zip(stored, ids, strict=True)
+            self._many("INSERT INTO vectors SELECT id, ? FROM passages WHERE id = ?", rows)
+        self._encoding.clear()
 
     def _count_frequent(self) -> None:
         """Counts the passages of frequent words, if the number of passages has changed enough."""

@@ -105,6 +105,10 @@ class ExportedModel:
             inputs = {item.name for item in self._session.get_inputs()}
         self._set_inputs(inputs, shapes)
 
+    def __reduce__(self) -> tuple[type[Self], tuple[pathlib.Path]]:
+        # Another process opens the folder again, since pickle cannot copy a session.
+        return type(self), (self.path,)
+
     def _set(self, settings: Mapping[str, Any], graph: str) -> None:
         version = settings.get("format")
         if type(version) is not int or not 1 <= version <= FORMAT:

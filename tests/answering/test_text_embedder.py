@@ -2,6 +2,7 @@
 
 import importlib.resources
 import pathlib
+import pickle
 import re
 
 import keras
@@ -60,6 +61,12 @@ def test_the_vectors_of_the_recipe() -> None:
     assert (found @ found.T)[0, 1:3] == pytest.approx([0.45194, -0.15463], abs=2e-5)
     expected = means(folder, [*TEXTS[:2], "", TEXTS[0]], 12)
     assert found[[0, 1, 3, 4]] == pytest.approx(expected, abs=1e-5)
+
+
+def test_pickle_copies_an_encoder_to_other_processes(minilm) -> None:
+    copied = pickle.loads(pickle.dumps(minilm))
+    assert (copied.name, copied.dimension, copied.max_length) == ("minilm", 384, 256)
+    assert (copied(TEXTS) == minilm(TEXTS)).all()
 
 
 def test_the_preset_has_nearly_these_vectors(minilm) -> None:

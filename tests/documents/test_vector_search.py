@@ -175,7 +175,7 @@ def test_a_question_without_a_word_finds_nothing(tmp_path) -> None:
 
 def test_lengths_do_not_count(tmp_path) -> None:
     known = {"a": (3e-20, 4e-20), "b": (3e30, -4e30), "c": (1.0, 1.0), "zero": (0.0, 0.0)}
-    found = vector_search.unit_vectors(Table(known), [*known])
+    found = vector_search.unit_vectors(Table(known)([*known]), [*known], "table")
     assert found.dtype == np.float32
     half = 0.5**0.5
     assert found.tolist() == [
