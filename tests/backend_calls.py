@@ -40,6 +40,26 @@ def prepared(fn, arrays, mode="eager"):
     return call
 
 
+def compiled_call(layer):
+    """Makes a function of inputs and a mask that calls `layer` with the weights that it then has.
+
+    On JAX it compiles once for each shape: called directly, a layer compiles each operation.
+    """
+    if BACKEND != "jax":
+        return layer
+    import jax
+
+    @jax.jit
+    def program(trainable, others, inputs, options):
+        return layer.stateless_call(trainable, others, inputs, **options)[0]
+
+    def call(inputs, **options):
+        parts = layer.trainable_variables, layer.non_trainable_variables
+        return program(*([v.value for v in part] for part in parts), inputs, options)
+
+    return call
+
+
 def run(fn, arrays, mode="eager"):
     """Calls `fn` with arrays. Returns a list of arrays or `None`s."""
     return prepared(fn, arrays, mode)(arrays)

@@ -1,14 +1,16 @@
-"""The table of layers for the tests of values, gradients, masks, configs and saving."""
+"""The table of layers for the tests of values, gradients, masks and saving."""
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
+import pytest
 import reference
 import span_reference
 import story_reference
+from backend_calls import compiled_call
 
 from keras_qa import layers
 from keras_qa.layers.attention import AlignedQuestionEmbedding, BidirectionalAttentionFlow
@@ -152,10 +154,16 @@ def _span(no_answer: str, inputs: Any) -> Case:
 
 CASES = [
     *(
+        # Every two of these settings occur together.
         _encoder(cell, bidirectional, pooling)
-        for cell in ("lstm", "gru")
-        for bidirectional in (False, True)
-        for pooling in ("last", "mean", "max")
+        for cell, bidirectional, pooling in (
+            ("lstm", False, "last"),
+            ("lstm", True, "mean"),
+            ("lstm", False, "max"),
+            ("gru", True, "last"),
+            ("gru", False, "mean"),
+            ("gru", True, "max"),
+        )
     ),
     _head(None),
     _head(5),
@@ -208,3 +216,67 @@ def flat(outputs) -> np.ndarray:
     """All outputs as one array with a row for each example."""
     parts = [keras.ops.convert_to_numpy(part) for part in keras.tree.flatten(outputs)]
     return np.concatenate([part.reshape(len(part), -1) for part in parts], axis=1)
+
+
+def cases(*chosen: Case):
+    """Parametrizes a test with cases."""
+    return pytest.mark.parametrize("case", chosen, ids=lambda case: case.name)
+
+
+def weights(layer: keras.layers.Layer) -> list[np.ndarray]:
+    rng = np.random.default_rng(1)
+    return [rng.normal(size=weight.shape, scale=0.5) for weight in layer.weights]
+
+
+def outputs_of(layer, case: Case, inputs=None) -> list:
+    """What a layer, or a function that calls it, computes."""
+    inputs = case.inputs if inputs is None else inputs
+    mask = case.mask(inputs)
+    outputs = layer(inputs) if mask is None else layer(inputs, mask=mask)
+    return keras.tree.flatten(outputs)
+
+
+def value(layer, case: Case, inputs=None) -> np.ndarray:
+    return flat(outputs_of(layer, case, inputs))
+
+
+def symbolic(case: Case):
+    """Inputs of a model, and the tensors for the layer, with a mask for sentences of zeros."""
+    parts = case.inputs if isinstance(case.inputs, list) else [case.inputs]
+    inputs, tensors = [], []
+    for place, part in enumerate(parts):
+        shape = (None,) * (part.ndim - 1) if case.takes_ids else part.shape[1:]
+        dtype = "int32" if case.takes_ids else "float32"
+        inputs.append(keras.Input(shape, dtype=dtype, name=f"inputs_{place}"))
+        masked = part.ndim == 3 and not case.takes_ids
+        tensors.append(keras.layers.Masking()(inputs[-1]) if masked else inputs[-1])
+    return inputs, tensors if isinstance(case.inputs, list) else tensors[0]
+
+
+class Wrapped:
+    """The layer of a case, its symbolic outputs, and a model of it with one output."""
+
+    made: ClassVar[dict[str, "Wrapped"]] = {}
+
+    def __init__(self, case: Case) -> None:
+        self.layer = case.make()
+        self.call = compiled_call(self.layer)
+        inputs, tensors = symbolic(case)
+        self.symbols = keras.tree.flatten(self.layer(tensors))
+        widths = [part.shape[1:] for part in outputs_of(self.call, case)]
+        outputs = [
+            part if len(width) == 1 else keras.ops.reshape(part, (-1, int(np.prod(width))))
+            for part, width in zip(self.symbols, widths, strict=True)
+        ]
+        output = keras.layers.Concatenate()(outputs) if len(outputs) > 1 else outputs[0]
+        self.model = keras.Model(inputs if isinstance(case.inputs, list) else inputs[0], output)
+        self.model.compile(keras.optimizers.SGD(1.0), "mse")
+
+
+def wrapped(case: Case) -> Wrapped:
+    """Makes the layer once for all tests, and resets its weights."""
+    if case.name not in Wrapped.made:
+        Wrapped.made[case.name] = Wrapped(case)
+    made = Wrapped.made[case.name]
+    made.layer.set_weights(weights(made.layer))
+    return made
