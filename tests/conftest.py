@@ -50,6 +50,8 @@ ENVIRONMENTS = {
     "integrations": "named",
     "layers": "backend",
     "layers/test_layer_arguments.py": "once",
+    "layers/test_layer_files.py": "once",
+    "layers/test_recurrent_settings.py": "once",
     "losses": "backend",
     "metrics": "host",
     "models": "backend",
