@@ -56,6 +56,17 @@ def with_head(folder: pathlib.Path, kind: str, suffix: str, heads: dict, **confi
     return folder
 
 
+def encoder_of_one_layer(folder: pathlib.Path) -> pathlib.Path:
+    """A small checkpoint without a head and without dropout, which is traced soon."""
+    dropout = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
+    with_head(folder, "bert", "Model", {}, num_hidden_layers=1, **dropout)
+    tensors = load_file(folder / "model.safetensors")
+    later = (".layer.1.", ".layer.2.")
+    tensors = {name: value for name, value in tensors.items() if not any(n in name for n in later)}
+    save_file(tensors, folder / "model.safetensors")
+    return folder
+
+
 def roberta_labels(folder: pathlib.Path, labels: int = 1, **config) -> pathlib.Path:
     """A model for sequence classification with a dense layer in its head."""
     heads = {
