@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import keras
 import numpy as np
-from small_models import batch
+from small_models import batch, make_variables
 
 import keras_qa
 
@@ -21,6 +21,20 @@ def small(**options) -> keras_qa.models.QAModel:
     )
     # Make the weights large enough for every change to have a visible effect.
     model.set_weights([3 * weight for weight in model.get_weights()])
+    return model
+
+
+def without_loops(**options) -> keras_qa.models.QAModel:
+    """A classifier of the same inputs without loops, which are slow to trace and to compile."""
+    keras.utils.set_random_seed(1)
+    inputs = [keras.Input((None,), dtype="int32", name=name) for name in ("text", "question")]
+    words = [keras.layers.Embedding(50, 4, "normal")(ids) for ids in inputs]
+    vectors = [keras.layers.GlobalAveragePooling1D()(part) for part in words]
+    features = keras.layers.Concatenate(name="features")(vectors)
+    outputs = keras_qa.layers.AnswerHead(7, name="answer")(features)
+    model = keras_qa.models.QAModel(inputs, outputs)
+    settings = {"optimizer": keras.optimizers.SGD(0.1), "metrics": ["accuracy"], **options}
+    model.compile(**{"loss": "sparse_categorical_crossentropy", **settings})
     return model
 
 
@@ -44,6 +58,7 @@ def trained(model: keras.Model, feed, labels, weights=None, steps: int = STEPS):
 
     All steps are in one epoch, because TensorFlow is slow to start an epoch.
     """
+    make_variables(model, feed, labels)
     again = [np.concatenate([array] * steps) for array in (*feed, labels)]
     logs = Logs()
     model.fit(
@@ -115,7 +130,7 @@ def overridden(layer) -> None:
 
 
 # Changes of a dense layer.
-DENSE_CHANGES = [lora, quantized, own_activation, overridden]
+DENSE_CHANGES = [overridden, lora, quantized, own_activation]
 
 
 def lora_of_words(model) -> None:

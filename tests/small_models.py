@@ -36,8 +36,23 @@ def trained_model(loss: str = "sparse_categorical_crossentropy") -> keras_qa.mod
     # Other optimizers of TensorFlow square the gradients of repeated words before they are summed,
     # but only in steps without XLA. The results would depend on the compilation.
     model = small_model(loss, optimizer=keras.optimizers.SGD(0.1, momentum=0.9))
-    model.fit(*batch(16), epochs=1, batch_size=8, verbose=0)
+    feed, labels = batch(16)
+    make_variables(model, feed, labels)
+    model.fit(feed, labels, epochs=1, batch_size=8, verbose=0)
     return model
+
+
+def make_variables(model: keras.Model, feed, labels) -> None:
+    """Makes the variables of the optimizer, and on TensorFlow those of the metrics.
+
+    TensorFlow traces a training step twice if the first trace makes variables.
+    """
+    model.optimizer.build(model.trainable_variables)
+    if keras.config.backend() == "tensorflow":
+        outputs = model(feed)
+        model.compute_loss(feed, labels, outputs)
+        model.compute_metrics(feed, labels, outputs)
+        model.reset_metrics()
 
 
 @contextlib.contextmanager

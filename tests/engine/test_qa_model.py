@@ -8,11 +8,13 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from as_keras import without_loops
 from small_models import (
     ANSWERS,
     STORY_QUESTION,
     STORY_TEXT,
     batch,
+    make_variables,
     memory,
     reader_without_loops,
     same_weights,
@@ -274,18 +276,19 @@ def test_bad_arguments_are_refused_in_one_line(
     assert same_weights(model, before)
 
 
-def test_integers_of_numpy_and_weights_in_a_column_are_taken(twins) -> None:
+def test_integers_of_numpy_and_weights_in_a_column_are_taken() -> None:
     feed, labels = batch(ROWS)
     weights = np.linspace(0.5, 2, ROWS)
+    models = [without_loops(), without_loops()]
     for model, number, column in zip(
-        twins, (int, np.int64), (weights, weights[:, None]), strict=True
+        models, (int, np.int64), (weights, weights[:, None]), strict=True
     ):
         sizes = {"batch_size": 3, "epochs": 2, "initial_epoch": 0, "validation_freq": 1}
         options = {name: number(size) for name, size in sizes.items()}
         options |= {"validation_data": (feed, labels), "sample_weight": column}
         model.fit(feed, labels, shuffle=False, verbose=0, **options)
         assert model.predict(feed, batch_size=number(4), verbose=0).shape == (ROWS, ANSWERS)
-    assert same_weights(twins[0], twins[1].get_weights())
+    assert same_weights(models[0], models[1].get_weights())
 
 
 BAD_SUPPORT = {
@@ -302,7 +305,7 @@ BAD_SUPPORT = {
 
 
 def test_bad_labels_of_support_raise_and_later_calls_work() -> None:
-    model = memory(supporting_facts=True)
+    model = memory(num_hops=1, supporting_facts=True)
     before = model.get_weights()
     feed = [STORY_TEXT, STORY_QUESTION]
     for method in LABELLED:
@@ -319,6 +322,7 @@ def test_bad_labels_of_support_raise_and_later_calls_work() -> None:
 def test_labels_of_another_rank_are_accepted_in_later_calls() -> None:
     model = reader_without_loops()
     feed, labels = words_to_find()
+    make_variables(model, feed, labels)
     rows = {name: np.stack([places, places], axis=1) for name, places in labels.items()}
     expected = model.evaluate(feed, labels, verbose=0)
     for other in (rows, labels):

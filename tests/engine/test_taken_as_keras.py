@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from as_keras import ROWS, changed_inside, keras_model, small, twins
+from as_keras import ROWS, changed_inside, keras_model, small, twins, without_loops
 from small_models import STORY_QUESTION, STORY_TEXT, batch, universal
 
 import keras_qa
@@ -46,7 +46,7 @@ def test_a_changed_model_says_what_its_answers_rest_on() -> None:
 
 
 def test_a_list_of_callbacks_is_taken_as_keras_has_it() -> None:
-    model = small()
+    model = without_loops()
     feed, labels = batch(ROWS)
     seen = []
     told = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(epoch))
@@ -57,7 +57,7 @@ def test_a_list_of_callbacks_is_taken_as_keras_has_it() -> None:
 
 
 def two_outputs() -> keras_qa.models.QAModel:
-    base = small()
+    base = without_loops()
     hidden = base.get_layer("features").output
     heads = [keras.layers.Dense(7, activation="softmax", name=name)(hidden) for name in "ab"]
     model = keras_qa.models.QAModel(base.inputs, heads)
@@ -81,8 +81,8 @@ IGNORING = keras.losses.SparseCategoricalCrossentropy(ignore_class=255)
     ("make", "loss", "labels", "weights"),
     [
         (two_outputs, ["sparse_categorical_crossentropy"] * 2, [LABELS] * 2, WEIGHTS),
-        (small, IGNORING, np.where(np.arange(ROWS) < 3, 255, LABELS), None),
-        (small, Rows(), np.stack([LABELS, np.full(ROWS, 99)], axis=1), None),
+        (without_loops, IGNORING, np.where(np.arange(ROWS) < 3, 255, LABELS), None),
+        (without_loops, Rows(), np.stack([LABELS, np.full(ROWS, 99)], axis=1), None),
     ],
     ids=["a list of weights", "an ignored class", "a derived loss"],
 )
@@ -105,7 +105,7 @@ class Cost(keras.layers.Layer):
 
 def test_what_layers_add_may_be_all_the_loss() -> None:
     def make() -> keras_qa.models.QAModel:
-        base = small()
+        base = without_loops()
         return keras_qa.models.QAModel(base.inputs, Cost()(base.get_layer("features").output))
 
     model, plain = twins(make)
