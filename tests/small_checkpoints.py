@@ -1,4 +1,4 @@
-"""The small checkpoints of `tests/checkpoints`, and their logits from `transformers`."""
+"""The small checkpoints of `tests/checkpoints`, their logits from `transformers`, and training."""
 
 import json
 import pathlib
@@ -31,6 +31,24 @@ def differences(model: keras.Model, kind: str) -> list[float]:
     logits = model.predict(feed(model, kind), verbose=0)
     there = arrays["attention_mask"] != 0
     return [float(np.abs(logits[n] - arrays[n])[there].max()) for n in ("start", "end")]
+
+
+LABELS = {"start": np.array([6, 4, 0]), "end": np.array([9, 4, 0])}
+
+
+def train_two_steps(reader: keras.Model, arrays, labels=LABELS) -> list[str]:
+    """Returns the paths of the weights that did not change."""
+    # TensorFlow traces a graph for longer than these steps take.
+    reader.run_eagerly = keras.config.backend() == "tensorflow"
+    before = [variable.numpy() for variable in reader.trainable_variables]
+    reader.fit(arrays, labels, epochs=2, batch_size=3, verbose=0)
+    still = [
+        variable.path
+        for variable, value in zip(reader.trainable_variables, before, strict=True)
+        if np.array_equal(variable.numpy(), value)
+    ]
+    # A softmax is the same whatever is added to all logits.
+    return [path for path in still if path != "span/logits/bias"]
 
 
 def copy(kind: str, folder: pathlib.Path, tokenizer: bool = True, **config: object) -> pathlib.Path:
@@ -95,3 +113,12 @@ def cross_encoder(folder: pathlib.Path, labels: int = 1, **config: object) -> pa
     }
     config = {"id2label": {str(n): f"L{n}" for n in range(labels)}, **config}
     return with_head(folder, "bert", "ForSequenceClassification", heads, **config)
+
+
+QUESTIONS = ["Where is Mary?", "Who slept?", ""]
+TEXTS = ["Mary went to the bathroom, then she slept at home.", "", "home"]
+
+
+def feed_of(model: keras.Model) -> dict[str, np.ndarray]:
+    """The inputs of a classifier for three texts."""
+    return model.preprocessor.make_feed(model, QUESTIONS, TEXTS)

@@ -70,17 +70,18 @@ BLOCK_CHANGES = [
 @pytest.mark.parametrize("change", [*DENSE_CHANGES, *BLOCK_CHANGES])
 def test_a_change_in_a_block_takes_effect(change) -> None:
     model = encoder()
-    many, one = feed(9), feed(1)
-    before = model.predict(many, batch_size=4, verbose=0)
+    x = feed(8)
+    before = model.predict(x, batch_size=4, verbose=0)
     block = model.get_layer("encoder").blocks[1]
     change(block.hidden if change in DENSE_CHANGES else block)
-    plain = keras_model(model)
-    for x in (many, one):
-        # `predict` would compile for each change.
-        expected = ops.convert_to_numpy(plain(x))
-        got = model.predict(x, batch_size=4, verbose=0)
-        np.testing.assert_allclose(got, expected, atol=1e-5)
-    after = model.predict(many, batch_size=4, verbose=0)
+    # `predict` of Keras would compile for each change.
+    expected = ops.convert_to_numpy(keras_model(model)(x))
+    after = model.predict(x, batch_size=4, verbose=0)
+    np.testing.assert_allclose(after, expected, atol=1e-5)
+    if keras.config.backend() == "torch":
+        # Others compile a new program for one row.
+        row = model.predict([part[:1] for part in x], verbose=0)
+        np.testing.assert_allclose(row, expected[:1], atol=1e-5)
     # int8 is close to float32.
     least = {nothing: -1.0, quantized: 1e-4}.get(change, 1e-2)
     assert np.abs(after - before).max() > least
