@@ -7,6 +7,8 @@ import subprocess
 import sys
 
 BACKENDS = ("tensorflow", "torch", "jax")
+# Keras imports them where they are installed, which takes a third of the time of its import.
+HELPERS_OF_KERAS = ("matplotlib", "pandas", "sklearn")
 
 # Hides installed packages.
 HIDE = """
