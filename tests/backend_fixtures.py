@@ -8,7 +8,7 @@ import random
 import keras
 import numpy as np
 import pytest
-from small_examples import EXAMPLES, SPANS
+from small_examples import EXAMPLES, SPANS, WITHOUT
 from small_models import small_model, state, trained_model
 
 import keras_qa
@@ -73,7 +73,8 @@ def classifier() -> QuestionAnswerer:
     """Knows `EXAMPLES` by heart. Tests must not train it."""
     options = {"optimizer": keras.optimizers.Adam(0.03)}
     answerer = QuestionAnswerer(model_options=options, seed=1)
-    return answerer.fit(EXAMPLES, epochs=30, batch_size=9, verbose=0)
+    # One long epoch: the end of an epoch takes as long as two steps.
+    return answerer.fit(EXAMPLES, epochs=1, steps_per_epoch=30, batch_size=9, verbose=0)
 
 
 @pytest.fixture(scope="session")
@@ -99,6 +100,16 @@ def golden_reader() -> QuestionAnswerer:
 def reader() -> QuestionAnswerer:
     """Knows `SPANS` by heart. Tests must not train it."""
     options = {"units": 8, "embedding_dim": 8, "dropout": 0.0}
-    options["optimizer"] = keras.optimizers.Adam(0.02)
+    options["optimizer"] = keras.optimizers.Adam(0.04)
     answerer = QuestionAnswerer("span_reader", model_options=options, seed=1)
-    return answerer.fit(SPANS, epochs=30, batch_size=8, verbose=0)
+    return answerer.fit(SPANS, epochs=1, steps_per_epoch=30, batch_size=16, verbose=0)
+
+
+@pytest.fixture(scope="session")
+def doubting() -> QuestionAnswerer:
+    """Knows `SPANS`, and texts without an answer. Tests must not train it."""
+    options = {"units": 8, "embedding_dim": 8, "dropout": 0.0}
+    options["optimizer"] = keras.optimizers.Adam(0.04)
+    data = SPANS + WITHOUT
+    answerer = QuestionAnswerer("span_reader", model_options=options, seed=1)
+    return answerer.fit(data, validation_data=data, epochs=1, steps_per_epoch=40, verbose=0)

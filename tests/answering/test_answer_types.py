@@ -36,14 +36,15 @@ def mixed() -> list[Example]:
 
 def answerer(**options) -> QuestionAnswerer:
     settings = {"units": 12, "embedding_dim": 12, "dropout": 0.0, "answer_types": TYPES}
-    settings["optimizer"] = keras.optimizers.Adam(0.02)
+    settings["optimizer"] = keras.optimizers.Adam(0.04)
     return QuestionAnswerer("span_reader", {**settings, **options}, seed=1)
 
 
 @pytest.fixture(scope="module")
 def reader() -> QuestionAnswerer:
     data = mixed()
-    return answerer().fit(data, validation_data=data, epochs=30, batch_size=12, verbose=0)
+    steps = {"epochs": 1, "steps_per_epoch": 50, "batch_size": 36}
+    return answerer().fit(data, validation_data=data, **steps, verbose=0)
 
 
 def test_yes_no_a_span_and_none_are_learned_together(reader, tmp_path) -> None:
@@ -180,6 +181,7 @@ def test_a_backbone_learns_yes_and_no() -> None:
     data.append(Example("she slept at home.", "Did she go to the bathroom?", "no"))
     options = {"backbone": bert(), "tokenizer": TOKENIZER, "dropout": 0.0, "answer_types": TYPES}
     qa = QuestionAnswerer("span_reader", options, seed=0)
-    qa.fit(data, epochs=30, optimizer=keras.optimizers.Adam(0.01), verbose=0)
+    optimizer = keras.optimizers.Adam(0.01)
+    qa.fit(data, epochs=1, steps_per_epoch=30, optimizer=optimizer, verbose=0)
     assert [one.text for one in qa.answer(data)] == ["yes", "no"]
     assert qa.evaluate(data)["exact_match"] == 100

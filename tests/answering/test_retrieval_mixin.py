@@ -7,12 +7,10 @@ import re
 from dataclasses import replace
 from types import SimpleNamespace
 
-import keras
 import numpy as np
 import pytest
 from pdf_files import at, write_pdf
 from small_checkpoints import cross_encoder
-from small_examples import SPANS, WITHOUT
 from small_models import same_weights
 
 import keras_qa
@@ -47,24 +45,13 @@ EXAMPLES = [
 QUESTIONS = [item.question for item in EXAMPLES]
 
 
-@pytest.fixture(scope="module")
-def trained() -> QuestionAnswerer:
-    """Knows texts without an answer."""
-    options = {"units": 16, "embedding_dim": 8, "dropout": 0.0}
-    options["optimizer"] = keras.optimizers.Adam(0.02)
-    data = SPANS + WITHOUT
-    qa = QuestionAnswerer("span_reader", options, seed=1)
-    return qa.fit(data, validation_data=data, epochs=40, batch_size=16, verbose=0)
-
-
 @pytest.fixture
-def qa(trained) -> QuestionAnswerer:
+def qa(doubting, monkeypatch) -> QuestionAnswerer:
     """Nothing is calibrated, and texts may have no answer."""
-    preprocessor = trained.model_.preprocessor
-    trained.model_.preprocessor = SpanPreprocessor(
-        preprocessor.vectorizer, SpanDecoder(4, True, 1.0, 2.0)
-    )
-    return trained
+    vectorizer = doubting.model_.preprocessor.vectorizer
+    preprocessor = SpanPreprocessor(vectorizer, SpanDecoder(4, True, 1.0, 2.0))
+    monkeypatch.setattr(doubting.model_, "preprocessor", preprocessor)
+    return doubting
 
 
 @pytest.fixture(scope="module")

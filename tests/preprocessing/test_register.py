@@ -73,7 +73,14 @@ def trained():
     assert register(LabelPreprocessor, {"yes_no": answer_classifier}) is LabelPreprocessor
     qa = QuestionAnswerer("yes_no", {"text_units": 16}, seed=0)
     try:
-        yield qa.fit(EXAMPLES, validation_data=EXAMPLES, epochs=20, batch_size=8, verbose=0)
+        yield qa.fit(
+            EXAMPLES,
+            validation_data=EXAMPLES,
+            epochs=1,
+            steps_per_epoch=40,
+            batch_size=8,
+            verbose=0,
+        )
     finally:
         del PREPROCESSORS["labels"], FACTORIES["yes_no"]
 

@@ -39,7 +39,8 @@ def folder(tmp_path_factory):
 def trained(folder) -> QuestionAnswerer:
     qa = QuestionAnswerer(text_classifier(folder), max_length=40, stride=20, seed=0)
     optimizer = keras.optimizers.Adam(0.005)
-    return qa.fit(DATA, validation_data=DATA, epochs=80, verbose=0, optimizer=optimizer)
+    steps = {"epochs": 1, "steps_per_epoch": 80}
+    return qa.fit(DATA, validation_data=DATA, **steps, verbose=0, optimizer=optimizer)
 
 
 def test_a_published_classifier_answers_with_its_runs(folder) -> None:
