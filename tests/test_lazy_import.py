@@ -26,22 +26,30 @@ def test_what_is_numpy_works_without_keras(chosen: str, tmp_path) -> None:
     assert done.stdout.split("\n")[0] == "1 0.5 1.0 home False", done.stderr
 
 
-@pytest.mark.parametrize(
-    "code",
-    [
-        "import keras_qa; keras_qa.layers",
-        "import keras_qa; keras_qa.load('babi')",
-        "import keras_qa; keras_qa.pipeline('question-answering')",
-        "import keras_qa; keras_qa.QuestionAnswerer().fit([])",
-        "import keras_qa.answering; keras_qa.answering.TextEmbedder('minilm')",
-        "from keras_qa.layers import LSTM",
-        "import keras_qa.models",
-        "from keras_qa.integrations.ray import KerasQAPredictor; KerasQAPredictor('minilm-squad')",
-    ],
+NEEDS = (
+    "keras_qa.layers",
+    "keras_qa.load('babi')",
+    "keras_qa.pipeline('question-answering')",
+    "keras_qa.QuestionAnswerer().fit([])",
+    "keras_qa.answering.TextEmbedder('minilm')",
+    "from keras_qa.layers import LSTM",
+    "import keras_qa.models",
+    "from keras_qa.integrations.ray import KerasQAPredictor; KerasQAPredictor('minilm-squad')",
 )
-def test_what_needs_a_backend_names_the_extras(code: str, tmp_path) -> None:
-    done = python(code, hidden=BACKENDS, KERAS_HOME=str(tmp_path))
-    assert last_line(done) == NEEDED
+CATCH = """
+import sys, keras_qa
+for line in sys.argv[1:]:
+    try:
+        exec(line)
+    except ImportError as error:
+        print(f"{line}: {type(error).__name__}: {error}")
+"""
+
+
+@pytest.mark.parametrize("lines", [NEEDS, NEEDS[::-1]])
+def test_what_needs_a_backend_names_the_extras(lines, tmp_path) -> None:
+    done = python(CATCH, *lines, hidden=BACKENDS, KERAS_HOME=str(tmp_path))
+    assert done.stdout.splitlines() == [f"{line}: {NEEDED}" for line in lines], done.stderr
 
 
 def test_answering_imports_no_keras(tmp_path) -> None:

@@ -119,9 +119,9 @@ def reader_file(reader, tmp_path_factory) -> str:
 def test_a_grid_search_over_windows_of_a_loaded_reader_compares_them(reader_file) -> None:
     loaded = keras_qa.load(reader_file)
     before = loaded.model_.get_weights()
-    grid = {"max_length": np.array([6, 64]), "stride": [0, 1]}
+    grid = {"max_length": np.array([6, 64]), "stride": [0]}
     search = GridSearchCV(loaded, grid, cv=2).fit(PAIRS, epochs=0, verbose=0)
-    short, long = search.cv_results_["mean_test_score"][::2]
+    short, long = search.cv_results_["mean_test_score"]
     # Nothing is trained: the windows alone make the difference.
     for length, score in ((6, short), (64, long)):
         alone = keras_qa.load(reader_file).set_params(max_length=length, stride=0)

@@ -173,7 +173,7 @@ def test_a_flipped_bit_raises_or_changes_no_weight(saved: bytes, path) -> None:
     with zipfile.ZipFile(path) as archive:
         directory = archive.start_dir
     raised = 0
-    for seed in range(200):
+    for seed in range(100):
         rng = random.Random(seed)
         # Half of the bits are in the directory at the end, which has no checksum.
         flipped = bytearray(saved)
@@ -190,7 +190,7 @@ def test_a_flipped_bit_raises_or_changes_no_weight(saved: bytes, path) -> None:
         else:
             assert same_weights(loaded, expected.get_weights()), seed
             assert loaded.get_config() == expected.get_config(), seed
-    assert raised > 100
+    assert raised > 50
 
 
 def test_a_member_missing_from_the_directory_raises(saved: bytes, path) -> None:
