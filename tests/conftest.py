@@ -59,6 +59,7 @@ ENVIRONMENTS = {
     "models/pretrained": "once",
     "models/pretrained/test_checkpoint.py": "backend",
     "models/test_adapters.py": "once",
+    "models/test_answer_type_readers.py": "once",
     "models/test_classifier_config.py": "once",
     "models/test_model_files.py": "once",
     # Rankers train one on each backend.

@@ -143,10 +143,10 @@ def _context(cell: str, num_layers: int) -> Case:
     )
 
 
-def _span(no_answer: str, inputs: Any) -> Case:
+def _span(no_answer: str, inputs: Any, *types: str) -> Case:
     return Case(
-        f"span-{no_answer}-{len(inputs)}",
-        lambda: layers.SpanHead(no_answer),
+        "-".join(["span", no_answer, str(len(inputs)), *types]),
+        lambda: layers.SpanHead(no_answer, answer_types=types),
         inputs,
         lambda features, weights: span_reference.span_head(features, weights, no_answer),
     )
@@ -208,7 +208,9 @@ CASES = [
         ),
     ),
     _span("learned", POSITIONS),
+    _span("learned", POSITIONS, "no", "yes"),
     _span("first", [POSITIONS, POSITIONS[..., :2]]),
+    _span("first", [POSITIONS, POSITIONS[..., :2]], "yes"),
 ]
 
 

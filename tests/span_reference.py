@@ -65,7 +65,7 @@ def flow(inputs, weights) -> np.ndarray:
 
 
 def span_head(features, weights, no_answer: str) -> list[np.ndarray]:
-    """A linear layer over each position, and the logits of no answer at position 0."""
+    """A linear layer over each position, the logits of no answer at position 0, then of types."""
     weights = doubles(weights)
     if isinstance(features, list):
         features = np.concatenate(features, axis=-1)
@@ -77,6 +77,10 @@ def span_head(features, weights, no_answer: str) -> list[np.ndarray]:
     if no_answer == "learned":
         first = np.broadcast_to(none, (len(logits), 1, 2))
         logits = np.concatenate([first, logits], axis=1)
+    if len(weights) > 2:
+        types = features[:, 0] @ weights[2] + weights[3]
+        types = np.stack([types, types], axis=-1)
+        logits = np.concatenate([logits[:, :1], types, logits[:, 1:]], axis=1)
     return [logits[..., 0], logits[..., 1]]
 
 
