@@ -11,6 +11,8 @@ from small_tokenizers import wordpiece
 
 FOLDER = pathlib.Path(__file__).parent / "checkpoints"
 KINDS = sorted(path.parent.name for path in FOLDER.glob("*/config.json"))
+# One kind for each kind of block. The blocks of others are those of BERT.
+BLOCKS = ["bert", "deberta-v2", "modernbert", "mpnet"]
 TOLERANCE = 2e-5
 
 

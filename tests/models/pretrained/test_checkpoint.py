@@ -8,12 +8,12 @@ import keras
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
-from small_checkpoints import FOLDER, KINDS, TOLERANCE, copy, differences, feed, train_two_steps
+from small_checkpoints import BLOCKS, FOLDER, TOLERANCE, copy, differences, feed, train_two_steps
 
 from keras_qa.models import span_reader
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", BLOCKS)
 def test_a_checkpoint_gives_the_logits_of_transformers(kind: str) -> None:
     reader = span_reader(backbone=FOLDER / kind)
     assert max(differences(reader, kind)) < TOLERANCE

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 from small_checkpoints import (
+    BLOCKS,
     FOLDER,
     KINDS,
     LABELS,
@@ -27,6 +28,12 @@ def test_there_is_one_of_each_family() -> None:
     from keras_qa.models.pretrained.checkpoint import FAMILIES
 
     assert sorted(FAMILIES) == KINDS
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind not in BLOCKS])
+def test_a_checkpoint_of_known_blocks_gives_the_logits_of_transformers(kind: str) -> None:
+    reader = span_reader(backbone=FOLDER / kind)
+    assert max(differences(reader, kind)) < TOLERANCE
 
 
 @pytest.mark.parametrize("kind", ["deberta-v2", "modernbert"])
