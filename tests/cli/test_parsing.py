@@ -23,9 +23,10 @@ sys.argv = {argv!r}
 RUN = """
 from keras_qa.cli import main
 try:
-    main()
+    code = main()
 except SystemExit as end:
-    print("ended", end.code, "keras" in sys.modules)
+    code = end.code
+print("ended", code, "keras" in sys.modules)
 """
 
 
@@ -42,6 +43,8 @@ def test_entry_point() -> None:
         (["train", "--help"], 0),
         (["answer"], 2),
         (["train", "--seed=x"], 2),
+        (["answer", "none.keras", "text.txt", "Who?"], 2),
+        (["ask", "handbook/", "Who?", "--ranker=none"], 2),
     ],
 )
 def test_help_and_invalid_options_import_no_keras(arguments: list[str], code: int) -> None:
