@@ -258,7 +258,7 @@ def document_questions() -> str:
     """Answers from folders of documents, by what is searched and how it is measured."""
     records = _records("documents.json")
     asked = {
-        (record["search"], record["ranker"]): record
+        (record["folder"], record["search"], record["ranker"]): record
         for record in records
         if record["what"] == "questions"
     }
@@ -272,9 +272,11 @@ def document_questions() -> str:
         ("all together", left.get((False, False))),
         ("all together, with the ranker", left.get((True, False))),
         ("each project alone", left.get((False, True))),
-        ("all, weights of all projects", asked.get(("words", None))),
-        ("the same, with the ranker", asked.get(("words", "minilm-rerank"))),
-        ("the same, words and vectors", asked.get(("words and vectors", None))),
+        ("all, weights of all projects", asked.get(("documents", "words", None))),
+        ("the same, with the ranker", asked.get(("documents", "words", "minilm-rerank"))),
+        ("the same, words and vectors", asked.get(("documents", "words and vectors", None))),
+        ("manuals of software", asked.get(("manuals", "words", None))),
+        ("manuals, with the ranker", asked.get(("manuals", "words", "minilm-rerank"))),
     ):
         if record is not None:
             rows.append(
