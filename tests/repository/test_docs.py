@@ -79,7 +79,9 @@ def test_blocks_of_the_docs_run(page, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(
         keras_qa.QuestionAnswerer,
         "fit",
-        lambda self, *given, **named: fit(self, *given, **{**named, "epochs": 1}),
+        lambda self, *given, **named: fit(
+            self, *given, **{**named, "epochs": 1, "steps_per_epoch": 1}
+        ),
     )
     monkeypatch.chdir(tmp_path)
     names, calibrated = {}, 0
