@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import Literal, overload
 
-from keras_qa._presets import PRESETS
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.opening import EMBEDDER, find, needs_backend, open_model
 from keras_qa.answering.reranker import Reranker
@@ -98,4 +97,7 @@ def presets() -> dict[str, str]:
         >>> "minilm-squad" in keras_qa.presets()
         True
     """
+    # Not at the top: it needs Keras.
+    from keras_qa.models.presets import PRESETS
+
     return dict(PRESETS)

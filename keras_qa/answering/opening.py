@@ -11,7 +11,6 @@ import zipfile
 from typing import Any, NamedTuple
 
 from keras_qa import _backend
-from keras_qa._presets import EMBEDDERS, ENCODERS, FOLDER, PREFIX, PRESETS
 from keras_qa.onnx.runtime import ONNX, SETTINGS, ExportedModel
 
 # What a path or a name may refer to: a folder of `onnx.export`, a published checkpoint, a file of
@@ -42,25 +41,24 @@ def find(path: str | os.PathLike[str]) -> tuple[str, str]:
     name = os.fspath(path)
     if _is_exported(name):
         return EXPORTED, name
-    _check_exists(name)
+    # Not at the top: they need Keras.
+    from keras_qa.models.presets import EMBEDDERS, FOLDER, PRESETS
+    from keras_qa.models.pretrained.hub import ENCODERS, PREFIX
+
     exists = os.path.exists(name)
     if os.path.isdir(name) or name.startswith(PREFIX) or (name in ENCODERS and not exists):
         return PUBLISHED, name
     if not exists:
         if name in EMBEDDERS:
             return EMBEDDER, EMBEDDERS[name]
+        if name not in PRESETS:
+            raise FileNotFoundError(
+                f"There is no file `{name[-100:]}`, and no preset of that name. Expected a "
+                "`.keras` file, a folder, `hf://owner/name`, or one of the presets: "
+                f"{', '.join(PRESETS)}."
+            )
         name = str(FOLDER / f"{name}.keras")
     return ADAPTER if _is_adapter(name) else FILE, name
-
-
-def _check_exists(name: str) -> None:
-    is_known = name.startswith(PREFIX) or name in ENCODERS or name in PRESETS
-    if not is_known and not os.path.exists(name):
-        raise FileNotFoundError(
-            f"There is no file `{name[-100:]}`, and no preset of that name. Expected a "
-            "`.keras` file, a folder, `hf://owner/name`, or one of the presets: "
-            f"{', '.join(PRESETS)}."
-        )
 
 
 def _is_exported(name: str) -> bool:
@@ -117,14 +115,8 @@ def open_model(
 
 
 def needs_backend(*names: str | None) -> bool:
-    """Whether one of these models needs Keras: exported folders do not, `None` is no model.
-
-    Raises an error for a model that does not exist, before Keras is imported.
-    """
-    others = [name for name in names if name is not None and not _is_exported(name)]
-    for name in others:
-        _check_exists(name)
-    return bool(others)
+    """Whether one of these models needs Keras: exported folders do not, `None` is no model."""
+    return not all(_is_exported(name) for name in names if name is not None)
 
 
 def use_backend(backend: str | None, *names: str | os.PathLike[str]) -> None:
@@ -142,5 +134,8 @@ def is_local(name: str) -> bool:
     """Whether a name that comes from a file refers to this machine, so it is strict."""
     if is_exported_here(name):
         return True
+    # Not at the top: it needs Keras.
+    from keras_qa.models.pretrained.hub import ENCODERS, PREFIX
+
     elsewhere = name.startswith((*_ELSEWHERE, PREFIX))
     return name in ENCODERS or (not elsewhere and os.path.isdir(name))

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 import keras_qa
-from keras_qa import QuestionAnswerer, _presets
+from keras_qa import QuestionAnswerer
 from keras_qa.answering.opening import find, is_exported_here, is_local, open_model
+from keras_qa.models import presets
 from keras_qa.preprocessing import SpanPreprocessor, WordPreprocessor
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
@@ -15,7 +16,7 @@ GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
 
 def test_each_kind_of_path_and_name(tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
-    squad = str(_presets.FOLDER / "minilm-squad.keras")
+    squad = str(presets.FOLDER / "minilm-squad.keras")
     exported = str(GOLDEN / "exported" / "reader")
     expected = {
         exported: ("exported", exported),

@@ -23,10 +23,9 @@ sys.argv = {argv!r}
 RUN = """
 from keras_qa.cli import main
 try:
-    code = main()
+    main()
 except SystemExit as end:
-    code = end.code
-print("ended", code, "keras" in sys.modules)
+    print("ended", end.code, "keras" in sys.modules)
 """
 
 
@@ -43,8 +42,6 @@ def test_entry_point() -> None:
         (["train", "--help"], 0),
         (["answer"], 2),
         (["train", "--seed=x"], 2),
-        (["answer", "none.keras", "text.txt", "Who?"], 2),
-        (["ask", "handbook/", "Who?", "--ranker=none"], 2),
     ],
 )
 def test_help_and_invalid_options_import_no_keras(arguments: list[str], code: int) -> None:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import keras_qa
-from keras_qa import QuestionAnswerer, _presets
+from keras_qa import QuestionAnswerer
 from keras_qa.answering import Reranker
 from keras_qa.cli import main
-from keras_qa.models import text_classifier
+from keras_qa.models import presets, text_classifier
 
 TEXT = (
     "The warranty of the lamp lasts three years. It covers the switch, but not the bulb. "
@@ -19,8 +19,8 @@ TEXT = (
 
 
 def test_each_preset_is_a_small_file_of_the_package() -> None:
-    sizes = {path.stem: path.stat().st_size for path in _presets.FOLDER.glob("*.keras")}
-    assert keras_qa.presets().keys() == {*sizes, *_presets.EMBEDDERS}
+    sizes = {path.stem: path.stat().st_size for path in presets.FOLDER.glob("*.keras")}
+    assert keras_qa.presets().keys() == {*sizes, *presets.EMBEDDERS}
     assert all(100_000 < size < 8_000_000 for size in sizes.values())
 
 

