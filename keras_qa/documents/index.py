@@ -214,10 +214,13 @@ class Index:
             ValueError: If the encoding is unknown, if the index follows another folder, or if it
                 has vectors and was opened without its encoder.
         """
-        count, path = to_integer("workers", workers), pathlib.Path(folder)
-        pool = Pool(count, self._encoder) if count > 1 else None
-        ending = contextlib.closing(pool) if pool is not None else contextlib.nullcontext()
-        with ending, self._writing(True, pool) as writer:
+        workers = to_integer("workers", workers)
+        path = pathlib.Path(folder)
+        with contextlib.ExitStack() as stack:
+            pool = None
+            if workers > 1:
+                pool = stack.enter_context(contextlib.closing(Pool(workers, self._encoder)))
+            writer = stack.enter_context(self._writing(adds=True, pool=pool))
             return update_index(writer, self._connection, path, encoding, verbose, progress, pool)
 
     @overload

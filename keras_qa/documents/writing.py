@@ -278,11 +278,12 @@ class Writer:
 
     def _encode(self) -> None:
         """Writes the vectors of the passages that have none."""
+        if self._encoder is None:
+            return
         self._start_encoding()
         for ids, texts, encode in self._encoding:
             dimension = get_setting(self._connection, "dimension", int)
-            name = read_encoder_name(self._connection) or ""
-            vectors = unit_vectors(encode(), texts, name, dimension)
+            vectors = unit_vectors(encode(), texts, self._encoder.name, dimension)
             if dimension is None:
                 self.write_setting("dimension", vectors.shape[1])
             stored = (row.tobytes() for row in vectors.astype(STORED))
