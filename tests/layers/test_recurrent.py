@@ -2,6 +2,7 @@
 
 import itertools
 
+import keras
 import numpy as np
 import pytest
 from recurrent_pairs import (
@@ -58,3 +59,26 @@ def test_dropout_draws_keras_masks(kind):
     assert_same(trained, arrays(theirs(x, training=True)))
     assert_same(arrays(ours(x)), arrays(theirs(x)))
     assert np.abs(trained[0] - arrays(ours(x))[0]).max() > 0.05
+
+
+class Call(keras.Operation):
+    """A call of a layer, whose output shapes Keras infers by tracing it."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def call(self, x, mask):
+        return self.layer(x, mask=mask)
+
+
+@pytest.mark.parametrize("kind", OURS)
+def test_shapes_are_inferred_without_running_each_step(kind):
+    layer, _ = pair(kind, fused=True, return_sequences=True, go_backwards=True)
+    (rows, _, features), steps = inputs().shape, 10**7
+    x = keras.KerasTensor((rows, steps, features))
+    mask = keras.KerasTensor((rows, steps), "bool")
+    shape = Call(layer).compute_output_spec(x, mask).shape
+    # A loop of TensorFlow does not know its number of steps.
+    expected = None if keras.config.backend() == "tensorflow" else steps
+    assert shape == (rows, expected, layer.units)

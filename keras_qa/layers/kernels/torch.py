@@ -84,15 +84,19 @@ def gru(
     return _held(outputs, h[0], initial_h, layout, return_sequences)
 
 
-def _run_loop(loop, x, state, *arguments):
+def _run_loop(loop, x, state, weights, *arguments):
     """Runs a loop of PyTorch, in one thread if its steps are small."""
-    hidden = state if isinstance(state, torch.Tensor) else state[0]
+    states = (state,) if isinstance(state, torch.Tensor) else state
+    units = states[0].shape[-1]
+    if x.device.type == "meta":
+        # Keras infers shapes, for which PyTorch would run all steps in Python.
+        return torch.nn.functional.linear(x, weights[0])[..., :units], *states
     threads = torch.get_num_threads()
-    if hidden.numel() * hidden.shape[-1] > _SMALL_STEP or threads == 1:
-        return loop(x, state, *arguments)
+    if states[0].numel() * units > _SMALL_STEP or threads == 1:
+        return loop(x, state, weights, *arguments)
     torch.set_num_threads(1)
     try:
-        return loop(x, state, *arguments)
+        return loop(x, state, weights, *arguments)
     finally:
         torch.set_num_threads(threads)
 
@@ -151,7 +155,7 @@ class _Layout:
         self.mask = mask.flip(1) if go_backwards else mask
         self.counts = mask.sum(1)
         # Reads values: free on a CPU, one synchronisation on a GPU.
-        is_right_padded = _is_true((mask[:, 1:] <= mask[:, :-1]).all())
+        is_right_padded = bool((mask[:, 1:] <= mask[:, :-1]).all())
         self.order = None
         if go_backwards or not is_right_padded:
             self.order = torch.argsort((~self.mask).to(torch.uint8), dim=1, stable=True)
@@ -171,13 +175,9 @@ def attention(query, key, value, bias, scale, drop=None):
     )
 
 
-def _is_true(flag):
-    """The value of a flag, or False on the meta device, on which Keras infers shapes."""
-    return flag.device.type != "meta" and bool(flag)
-
-
 def _valid_first(x, mask, go_backwards):
-    if mask is None or _is_true(mask.all()):
+    # Masks change no shapes, which Keras infers on the meta device.
+    if mask is None or mask.device.type == "meta" or bool(mask.all()):
         return (x.flip(1) if go_backwards else x), None
     layout = _Layout(mask, go_backwards)
     if layout.order is not None:
