@@ -84,6 +84,7 @@ ENVIRONMENTS = {
     "repository": "host",
     "repository/test_arithmetic.py": "once",
     "repository/test_docs.py": "once",
+    "repository/test_examples.py": "once",
     "repository/test_layer_recipe.py": "backend",
     "repository/test_model_cards.py": "once",
     "repository/test_notebooks.py": "once",
