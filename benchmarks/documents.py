@@ -41,17 +41,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.documents", description=__doc__)
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--reader", default="minilm-squad", help="as `keras_qa.load` takes it")
-    parser.add_argument("--ranker", help="as `keras_qa.load` takes it; default: none")
+    parser.add_argument(
+        "--ranker", default="minilm-rerank", help="as `keras_qa.load` takes it, or none"
+    )
     parser.add_argument("--vectors", action="store_true", help="search by minilm-embed, too")
     parser.add_argument("--out", default=RESULTS / "documents.json", help="file of results")
     options = parser.parse_args()
+    ranker = None if options.ranker == "none" else options.ranker
     questions = read(options.folder / "questions.jsonl")
     claims = options.folder / "claims.jsonl"
     about = {
         "folder": options.folder.resolve().name,
         "backend": keras.config.backend(),
         "reader": options.reader,
-        "ranker": options.ranker,
+        "ranker": ranker,
         "search": "words and vectors" if options.vectors else "words",
         **circumstances(),
     }
@@ -62,8 +65,8 @@ def main() -> None:
             index.update(options.folder / "docs", verbose=0)
             about["documents"] = len(index)
             about["index_seconds"] = round(time.perf_counter() - start, 1)
-            add(options.out, ask(index, questions, options.reader, options.ranker), about)
-            if claims.exists() and not options.ranker and not options.vectors:
+            add(options.out, ask(index, questions, options.reader, ranker), about)
+            if claims.exists() and ranker and not options.vectors:
                 add(options.out, verify(index, read(claims)), about)
 
 
@@ -83,7 +86,7 @@ def ask(
 ) -> dict[str, Any]:
     """Asks all questions, and returns the figures."""
     qa = keras_qa.load(reader)
-    options = {} if ranker is None else {"ranker": keras_qa.load(ranker)}
+    options = {"ranker": None if ranker is None else keras_qa.load(ranker)}
     qa.ask(index, questions[0]["question"], **options)
     start = time.perf_counter()
     # One by one, as users ask.

@@ -269,14 +269,14 @@ def document_questions() -> str:
     }
     rows = []
     for name, record in (
-        ("all together", left.get((False, False))),
-        ("all together, with the ranker", left.get((True, False))),
-        ("each project alone", left.get((False, True))),
-        ("all, weights of all projects", asked.get(("documents", "words", None))),
-        ("the same, with the ranker", asked.get(("documents", "words", "minilm-rerank"))),
-        ("the same, words and vectors", asked.get(("documents", "words and vectors", None))),
-        ("manuals of software", asked.get(("manuals", "words", None))),
-        ("manuals, with the ranker", asked.get(("manuals", "words", "minilm-rerank"))),
+        ("all together", left.get((True, False))),
+        ("all together, no ranker", left.get((False, False))),
+        ("each project alone", left.get((True, True))),
+        ("each project alone, no ranker", left.get((False, True))),
+        ("all, weights of all projects", asked.get(("documents", "words", "minilm-rerank"))),
+        ("the same, no ranker", asked.get(("documents", "words", None))),
+        ("manuals of software", asked.get(("manuals", "words", "minilm-rerank"))),
+        ("manuals, no ranker", asked.get(("manuals", "words", None))),
     ):
         if record is not None:
             rows.append(
@@ -299,7 +299,7 @@ def document_questions() -> str:
 def document_failures() -> str:
     """What became of the answerable questions of each project."""
     records = [record for record in _records("documents.json") if record["what"] == "failures"]
-    projects = next(one for one in reversed(records) if one["kind"] == "search")["projects"]
+    projects = next(one for one in reversed(records) if one["kind"] == "ranker")["projects"]
     kinds = [*next(iter(projects.values()))]
     rows = [[name, *map(str, counts.values())] for name, counts in projects.items()]
     return _table(["project", *kinds], rows, numbers_from=1)

@@ -89,6 +89,8 @@ class QuestionAnswerer(RetrievalMixin):
         calibration_: The result of the calibration on the validation data of the last `fit`, or
             empty: the `temperature` of the scores, which is 1.0 unless another one helps, and the
             expected `calibration_error` with it, and `calibration_error_before`.
+        ranker_: The ranker that `ask` and `calibrate` load unless they are given another one:
+            `"minilm-rerank"` for the preset `minilm-squad` until the next `fit`, otherwise `None`.
 
     Examples:
         >>> import keras_qa

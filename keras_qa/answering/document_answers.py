@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -13,6 +14,7 @@ import numpy.typing as npt
 
 from keras_qa._arguments import must_be
 from keras_qa.answering.answer_features import QuestionWords, asks_for_other_kind, is_section
+from keras_qa.answering.opening import DEFAULT_CHECKER, DEFAULT_RANKER, is_default
 from keras_qa.answering.reranker import Reranker
 from keras_qa.example import Answer, AnswerLocation, Example
 from keras_qa.metrics.answers import normalize_answer
@@ -41,11 +43,19 @@ Selection: TypeAlias = tuple[Sequence["Passage"], npt.NDArray[np.float64] | None
 
 def open_ranker(ranker: AnyReranker | None, name: str = "ranker") -> Reranker | None:
     """Returns a ranker, the argument `name`, and loads it if it is a name or a path."""
+    if is_default(ranker, DEFAULT_RANKER, DEFAULT_CHECKER):
+        return _load_default(ranker)
     if isinstance(ranker, (str, os.PathLike)):
         return Reranker(ranker)
     if not isinstance(ranker, (Reranker, type(None))):
         raise TypeError(must_be(name, "a `Reranker` or its name", ranker))
     return ranker
+
+
+@functools.cache
+def _load_default(name: str) -> Reranker:
+    # For each question, loading would take longer than sorting.
+    return Reranker(name)
 
 
 def select_passages(

@@ -10,7 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from keras_qa._arguments import check_flag, to_keras_path
-from keras_qa.answering.opening import Opened, open_model
+from keras_qa.answering.opening import (
+    DEFAULT_RANKER,
+    DEFAULT_READER,
+    Opened,
+    needs_backend,
+    open_model,
+)
 from keras_qa.example import Example, to_examples, with_answers
 from keras_qa.onnx.runtime import check_trainable
 from keras_qa.preprocessing import Preprocessor
@@ -95,6 +101,7 @@ class Estimator(SaveMixin):
 
     seed: int | None
     calibration_: dict[str, float]
+    ranker_: str | None
 
     @classmethod
     def from_preset(
@@ -118,6 +125,11 @@ class Estimator(SaveMixin):
         answerer = cls(model)  # type: ignore[call-arg]
         if opened.is_trained:
             answerer._set_model(model)
+            asking = model.preprocessor.asking
+            is_tuned = opened.name == DEFAULT_READER if asking is None else asking.default_ranker
+            # An exported reader needs no Keras, unlike the ranker.
+            if is_tuned and needs_backend(opened.name):
+                answerer.ranker_ = DEFAULT_RANKER
         else:
             warnings.warn(
                 f"`{name}` holds an encoder without a head for question answering. "
@@ -176,6 +188,7 @@ class Estimator(SaveMixin):
         self.model_ = model
         self.vectorizer_ = model.preprocessor.vectorizer
         self.calibration_ = {}
+        self.ranker_ = None
 
 
 def to_validation_examples(

@@ -6,16 +6,11 @@ import os
 from typing import Literal, overload
 
 from keras_qa.answering.answerer import QuestionAnswerer
-from keras_qa.answering.opening import EMBEDDER, find, needs_backend, open_model
+from keras_qa.answering.opening import EMBEDDER, find, open_model
 from keras_qa.answering.reranker import Reranker
 from keras_qa.answering.text_embedder import TextEmbedder
 from keras_qa.onnx.runtime import EMBEDDING
 from keras_qa.preprocessing.preprocessor import SEQUENCE
-
-# The reader of documents if the user names no other.
-DEFAULT_READER = "minilm-squad"
-# The ranker of evidence, and the model that checks claims, if the user names no others.
-DEFAULT_RANKER, DEFAULT_CHECKER = "minilm-rerank", "minilm-verify"
 
 
 @overload
@@ -82,11 +77,6 @@ def load(
     if opened.model.task == SEQUENCE:
         return Reranker(opened.model)
     return QuestionAnswerer._from_opened(opened, os.fspath(path))
-
-
-def default_verifiers(reader: str) -> tuple[str, str] | tuple[None, None]:
-    """Returns the ranker and the checker of `verify`: none if a reader needs no Keras."""
-    return (DEFAULT_RANKER, DEFAULT_CHECKER) if needs_backend(reader) else (None, None)
 
 
 def presets() -> dict[str, str]:

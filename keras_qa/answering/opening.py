@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import pathlib
 import zipfile
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from keras_qa import _backend
 from keras_qa.onnx.runtime import ONNX, SETTINGS, ExportedModel
@@ -17,6 +17,11 @@ from keras_qa.onnx.runtime import ONNX, SETTINGS, ExportedModel
 # `save_adapter`, another `.keras` file, or a preset that is an encoder of texts.
 EXPORTED, PUBLISHED, ADAPTER = "exported", "published", "adapter"
 FILE, EMBEDDER = "file", "embedder"
+
+# The reader of documents if the user names no other.
+DEFAULT_READER = "minilm-squad"
+# The ranker of passages, and the model that checks claims, if the user names no others.
+DEFAULT_RANKER, DEFAULT_CHECKER = "minilm-rerank", "minilm-verify"
 
 # Files of a folder from which Keras would load a model, also if the folder has a graph.
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
@@ -114,9 +119,19 @@ def open_model(
     return Opened(*presets.open_published(source), name)
 
 
+def is_default(model: object, *names: str) -> TypeGuard[str]:
+    """Whether a model is the name of one of these presets, and no path of that name exists."""
+    return isinstance(model, str) and model in names and not os.path.exists(model)
+
+
 def needs_backend(*names: str | None) -> bool:
     """Whether one of these models needs Keras: exported folders do not, `None` is no model."""
     return not all(_is_exported(name) for name in names if name is not None)
+
+
+def default_verifiers(reader: str) -> tuple[str, str] | tuple[None, None]:
+    """Returns the ranker and the checker of `verify`: none if a reader needs no Keras."""
+    return (DEFAULT_RANKER, DEFAULT_CHECKER) if needs_backend(reader) else (None, None)
 
 
 def use_backend(backend: str | None, *names: str | os.PathLike[str]) -> None:

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from keras_qa._arguments import MAX_INT, check_flag, must_be, quote_names, to_integer
 from keras_qa.answering.answerer import QuestionAnswerer
-from keras_qa.answering.loading import DEFAULT_READER, load
-from keras_qa.answering.opening import find
+from keras_qa.answering.loading import load
+from keras_qa.answering.opening import DEFAULT_READER, find
 from keras_qa.example import Example
 from keras_qa.preprocessing.span_preprocessor import WINDOWS, longest_window
 from keras_qa.text import Windower

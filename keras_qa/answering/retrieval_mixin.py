@@ -28,6 +28,7 @@ from keras_qa.answering.document_answers import (
 )
 from keras_qa.answering.encoded_text import AnswerOptions, AnswerResult, Questions
 from keras_qa.answering.estimator import Estimator, Examples
+from keras_qa.answering.opening import DEFAULT_RANKER, is_default
 from keras_qa.answering.reranker import Reranker
 from keras_qa.example import Answer, select_answers, to_examples, to_questions
 from keras_qa.metrics.answers import contains_answer
@@ -106,7 +107,7 @@ class RetrievalMixin(Estimator):
         batch_size: int = 32,
         verbose: Verbose = "auto",
         min_precision: float | None = None,
-        ranker: AnyReranker | None = None,
+        ranker: AnyReranker | None = "auto",
         candidates: int | None = None,
         boxes: bool = True,
         **options: Unpack[AskOptions],
@@ -132,8 +133,10 @@ class RetrievalMixin(Estimator):
             verbose: 0 is silent, 1 shows a progress bar, `"auto"` shows it for many questions.
             min_precision: Minimum share of right answers. It sets `min_score` by the result of
                 `calibrate`, with a confidence of 0.9.
-            ranker: An `answering.Reranker`, or what `keras_qa.load` takes: a name is loaded in each
-                call. It sorts the `candidates` of the search, and the first `passages` are read.
+            ranker: An `answering.Reranker`, or what `keras_qa.load` takes: a preset is loaded once
+                in a process, another name in each call. It sorts the `candidates` of the search,
+                and the first `passages` are read. `"auto"` for `ranker_`, which is `minilm-rerank`
+                for the reader `minilm-squad`, and none for others. `None` for none.
             candidates: Number of passages that the ranker sorts. `None` for 16, as in `calibrate`.
             boxes: Whether answers from PDF files get `boxes`, which reads their pages again.
             **options: As in `answer`. Missing ones have the values of `calibrate`.
@@ -160,7 +163,7 @@ class RetrievalMixin(Estimator):
         if min_score is not None:
             check_fraction("min_score", min_score)
         model, preprocessor = self._fitted()
-        ranker = open_ranker(ranker)
+        ranker = open_ranker(self.ranker_ if ranker == "auto" else ranker)
         has_ranker = ranker is not None
         fitted = preprocessor.asking
         if min_precision is not None:
@@ -196,7 +199,7 @@ class RetrievalMixin(Estimator):
         passages: int = PASSAGES,
         batch_size: int = 32,
         verbose: Verbose = "auto",
-        ranker: AnyReranker | None = None,
+        ranker: AnyReranker | None = "auto",
         **options: Unpack[AskOptions],
     ) -> AskCalibration:
         """Fits the scores of `ask` to questions with known answers.
@@ -215,7 +218,8 @@ class RetrievalMixin(Estimator):
             examples: Examples, or mappings with the same keys. Only questions and answers are used.
                 Pass no examples of the test set.
             passages, batch_size, verbose, **options: As in `ask`.
-            ranker: As in `ask`, which needs the same one for `min_precision`.
+            ranker: As in `ask`, which needs the same one for `min_precision`. `"auto"` of `ask` is
+                this one from then on if it is `minilm-rerank`, otherwise none.
 
         Returns:
             The settings: `confidence`, `has_ranker`, `passages`, `options`, and with
@@ -236,7 +240,8 @@ class RetrievalMixin(Estimator):
             raise ValueError("`examples` is empty. Give some to calibrate on.")
         model, preprocessor = self._fitted()
         reader = preprocessor.for_documents(model, options)
-        ranker, questions = open_ranker(ranker), [item.question for item in data]
+        name = self.ranker_ if ranker == "auto" else ranker
+        ranker, questions = open_ranker(name), [item.question for item in data]
         results = self._find_candidates(
             index, questions, reader, passages, ranker, batch_size, verbose
         )
@@ -259,9 +264,11 @@ class RetrievalMixin(Estimator):
             ranker is not None,
             passages,
             _without_none(options),
+            is_default(name, DEFAULT_RANKER),
             precisions=tuple(precisions.tolist()),
             thresholds=tuple(thresholds.tolist()),
         )
+        self.ranker_ = DEFAULT_RANKER if preprocessor.asking.default_ranker else None
         return preprocessor.asking
 
     def _find_candidates(

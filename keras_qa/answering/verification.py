@@ -16,8 +16,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from keras_qa._arguments import check_fraction, must_be, short_repr
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.document_answers import AnyReranker, open_ranker
-from keras_qa.answering.loading import DEFAULT_CHECKER, DEFAULT_RANKER, DEFAULT_READER, load
-from keras_qa.answering.opening import open_model
+from keras_qa.answering.loading import load
+from keras_qa.answering.opening import (
+    DEFAULT_CHECKER,
+    DEFAULT_RANKER,
+    DEFAULT_READER,
+    is_default,
+    open_model,
+)
 from keras_qa.answering.unsupported_spans import find_unsupported_spans
 from keras_qa.preprocessing.preprocessor import TOKENS
 
@@ -142,8 +148,8 @@ def verify(
     if isinstance(model, QuestionAnswerer):
         models = Models(
             model,
-            open_ranker(_with_default(ranker), "ranker"),
-            open_ranker(_with_default(checker), "checker"),
+            open_ranker(ranker, "ranker"),
+            open_ranker(checker, "checker"),
         )
     with open_documents(documents) as index:
         if not len(index):
@@ -230,7 +236,9 @@ def _check_sentences(
     evidences = check_claims(claims, queries, index, models)
     read = None
     if models.reader is not None and question is not None:
-        read = models.reader.ask(index, question, min_score=threshold, verbose=0, boxes=False)
+        read = models.reader.ask(
+            index, question, min_score=threshold, ranker=None, verbose=0, boxes=False
+        )
     verdicts = []
     for (start, end), claim, evidence in zip(spans, claims, evidences, strict=True):
         verdict = Verdict(claim, start, end)
@@ -272,20 +280,13 @@ def _judge(verdict: Verdict, evidence: Evidence, threshold: float) -> Verdict:
 
 
 @functools.cache
-def _load_default(name: str) -> Any:
+def _load_default_reader() -> QuestionAnswerer:
     # `verify` is called for each answer, and loading takes longer than checking.
-    return load(name, compile=False)
-
-
-def _with_default(model: Any) -> Any:
-    names = (DEFAULT_READER, DEFAULT_RANKER, DEFAULT_CHECKER)
-    # What exists comes before presets, as in `load`.
-    is_default = isinstance(model, str) and model in names and not os.path.exists(model)
-    return _load_default(model) if is_default else model
+    return load(DEFAULT_READER, compile=False)
 
 
 def _load_reader(reader: Reader) -> QuestionAnswerer | QAModel:
-    loaded: Any = _with_default(reader)
+    loaded: Any = _load_default_reader() if is_default(reader, DEFAULT_READER) else reader
     if isinstance(loaded, (str, os.PathLike)):
         opened = open_model(loaded, compile=False)
         if _classifies_tokens(opened.model):

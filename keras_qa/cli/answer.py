@@ -8,7 +8,7 @@ from typing import Any
 
 from keras_qa._arguments import check_not_blank
 from keras_qa._terminal import clock
-from keras_qa.answering.loading import DEFAULT_READER
+from keras_qa.answering.opening import DEFAULT_READER
 from keras_qa.cli import data
 from keras_qa.cli.interrupts import advise_after_interrupt
 from keras_qa.cli.output import NO_ANSWER, Results, print_answers, say

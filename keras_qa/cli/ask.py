@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from keras_qa._arguments import check_not_blank
-from keras_qa.answering.loading import DEFAULT_READER
+from keras_qa.answering.opening import DEFAULT_RANKER, DEFAULT_READER
 from keras_qa.cli.indexing import FOLDER, READING, open_folder, open_index
 from keras_qa.cli.output import SENTENCE_REACH, Results, print_answers, say, say_warnings
 from keras_qa.cli.parsing import (
@@ -26,6 +26,7 @@ from keras_qa.cli.parsing import (
 )
 
 if TYPE_CHECKING:
+    from keras_qa.answering import Reranker
     from keras_qa.documents import Index
     from keras_qa.example import Answer
 
@@ -54,10 +55,15 @@ LEAST: Options = {
         "P", "the share of answers that must be right, after `evaluate --fit`", float
     ),
 }
+RANKER = Option(
+    "RANKER",
+    f"sorts the passages before the best are read (default: {DEFAULT_RANKER} for "
+    f"{DEFAULT_READER}, otherwise none); or none",
+)
 OPTIONS: Options = {
     "question": Option("QUESTION", "the question, by name"),
     "reader": Option("READER", f"{READER_HELP} (default: %(default)s)", default=DEFAULT_READER),
-    "ranker": Option("RANKER", "sort the passages before the best are read (default: none)"),
+    "ranker": RANKER,
     "top_k": Option("N", "answers, best first (default: %(default)s)", positive, 1),
     **READING,
     **LEAST,
@@ -88,7 +94,6 @@ def add_arguments(parser: CommandParser) -> None:
 
 def run(options: argparse.Namespace, results: Results) -> None:
     """Answers the question, or the questions of a prompt."""
-    from keras_qa.answering import Reranker
     from keras_qa.answering.answerer import QuestionAnswerer
 
     *documents, last = options.documents
@@ -102,7 +107,7 @@ def run(options: argparse.Namespace, results: Results) -> None:
     opens_index = is_index(options)
     with contextlib.ExitStack() as stack:
         # Load models before reading a folder, which takes longer, so that an error comes early.
-        ranker = None if options.ranker is None else Reranker(options.ranker)
+        ranker = load_ranker(options.ranker)
         if opens_index:
             index = stack.enter_context(open_index(options.documents, options.embed))
             reader = QuestionAnswerer.from_preset(options.reader, compile=False)
@@ -119,6 +124,15 @@ def run(options: argparse.Namespace, results: Results) -> None:
             results.add(question=question, answers=answers)
             for answer in answers:
                 _print(answer, index)
+
+
+def load_ranker(name: str | None) -> Reranker | str | None:
+    """Returns the argument `ranker` of `QuestionAnswerer.ask` for the option."""
+    from keras_qa.answering import Reranker
+
+    if name is None:
+        return "auto"
+    return None if name == "none" else Reranker(name)
 
 
 def is_index(options: argparse.Namespace) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from keras_qa.cli import data
+from keras_qa.cli.ask import RANKER, load_ranker
 from keras_qa.cli.indexing import READING, open_index
 from keras_qa.cli.output import Results, print_scores, say
 from keras_qa.cli.parsing import (
@@ -52,7 +53,7 @@ SCORES: Options = {
 }
 DOCUMENTS: Options = {
     "index": Option("FILE.index", "answer from this index; repeat it for several", action="append"),
-    "ranker": Option("RANKER", "sort the passages by this ranker, as `keras-qa ask` does"),
+    "ranker": RANKER,
     **READING,
     "output": Option("FILE.keras", "with --fit: file to save the calibrated reader to"),
 }
@@ -82,7 +83,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, results: Results) -> None:
     """Evaluates a saved answerer, and writes the report if `--report` is given."""
     from keras_qa import report
-    from keras_qa.answering import Reranker
     from keras_qa.answering.answerer import QuestionAnswerer
     from keras_qa.report.evaluation import has_spans
     from keras_qa.report.findings import coverage_steps
@@ -92,10 +92,9 @@ def run(options: argparse.Namespace, results: Results) -> None:
     examples = data.examples(options, options.split)
     title = f"{pathlib.Path(options.file).name} on {', '.join(options.data)}"
     if options.index:
-        settings = given_options(options, ("passages", "no_answer", "ranker"))
+        settings = given_options(options, ("passages", "no_answer"))
         title += f", asked of {', '.join(options.index)}"
-        if "ranker" in settings:
-            settings["ranker"] = Reranker(options.ranker)
+        settings["ranker"] = load_ranker(options.ranker)
         with open_index(options.index, options.embed) as index:
             if options.fit:
                 _say_calibrated(answerer.calibrate(index, examples, **settings).precisions)

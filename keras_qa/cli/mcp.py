@@ -8,7 +8,7 @@ import functools
 import pathlib
 from concurrent.futures import ThreadPoolExecutor
 
-from keras_qa.answering.loading import default_verifiers
+from keras_qa.answering.opening import default_verifiers
 from keras_qa.cli import ask
 from keras_qa.cli.indexing import FOLDER, open_folder, open_index
 from keras_qa.cli.output import Results, say_warnings
@@ -53,7 +53,6 @@ def run(options: argparse.Namespace, results: Results) -> None:
         ) from None
     import asyncio
 
-    from keras_qa.answering import Reranker
     from keras_qa.answering.answerer import QuestionAnswerer
     from keras_qa.serving.limits import Limits
 
@@ -65,7 +64,7 @@ def run(options: argparse.Namespace, results: Results) -> None:
         thread = stack.enter_context(ThreadPoolExecutor(1))
         loaded = thread.submit(QuestionAnswerer.from_preset, options.reader, compile=False)
         reader = loaded.result()
-        ranker = options.ranker and thread.submit(Reranker, options.ranker).result()
+        ranker = thread.submit(ask.load_ranker, options.ranker).result()
         # The folder is read while the server runs, and reports its progress.
         source = (options.documents[0], options.index, options, None)
         open_documents: mcp_server.OpenIndex = functools.partial(open_folder, *source)

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from keras_qa import _backend
-from keras_qa.answering.loading import DEFAULT_READER
+from keras_qa.answering.opening import DEFAULT_READER
 from keras_qa.cli.output import Results, print_answers, say
 from keras_qa.data import babi
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from keras_qa.answering.loading import (
+from keras_qa.answering.opening import (
     DEFAULT_CHECKER,
     DEFAULT_RANKER,
     DEFAULT_READER,
@@ -44,7 +44,6 @@ EPILOG = f"""\
 examples:
   keras-qa serve {DEFAULT_READER}
   keras-qa serve reader.keras --index handbook.index --port 8080
-  keras-qa serve {DEFAULT_READER} --index handbook.index --ranker {DEFAULT_RANKER}
   keras-qa serve minilm-embed --ranker {DEFAULT_RANKER}
   KERAS_QA_TOKEN=secret keras-qa serve {DEFAULT_READER} --host 0.0.0.0
 Open http://127.0.0.1:8000 in a browser; /docs describes the routes. Ctrl-C ends the server.

@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 from typing import TYPE_CHECKING
 
-from keras_qa.answering.loading import (
+from keras_qa.answering.opening import (
     DEFAULT_CHECKER,
     DEFAULT_RANKER,
     DEFAULT_READER,

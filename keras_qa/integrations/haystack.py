@@ -13,7 +13,8 @@ import numpy as np
 from keras_qa._arguments import check_flag, check_fraction, check_number, to_integer
 from keras_qa._numbers import sigmoid
 from keras_qa.answering import Reranker
-from keras_qa.answering.loading import DEFAULT_READER, load
+from keras_qa.answering.loading import load
+from keras_qa.answering.opening import DEFAULT_READER
 from keras_qa.example import Answer, Example
 from keras_qa.integrations.answer_metadata import check_query, missing_package
 from keras_qa.preprocessing.ask_calibration import AskOptions

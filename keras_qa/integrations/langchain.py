@@ -8,7 +8,7 @@ from typing import Any
 from keras_qa._arguments import to_integer
 from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.document_answers import AnyReranker
-from keras_qa.answering.loading import DEFAULT_RANKER, DEFAULT_READER
+from keras_qa.answering.opening import DEFAULT_RANKER, DEFAULT_READER
 from keras_qa.example import Answer
 from keras_qa.integrations.answer_metadata import (
     check_query,

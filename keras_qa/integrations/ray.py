@@ -17,8 +17,8 @@ from keras_qa._arguments import must_be, quote_names, to_optional_integer
 from keras_qa._terminal import Bar, blocked_sigint
 from keras_qa.answering import Reranker, TextEmbedder
 from keras_qa.answering.answer_parts import Part, PartPlan, PartWriter, lock_folder
-from keras_qa.answering.loading import DEFAULT_RANKER, load
-from keras_qa.answering.opening import use_backend
+from keras_qa.answering.loading import load
+from keras_qa.answering.opening import DEFAULT_RANKER, use_backend
 from keras_qa.answering.verification import open_classifier, open_documents, verify
 from keras_qa.integrations.answer_metadata import missing_package
 

@@ -40,15 +40,18 @@ class AskCalibration(PrecisionTable):
         has_ranker: Whether the calibration had a ranker. `ask` uses the weights if it has one, too.
         passages: Number of passages that were read for each question.
         options: The options of the calibration, see `AskOptions`.
+        default_ranker: Whether the ranker was `minilm-rerank`, which `ask` loads then.
     """
 
     confidence: Confidence
     has_ranker: bool = False
     passages: int = 10
     options: AskOptions = dataclasses.field(default_factory=AskOptions)
+    default_ranker: bool = False
 
     def __post_init__(self) -> None:
         check_flag("has_ranker", self.has_ranker)
+        check_flag("default_ranker", self.default_ranker)
         check_positive_integers(passages=self.passages)
         unknown = set(self.options) - set(AskOptions.__annotations__)
         if unknown:

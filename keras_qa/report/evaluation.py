@@ -39,7 +39,7 @@ def evaluate(
     verbose: int | str = "auto",
     version: str | None = None,
     passages: int | None = None,
-    ranker: AnyReranker | None = None,
+    ranker: AnyReranker | None = "auto",
     **options: Unpack[AskOptions],
 ) -> Report:
     """Answers the questions of examples and reports on the answers.
@@ -87,7 +87,7 @@ def evaluate(
     if not data or not has_spans(data):
         data = answered_examples(data)
     if index is None:
-        given = {"passages": passages, "ranker": ranker, **options}
+        given = {"passages": passages, "ranker": None if ranker == "auto" else ranker, **options}
         names = [name for name, value in given.items() if value is not None or name in options]
         if names:
             raise ValueError(

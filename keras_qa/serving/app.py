@@ -55,7 +55,7 @@ def create_app(
             object with its methods `answer` and `ask`. `None` to serve other models alone.
         index: An index of documents for `POST /ask` and `POST /verify`, or `None`.
         ranker: A ranker for `POST /rerank` and `POST /v2/rerank`, which also sorts passages for
-            `/ask`, or `None`.
+            `/ask`. `None` for no such route; `/ask` then has the default of `qa`.
         embedder: An `answering.TextEmbedder` for `POST /embed` and `POST /v1/embeddings`, or
             `None`.
         verify: The arguments `reader`, `ranker` and `checker` of `keras_qa.verify` for

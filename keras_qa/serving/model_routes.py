@@ -57,7 +57,7 @@ class Models:
         if self.reader is not None:
             self.reader.answer("Ann left.", "Who left?", top_k=1)
             if self.index is not None:
-                self.reader.ask(self.index, "Who left?", ranker=self.ranker)
+                self.reader.ask(self.index, "Who left?", ranker=self.ranker or "auto")
         if self.ranker is not None:
             self.ranker.rank("Who left?", ["Ann left."])
         if self.embedder is not None:

@@ -156,7 +156,8 @@ class Service(ModelRoutes):
         return self.qa.answer(texts, questions, batch_size=size, verbose=0, **options)
 
     def _compute_asked(self, questions: list[str], **options: Any) -> Sequence[Any]:
-        settings = {"ranker": self.models.ranker, "batch_size": self.limits.max_batch, "verbose": 0}
+        ranker = self.models.ranker or "auto"
+        settings = {"ranker": ranker, "batch_size": self.limits.max_batch, "verbose": 0}
         return self.qa.ask(_Retriever(self.index), questions, **settings, **options)
 
 

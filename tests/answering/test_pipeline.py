@@ -10,6 +10,7 @@ from small_checkpoints import copy, cross_encoder
 
 import keras_qa
 from keras_qa import Example, QuestionAnswerer
+from keras_qa.answering.opening import Opened
 from keras_qa.models import span_reader
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
@@ -26,9 +27,7 @@ def qa(tmp_path_factory) -> QuestionAnswerer:
     """A small reader with random weights, and logits far from each other."""
     reader = span_reader(backbone=copy("bert", tmp_path_factory.mktemp("reader") / "bert"))
     reader.layers[-1].set_weights([20 * weight for weight in reader.layers[-1].get_weights()])
-    return QuestionAnswerer._from_opened(
-        types.SimpleNamespace(model=reader, is_trained=True), "reader"
-    )
+    return QuestionAnswerer._from_opened(Opened(reader, True, "reader"), "reader")
 
 
 @pytest.fixture(scope="module")

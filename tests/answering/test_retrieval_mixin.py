@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from dataclasses import replace
@@ -24,9 +25,11 @@ from keras_qa.answering.document_answers import (
     rank_candidates,
     search_shares,
 )
+from keras_qa.answering.opening import Opened, needs_backend
 from keras_qa.documents import Document, Index, Passage
 from keras_qa.metrics.answers import contains_answer
 from keras_qa.preprocessing import SpanDecoder, SpanPreprocessor
+from keras_qa.preprocessing.ask_calibration import AskCalibration
 from keras_qa.preprocessing.confidence import cross_fit, default_confidence
 from keras_qa.preprocessing.selective import precision_thresholds
 
@@ -51,6 +54,7 @@ def qa(doubting, monkeypatch) -> QuestionAnswerer:
     vectorizer = doubting.model_.preprocessor.vectorizer
     preprocessor = SpanPreprocessor(vectorizer, SpanDecoder(4, True, 1.0, 2.0))
     monkeypatch.setattr(doubting.model_, "preprocessor", preprocessor)
+    monkeypatch.setattr(doubting, "ranker_", None)
     return doubting
 
 
@@ -345,6 +349,53 @@ def test_a_calibration_counts_for_the_same_kind_of_search(qa, index, ranker, tmp
         other = {} if has_ranker else {"ranker": ranker}
         with pytest.raises(ValueError, match=message):
             qa.ask(index, QUESTIONS[0], min_precision=0.1, **other)
+
+
+def test_only_the_default_reader_has_a_default_ranker(qa, tmp_path) -> None:
+    (tmp_path / "onnx").mkdir()
+    (tmp_path / "onnx/keras_qa.json").write_text("{}")
+    exported = str(tmp_path / "onnx")
+    assert not needs_backend(exported)
+    preprocessor = qa.model_.preprocessor
+    names = {"minilm-squad": "minilm-rerank", "/minilm-squad": None, exported: None}
+
+    def ranker(name: str) -> str | None:
+        opened = QuestionAnswerer._from_opened(Opened(qa.model_, True, name), name)
+        qa.model_.preprocessor = preprocessor
+        return opened.ranker_
+
+    assert {name: ranker(name) for name in names} == names
+    # A calibration decides for every reader that needs Keras.
+    for is_default, name in ((True, "minilm-rerank"), (False, None)):
+        preprocessor.asking = AskCalibration(default_confidence(True), True, 2, {}, is_default)
+        assert [ranker(other) for other in names] == [name, name, None]
+    trained = copy.copy(qa)
+    trained.ranker_ = "minilm-rerank"
+    trained._set_model(qa.model_)
+    assert trained.ranker_ is None
+
+
+def test_auto_is_the_ranker_of_the_reader_or_of_its_calibration(
+    qa, index, ranker, tmp_path
+) -> None:
+    options = {"top_k": 9, "passages": 2}
+    ranker.save(tmp_path / "mine.keras")
+    without, expected = (qa.ask(index, QUESTIONS, ranker=r, **options) for r in (None, ranker))
+    close(qa.ask(index, QUESTIONS, **options), without)
+    qa.ranker_ = str(tmp_path / "mine.keras")
+    close(qa.ask(index, QUESTIONS, **options), expected)
+    close(qa.ask(index, QUESTIONS, ranker=None, **options), without)
+    assert without != expected
+    fitted = qa.calibrate(index, EXAMPLES, passages=2)
+    assert (fitted.has_ranker, fitted.default_ranker, qa.ranker_) == (True, False, None)
+    fitted = qa.calibrate(index, EXAMPLES, passages=2, ranker="minilm-rerank")
+    assert (fitted.has_ranker, fitted.default_ranker) == (True, True)
+    qa.save(tmp_path / "a.keras")
+    loaded = keras_qa.load(tmp_path / "a.keras")
+    assert loaded.ranker_ == qa.ranker_ == "minilm-rerank"
+    expected = qa.ask(index, QUESTIONS, top_k=9, ranker=keras_qa.load("minilm-rerank"))
+    close(loaded.ask(index, QUESTIONS, top_k=9), expected)
+    assert loaded.ask(index, QUESTIONS[0], min_precision=0.1).document == "door"
 
 
 @pytest.mark.parametrize(

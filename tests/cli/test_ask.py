@@ -12,8 +12,9 @@ from small_checkpoints import copy, cross_encoder
 from small_encoders import Letters
 
 import keras_qa
-from keras_qa.answering.loading import DEFAULT_READER
+from keras_qa.answering.opening import DEFAULT_READER
 from keras_qa.cli import main
+from keras_qa.cli.ask import load_ranker
 from keras_qa.documents import Index
 
 READER = str(pathlib.Path(__file__).parents[1] / "golden" / "reader.keras")
@@ -62,6 +63,10 @@ def test_a_ranker_sorts_the_passages(capsys, tmp_path) -> None:
         assert main([*arguments, "--ranker", str(tmp_path / "ranker.keras")]) == 0
         printed = capsys.readouterr().out
         assert [f"{number}.txt:1" in printed for number in range(2)] == [best == 0, best == 1]
+    assert main([*arguments, "--ranker=none"]) == main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert printed == 2 * printed[: len(printed) // 2]
+    assert (load_ranker("none"), load_ranker(None)) == (None, "auto")
     errors = error_line(capsys, "ask", path, "--reader", READER, question, "--ranker", READER)
     assert "is not a ranker. Expected" in errors
 

@@ -18,7 +18,7 @@ from small_models import same_weights
 import keras_qa
 from keras_qa import cli
 from keras_qa.answering import answerer
-from keras_qa.answering.loading import DEFAULT_READER
+from keras_qa.answering.opening import DEFAULT_READER
 from keras_qa.cli import main, quickstart
 from keras_qa.cli.output import Results, show_epochs
 from keras_qa.training.checkpoints import TrainingCheckpoint

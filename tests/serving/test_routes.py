@@ -1,6 +1,7 @@
 """The routes, asked by the clients of their protocols."""
 
 import contextlib
+import copy
 import sqlite3
 
 import pytest
@@ -148,6 +149,21 @@ def test_the_passages_of_a_request_are_limited(qa, tmp_path) -> None:
             assert "must be more than white space." in error_of(
                 f"{url}/ask", {"question": question}
             )
+
+
+def test_documents_are_asked_with_the_default_ranker_of_the_reader(qa, tmp_path) -> None:
+    ranker = Reranker(cross_encoder(tmp_path / "cross"))
+    ranker.save(tmp_path / "ranker.keras")
+    reader = copy.copy(qa)
+    reader.ranker_ = str(tmp_path / "ranker.keras")
+    with Index.create(tmp_path / "all.index") as index:
+        index.add([{"name": f"{n}.txt", "text": text} for n, text in enumerate(TEXT.split(". "))])
+        scores = [qa.ask(index, QUESTION, ranker=given).score for given in (None, ranker)]
+        for model, score in zip((qa, reader), scores, strict=True):
+            with serve(model, index) as url:
+                result = send(f"{url}/ask", {"question": QUESTION})[1]
+            assert result["score"] == pytest.approx(score, abs=1e-6)
+    assert abs(scores[0] - scores[1]) > 1e-3
 
 
 def test_ranker_answers_as_text_embeddings_inference(qa, tmp_path) -> None:
