@@ -37,13 +37,16 @@ def load(path: pathlib.Path, folder: pathlib.Path) -> keras_qa.QuestionAnswerer:
 
 def asked(qa: keras_qa.QuestionAnswerer) -> list[dict[str, object]]:
     """What an answerer says to each question, as JSON holds it."""
+    texts, questions = map(list, zip(*QUESTIONS, strict=True))
     return [
         {
             "text": text,
             "question": question,
-            "answers": [dataclasses.asdict(answer) for answer in qa.answer(text, question, 3)],
+            "answers": [dataclasses.asdict(answer) for answer in answers],
         }
-        for text, question in QUESTIONS
+        for text, question, answers in zip(
+            texts, questions, qa.answer(texts, questions, 3), strict=True
+        )
     ]
 
 

@@ -25,10 +25,10 @@ OTHERS = {"tensorflow", "torch", "jax"} - {BACKEND}
 def imported_backends() -> list[str]:
     """The other backends that a model imports from its making to its answers."""
     model = keras_qa.models.answer_classifier(50, 40, 7, 6, 5)
-    feed, labels = [np.ones((20, 9), "int32"), np.ones((20, 4), "int32")], np.zeros(20, "int32")
-    model.fit(feed, labels, batch_size=8, epochs=2, verbose=0)
+    feed, labels = [np.ones((8, 9), "int32"), np.ones((8, 4), "int32")], np.zeros(8, "int32")
+    model.fit(feed, labels, epochs=2, verbose=0)
     model.evaluate(feed, labels, verbose=0)
-    model.predict(feed, batch_size=8, verbose=0)
+    model.predict(feed, verbose=0)
     model.predict([array[:1] for array in feed], verbose=0)
     return sorted(OTHERS & (set(sys.modules) - BEFORE))
 
@@ -54,7 +54,7 @@ def predicted_on() -> list[list[str]]:
 
     def predicted() -> list[str]:
         devices.clear()
-        model.predict([np.ones((80, 6), "int32"), np.ones((80, 4), "int32")], 2, verbose=0)
+        model.predict([np.ones((16, 6), "int32"), np.ones((16, 4), "int32")], 2, verbose=0)
         return sorted(devices)
 
     results = [predicted()]

@@ -17,6 +17,7 @@ from small_backbones import MARKED as FEW_MARKED
 from small_backbones import TOKENIZER, backbone_reader, bert
 from small_checkpoints import copy, with_head
 from small_models import (
+    make_variables,
     memory,
     padded_batch,
     reader,
@@ -254,8 +255,10 @@ def train() -> None:
         note = keras.callbacks.LambdaCallback(
             on_train_batch_end=lambda step, logs, losses=losses: losses.append(logs["loss"])
         )
+        feed, labels = data(model)
+        make_variables(model, feed, labels)
         # Two epochs of twelve batches of one shape, because each shape is compiled.
-        model.fit(*data(model), batch_size=8, epochs=2, callbacks=[note], shuffle=False, verbose=0)
+        model.fit(feed, labels, batch_size=8, epochs=2, callbacks=[note], shuffle=False, verbose=0)
         assert len(losses) == 24
         found[kind] = np.array(losses)
     np.savez(f"steps/{BACKEND}.npz", **found)
