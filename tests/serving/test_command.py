@@ -14,6 +14,7 @@ import tomllib
 
 import pytest
 from command_line import check_fields, error_line
+from interpreters import HELPERS_OF_KERAS, HIDE
 from servers import error_of, send
 from small_checkpoints import cross_encoder
 
@@ -63,8 +64,9 @@ def test_the_unit_serves_until_sigterm_and_answers_what_it_has_accepted(qa, tmp_
     command[command.index("8000")] = "0"
     cross_encoder(tmp_path / "cross")
     (tmp_path / "token").write_text("secret\n")
+    code = HIDE.format(hidden=HELPERS_OF_KERAS) + "from keras_qa.cli import command; command()"
     started = subprocess.Popen(
-        [sys.executable, "-c", "from keras_qa.cli import command; command()", *command]
+        [sys.executable, "-c", code, *command]
         + [
             "--index",
             "more.index",

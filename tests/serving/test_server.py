@@ -27,7 +27,7 @@ def body(text: str, question: str) -> dict:
 
 
 def test_concurrent_clients_get_the_answers_of_python(qa) -> None:
-    things = [f"thing{n}" for n in range(50)]
+    things = [f"thing{n}" for n in range(25)]
     pairs = [
         (f"{'the sky is clear. ' * (n % 9)}the {thing} is {shade}.", f"What colour is the {thing}?")
         for n, thing in enumerate(things)
@@ -41,7 +41,7 @@ def test_concurrent_clients_get_the_answers_of_python(qa) -> None:
     with serve(qa, max_batch=8) as url, concurrent.futures.ThreadPoolExecutor(CLIENTS) as pool:
         found = list(pool.map(lambda sent: send(url, sent), bodies))
         metrics = send(f"{url}/metrics")[1].decode()
-    assert [status for status, *_ in found] == [200] * 200
+    assert [status for status, *_ in found] == [200] * 100
     answers = [one for _, one, _ in found]
     assert [one["answer"] for one in answers] == [one.text for one in own]
     assert [one["start"] for one in answers] == [one.start or 0 for one in own]
@@ -49,10 +49,10 @@ def test_concurrent_clients_get_the_answers_of_python(qa) -> None:
     sizes = {
         name: float(value) for name, value in re.findall(r"_size_(sum|count) (\S+)\n", metrics)
     }
-    assert sizes["sum"] == 200
+    assert sizes["sum"] == 100
     # Some were answered together.
-    assert sizes["count"] < 200
-    assert 'keras_qa_requests_total{method="POST",route="/",status="200"} 200.0' in metrics
+    assert sizes["count"] < 100
+    assert 'keras_qa_requests_total{method="POST",route="/",status="200"} 100.0' in metrics
 
 
 def test_the_body_of_a_response_does_not_wait_for_an_acknowledgement() -> None:

@@ -5,13 +5,12 @@ import itertools
 import os
 import re
 import signal
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
 import recipe_cases
+from interpreters import HELPERS_OF_KERAS, python
 from recipe_cases import RECIPE, SMALL, STORIES, Stop, StopAt, assert_same_run, small, without_time
 from small_examples import EXAMPLES
 from small_models import same_weights
@@ -48,7 +47,8 @@ def test_resume_after_a_kill(unbroken, tmp_path) -> None:
         "from recipe_cases import StopAt, small\n"
         "small(out=sys.argv[1], callbacks=[StopAt(2, kill=True)])"
     )
-    done = subprocess.run([sys.executable, "-c", code, str(out)])
+    backend = keras.config.backend()
+    done = python(code, str(out), hidden=HELPERS_OF_KERAS, KERAS_BACKEND=backend)
     assert done.returncode == -signal.SIGKILL
     assert TrainingCheckpoint.load(checkpoint_path(out, "memory_network", 3)).epochs == 2
     assert_same_run(small(out=out, resume=True), unbroken)
