@@ -173,7 +173,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    if config.pluginmanager.hasplugin("hypothesispytest"):
+        from hypothesis import settings
+
+        # Each run draws other examples. A release draws many, by `--hypothesis-profile full`, which
+        # the plugin loads after this.
+        settings.register_profile("full", max_examples=300, deadline=None)
+        settings.register_profile("short", max_examples=30, deadline=None)
+        settings.load_profile("short")
     missing = [name for name in (*ENVIRONMENTS, *QUICK) if not (TESTS / name).exists()]
     if missing:
         raise pytest.UsageError(f"tests/conftest.py lists {missing[0]}, which does not exist.")

@@ -5,7 +5,7 @@ import pathlib
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from interpreters import BACKENDS, python
 
@@ -237,7 +237,6 @@ def texts(draw) -> str:
     return draw(SPACES).join(sentences)
 
 
-@settings(deadline=None, max_examples=50)
 @given(texts(), st.data())
 def test_sentences_of_a_document_are_supported_at_their_place(text, data) -> None:
     start, end = data.draw(st.sampled_from(sentence_spans(text)))

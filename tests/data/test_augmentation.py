@@ -4,7 +4,7 @@ import itertools
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_qa import Example
@@ -73,7 +73,6 @@ def test_groups_of_babi() -> None:
     assert groups == {1: [places, people], 2: [things, places, people], 6: [places, people]}
 
 
-@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), lists=st.booleans())
 def test_copies_permute_the_words_of_each_group(seed: int, lists: bool) -> None:
     data = MOVES

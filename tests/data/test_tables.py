@@ -60,9 +60,7 @@ def test_files_from_excel_start_with_a_byte_order_mark(tmp_path):
 cells = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     data=st.lists(st.tuples(cells, cells, cells.filter(bool)), min_size=1, max_size=5),
     suffix=st.sampled_from([".csv", ".tsv", ".jsonl", ".parquet"]),

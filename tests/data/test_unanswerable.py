@@ -1,7 +1,7 @@
 """`add_unanswerable`: texts without the answer."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_qa import Example
@@ -100,7 +100,6 @@ def test_unknown_kinds(kinds) -> None:
 
 
 @given(question=st.text(max_size=30))
-@settings(deadline=None)
 def test_words_of_a_question_are_never_operators(question: str) -> None:
     data = add_unanswerable(
         [Example(NOTES, question, "Ada", 0), *EXAMPLES[1:]], 1.0, kinds=["found"]

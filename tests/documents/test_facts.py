@@ -1,7 +1,7 @@
 """The facts of texts: words, numbers, names and quotations, and windows of sentences."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_qa.documents.facts import contains, find_facts, windows
@@ -102,7 +102,6 @@ def test_windows_are_up_to_three_sentences_of_a_text() -> None:
     assert len([*windows(long)]) == 2
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.text(max_size=200))
 def test_any_text_has_facts_and_windows(text: str) -> None:
     facts = find_facts(text, TOKENIZER)

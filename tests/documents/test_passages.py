@@ -2,7 +2,7 @@
 
 import re
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_qa.documents.passages import Part, passages
@@ -80,7 +80,6 @@ def test_scripts_without_spaces_are_split_by_characters() -> None:
     assert max(len(part) for part, _ in cut(plain, length=50, overlap=0)) == 100
 
 
-@settings(max_examples=40, deadline=None)
 @given(
     st.lists(
         st.sampled_from(

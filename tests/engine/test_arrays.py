@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from small_models import QUESTION_VOCABULARY, TEXT_VOCABULARY, same_weights, small_model
 
@@ -142,7 +142,6 @@ def test_sentences_are_padded_on_both_axes() -> None:
 rows = st.lists(st.lists(st.integers(0, TEXT_VOCABULARY - 1), max_size=6), min_size=1, max_size=5)
 
 
-@settings(max_examples=200, deadline=None)
 @given(text=rows, data=st.data())
 def test_ragged_rows_survive_padding(untrained, text, data) -> None:
     question = data.draw(

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from small_checkpoints import FOLDER
 
@@ -14,7 +14,6 @@ from keras_qa.layers.pretrained import MeanPooling
 from keras_qa.models import span_reader
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.integers(1, 10_000))
 def test_a_width_of_the_grid_is_at_most_half_wider(length: int) -> None:
     width = grid_width(length)

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from small_models import memory, stories
 
@@ -31,7 +31,6 @@ def positions(rows: np.ndarray, widths: list[int]) -> int:
     return sum(min(width for width in widths if width >= length) for length in rows)
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.lists(st.integers(1, 400), min_size=1, max_size=80))
 def test_training_widths(rows: list[int]) -> None:
     widths = training_widths(np.repeat(rows, 1_000))

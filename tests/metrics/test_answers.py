@@ -1,7 +1,7 @@
 """`exact_match` and `f1` against scores computed by hand."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_qa.metrics import exact_match, f1
@@ -26,7 +26,6 @@ def test_scores(prediction: str, answers: list[str], match: float, overlap: floa
     assert f1(prediction, answers) == pytest.approx(overlap)
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.text(), st.text())
 def test_scores_of_any_text(one: str, other: str) -> None:
     assert exact_match(one, [one]) == f1(one, [one]) == 1.0
@@ -69,7 +68,6 @@ def test_answers_with_at_most_three_more_words(text: str, answers: list, expecte
     assert contains_answer(text, answers) is expected
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.sampled_from(["red", "two", "Oslo"]), min_size=1), st.integers(0, 5), st.data())
 def test_more_words_before_and_after(words: list[str], more: int, data) -> None:
     before = data.draw(st.integers(0, more))

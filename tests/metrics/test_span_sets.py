@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -54,7 +54,6 @@ def test_questions_count_the_same() -> None:
     }
 
 
-@settings(max_examples=60, deadline=None)
 @given(
     st.tuples(st.integers(1, 5), st.integers(1, 5)).flatmap(
         lambda shape: arrays.arrays("float64", shape, elements=st.sampled_from([0, 0.25, 0.5, 1]))

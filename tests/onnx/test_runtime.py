@@ -11,7 +11,7 @@ import shutil
 import numpy as np
 import pytest
 from command_line import error_line
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from interpreters import BACKENDS, python
 from small_examples import squad_file
@@ -350,7 +350,6 @@ def test_paths_that_are_no_exported_folder(folder, tmp_path) -> None:
         keras_qa.load(READER, backbone="minilm")
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.binary(max_size=60), st.integers(0, 2_000))
 def test_any_bytes_in_a_graph_are_one_line(tmp_path_factory, content: bytes, place: int) -> None:
     folder = shutil.copytree(READER, tmp_path_factory.mktemp("forged") / "reader")

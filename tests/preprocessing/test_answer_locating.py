@@ -4,7 +4,7 @@ import re
 import warnings
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_qa import Example
@@ -63,7 +63,6 @@ def test_answers_without_a_place_are_named_by_row() -> None:
     ]
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.text(max_size=40), st.text(min_size=1, max_size=8), st.text(max_size=20))
 def test_a_located_answer_is_at_its_offset(text: str, answer: str, question: str) -> None:
     text = f"{text} {answer} ."

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_qa.preprocessing.decoder import Spans
@@ -280,7 +280,6 @@ WORDS = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.lists(WORDS, max_size=14), st.data())
 def test_any_spans_become_phrases_without_overlaps(words: list[str], data) -> None:
     text = " ".join(words)

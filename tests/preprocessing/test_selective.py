@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_qa.preprocessing.ask_calibration import AskCalibration
@@ -36,7 +36,6 @@ def tail(right: int, answers: int, share: float) -> float:
     )
 
 
-@settings(max_examples=40, deadline=None)
 @given(st.integers(1, 300), st.data(), st.sampled_from([0.5, 0.9, 0.975, 0.99]))
 def test_bounds_have_the_tail_probability(answers, data, confidence) -> None:
     """The bounds of Clopper and Pearson."""
@@ -50,7 +49,6 @@ def test_bounds_have_the_tail_probability(answers, data, confidence) -> None:
     assert precision_bounds(2 * right, 2 * answers, confidence) >= bound - 1e-9
 
 
-@settings(max_examples=40, deadline=None)
 @given(ANSWERS, st.floats(0, 1, exclude_min=True))
 def test_thresholds_are_the_lowest_with_the_precision(answers, least) -> None:
     scores = np.array([score for score, _ in answers])

@@ -9,7 +9,7 @@ import types
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_qa import Example
@@ -54,7 +54,6 @@ def test_names_and_numbers_of_the_question(question: str, is_missing: bool) -> N
     assert lacks_name(question, BRIDGE, 32, 36) is is_missing
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     beginning=st.integers(0, 2 * NEAR),
     before=st.integers(0, 2 * NEAR),
@@ -91,7 +90,6 @@ def test_weights_computed_by_hand() -> None:
         assert weigh_no_answer(FOUND, same, ASKED) is FOUND
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     masses=st.lists(st.floats(0, 1), min_size=4, max_size=4).filter(any),
     weights=st.tuples(*[st.floats(-50, 50)] * 3),

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_qa import Example
@@ -34,7 +34,6 @@ def by_loops(windows: list[list[tuple[int, float]]]) -> tuple[list[tuple[int, in
     return sorted(found, key=lambda run: -run[2]), 1 - max(means.values(), default=0.0)
 
 
-@settings(max_examples=200, deadline=None)
 @given(TEXTS)
 def test_runs_are_those_of_a_loop(texts) -> None:
     for windows in texts:

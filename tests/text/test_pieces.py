@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import tokenizers
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from small_tokenizers import byte_bpe, train_unigram, wordpiece
 from tokenizers import models, pre_tokenizers, processors
@@ -103,7 +103,6 @@ def test_answers_are_found_in_pieces_of_several_letters(text, answer) -> None:
 LETTERS = st.text(st.sampled_from("กรุงเทพ漢字かター年ก็។ ab1.ລມຽ"), min_size=1, max_size=40)
 
 
-@settings(max_examples=200, deadline=None)
 @given(LETTERS, st.data(), st.sampled_from(["words", "byte bpe"]), st.integers(1, 15))
 def test_any_answer_up_to_the_maximum_length_is_found(text, data, kind, most) -> None:
     tokenizer = TOKENIZERS[kind]()
@@ -137,7 +136,6 @@ def test_raw_pieces_have_the_offsets_and_words_of_the_library() -> None:
     assert raw.words[0].tolist() == [0, 5]
 
 
-@settings(max_examples=30, deadline=None)
 @given(
     st.lists(
         st.sampled_from([*PARTS, "Mary went", " ", "\n", "\u0301", "\u200d", "a-b ", "[SEP] "])

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_qa import Example
@@ -42,7 +42,6 @@ def test_sentences_of_a_string_or_a_list(text: str | list[str], sentences: list[
     assert [whole[start:end] for start, end in sentence_spans(text)] == sentences
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.text(st.sampled_from("ab3 .?!\n\"'。") | st.characters(), max_size=60))
 def test_every_word_is_in_one_sentence(text: str) -> None:
     spans = sentence_spans(text)

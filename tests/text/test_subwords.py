@@ -9,7 +9,7 @@ import unicodedata
 
 import pytest
 import tokenizers
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from small_tokenizers import KINDS, camembert, modern, unigram, wordpiece
 from special_letters import NAMES, assert_letters
@@ -56,7 +56,6 @@ def subwords(kind: str) -> SubwordTokenizer:
 
 
 @pytest.mark.parametrize("kind", MORE)
-@settings(max_examples=100, deadline=None)
 @given(text=special_texts)
 @example(text="".join(NAMES))
 @example(text=" ".join(NAMES))
@@ -78,7 +77,6 @@ def test_a_spelled_special_token_is_split_after_its_first_letter() -> None:
 
 
 @pytest.mark.parametrize("kind", ["unigram", "camembert"])
-@settings(max_examples=200, deadline=None)
 @given(text=st.text(st.characters(exclude_categories=["Cs"]) | st.sampled_from("<>[]s/ a")))
 @example(text="< s> <s </ s> [CLS [ CLS] pad> <unk")
 def test_other_texts_are_split_as_the_library_splits_them(kind, text) -> None:
@@ -158,7 +156,6 @@ def test_pieces_of_a_text_do_not_depend_on_the_texts_beside_it() -> None:
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "words"])
-@settings(max_examples=150, deadline=None)
 @given(text=st.text())
 @example(text="\ud800x e\u0301\u0323\u0301 a ﬁ ½ ﷺ \x00\x07a\x85b [PAD]</s>▁")
 @example(text="\u200d\u200d")
@@ -188,7 +185,6 @@ def test_offsets_hold_for_any_text(kind, text) -> None:
         assert kind == "unigram" or kept <= covered
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.text(st.sampled_from("abcdefghij 19.,-\n'")))
 def test_words_of_plain_text_are_runs_of_letters_and_digits(text: str) -> None:
     expected = re.findall(r"\w+|[^\w\s]", text)

@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 import tokenizers
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from small_tokenizers import wordpiece
 
@@ -81,7 +81,6 @@ def test_the_given_tokenizer_does_not_change() -> None:
     assert not plain.encode_special_tokens
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.text(), min_size=1, max_size=5))
 def test_tokenizer_is_the_same_after_json(texts: list[str]) -> None:
     tokenizer = WordTokenizer.train(texts)

@@ -7,7 +7,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import tokenizers
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from small_tokenizers import KINDS, wordpiece
 
@@ -234,7 +234,6 @@ def test_a_text_of_200_000_words_takes_bounded_memory() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:More than 10 % of a text")
-@settings(max_examples=150, deadline=None)
 @given(
     text=st.text(min_size=1),
     question=st.text(max_size=5),
