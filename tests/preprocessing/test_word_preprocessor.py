@@ -36,7 +36,7 @@ def fitted() -> dict[str, QuestionAnswerer]:
     ):
         options |= {"embedding_dim": 16, "optimizer": keras.optimizers.Adam(0.02)}
         answerers[name] = QuestionAnswerer(model, model_options=options, seed=1)
-        answerers[name].fit(EXAMPLES, epochs=1, steps_per_epoch=90, verbose=0)
+        answerers[name].fit(EXAMPLES, epochs=1, steps_per_epoch=65, verbose=0)
     return answerers
 
 
