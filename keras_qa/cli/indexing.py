@@ -120,11 +120,10 @@ def open_folder(
         # Two commands that ask may update the index one after the other.
         with lock(path, TIMEOUT if results is None else 0.0):
             is_new = not os.path.exists(os.path.expanduser(path))
-            index = Index.create(path, options.language, encoder, exist_ok=True)
+            workers = options.workers or 1
+            index = Index.create(path, options.language, encoder, exist_ok=True, workers=workers)
             stack.enter_context(index)
-            changes, seconds = _update(
-                index, folder, options.encoding, progress, options.workers or 1
-            )
+            changes, seconds = _update(index, folder, options.encoding, progress, workers)
             if not len(index):
                 index.close()
                 if is_new:

@@ -35,7 +35,7 @@ from keras_qa.documents.vector_search import (
     unit_vectors,
 )
 from keras_qa.documents.visible_text import VisibleText, visible_part
-from keras_qa.documents.workers import Pool
+from keras_qa.documents.workers import Pool, open_pool
 from keras_qa.documents.writing import Writer
 from keras_qa.example import Box, to_questions
 
@@ -80,6 +80,7 @@ class Index:
         language: str | None = None,
         encoder: TextEmbedderLike | None = None,
         exist_ok: bool = False,
+        workers: int = 1,
     ) -> Index:
         """Creates an empty index.
 
@@ -92,6 +93,7 @@ class Index:
                 strings into an array `(texts, dimension)`. `None` to search by words only.
             exist_ok: Whether to open an index that exists. If it has no vectors, those of `encoder`
                 are added to it.
+            workers: Number of processes that compute these vectors, as in `update`.
 
         Raises:
             FileExistsError: If the file exists, unless `exist_ok`.
@@ -105,6 +107,7 @@ class Index:
                 f"language={language!r}."
             )
         check_encoder(encoder)
+        workers = to_integer("workers", workers)
         path = pathlib.Path(path).expanduser()
         if not (exist_ok and path.exists()):
             index = cls([Shard(path, storage.create_file(path))], encoder)
@@ -120,7 +123,10 @@ class Index:
                     "another file, or delete it."
                 )
             if (encoder and not index.encoder_name) or (language and not current):
-                with index._writing() as writer:
+                with (
+                    open_pool(workers, encoder) as pool,
+                    index._writing(pool=pool) as writer,
+                ):
                     writer.add_settings(language, encoder)
         return cls.open(path, encoder)
 
@@ -216,11 +222,10 @@ class Index:
         """
         workers = to_integer("workers", workers)
         path = pathlib.Path(folder)
-        with contextlib.ExitStack() as stack:
-            pool = None
-            if workers > 1:
-                pool = stack.enter_context(contextlib.closing(Pool(workers, self._encoder)))
-            writer = stack.enter_context(self._writing(adds=True, pool=pool))
+        with (
+            open_pool(workers, self._encoder) as pool,
+            self._writing(adds=True, pool=pool) as writer,
+        ):
             return update_index(writer, self._connection, path, encoding, verbose, progress, pool)
 
     @overload

@@ -94,6 +94,18 @@ def test_several_processes_make_the_same_index(folder, tmp_path, monkeypatch) ->
         assert len(index) == 0
 
 
+def test_several_processes_add_vectors_to_an_index(folder, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(writing, "ENCODED", 16)
+    encoders = {workers: Batches() for workers in (1, 2)}
+    for workers, encoder in encoders.items():
+        with Index.create(tmp_path / f"{workers}.index") as index:
+            index.update(folder)
+        options = {"encoder": encoder, "exist_ok": True, "workers": workers}
+        Index.create(tmp_path / f"{workers}.index", **options).close()
+    assert rows(tmp_path / "1.index") == rows(tmp_path / "2.index")
+    assert (len(encoders[1].calls), encoders[2].calls) == (9, [])
+
+
 STOPPED = """
 import os, signal, sys
 from small_encoders import Letters
