@@ -35,7 +35,7 @@ from keras_qa.documents.vector_search import (
     unit_vectors,
 )
 from keras_qa.documents.visible_text import VisibleText, visible_part
-from keras_qa.documents.workers import Pool, open_pool
+from keras_qa.documents.workers import Pool
 from keras_qa.documents.writing import Writer
 from keras_qa.example import Box, to_questions
 
@@ -124,7 +124,7 @@ class Index:
                 )
             if (encoder and not index.encoder_name) or (language and not current):
                 with (
-                    open_pool(workers, encoder) as pool,
+                    _open_pool(workers, encoder) as pool,
                     index._writing(pool=pool) as writer,
                 ):
                     writer.add_settings(language, encoder)
@@ -223,7 +223,7 @@ class Index:
         workers = to_integer("workers", workers)
         path = pathlib.Path(folder)
         with (
-            open_pool(workers, self._encoder) as pool,
+            _open_pool(workers, self._encoder) as pool,
             self._writing(adds=True, pool=pool) as writer,
         ):
             return update_index(writer, self._connection, path, encoding, verbose, progress, pool)
@@ -406,3 +406,10 @@ class Index:
                     yield writer
             finally:
                 self._shards[0].forget()
+
+
+def _open_pool(
+    size: int, encoder: TextEmbedderLike | None
+) -> contextlib.AbstractContextManager[Pool | None]:
+    """Returns a pool for a `with` block, or `None` for a single process."""
+    return contextlib.closing(Pool(size, encoder)) if size > 1 else contextlib.nullcontext()

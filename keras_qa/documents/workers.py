@@ -86,13 +86,6 @@ class Pool:
         self._threads.shutdown()
 
 
-def open_pool(
-    size: int, encoder: TextEmbedderLike | None
-) -> contextlib.AbstractContextManager[Pool | None]:
-    """Returns a pool for a `with` block, or `None` for a single process."""
-    return contextlib.closing(Pool(size, encoder)) if size > 1 else contextlib.nullcontext()
-
-
 def _work(connection: Connection, pickled: bytes) -> None:
     # Windows has no mask of signals.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
