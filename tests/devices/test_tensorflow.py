@@ -1,4 +1,4 @@
-"""`tf.distribute` strategies: what cannot run under them raises in one line."""
+"""`tf.distribute` strategies: what cannot run under them raises in one line; a device's scope."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from small_models import batch, same_weights, small_model
+
+import keras_qa
 
 
 def strategy():
@@ -55,3 +57,28 @@ def test_class_weights() -> None:
         history = model.fit(x, y, batch_size=4, epochs=2, class_weight=weights, verbose=0).history
         losses.append(history["loss"])
     np.testing.assert_allclose(*losses, rtol=1e-5)
+
+
+class Noting(keras_qa.models.QAModel):
+    """Notes the devices of its batches."""
+
+    def predict_step(self, data):
+        outputs = super().predict_step(data)
+        self.devices.add(outputs.device[-5:])
+        return outputs
+
+
+def test_a_device_applies_to_all_threads() -> None:
+    base = keras_qa.models.answer_classifier(50, 50, 5)
+    model = Noting(base.inputs, base.outputs[0])
+    model.compile(run_eagerly=True)
+
+    def predicted() -> set[str]:
+        model.devices = set()
+        model.predict([np.ones((16, 6), "int32"), np.ones((16, 4), "int32")], 2, verbose=0)
+        return model.devices
+
+    assert predicted() == {"CPU:0"}
+    with tf.device("CPU:1"):
+        assert predicted() == {"CPU:1"}
+    assert predicted() == {"CPU:0"}

@@ -33,36 +33,6 @@ def imported_backends() -> list[str]:
     return sorted(OTHERS & (set(sys.modules) - BEFORE))
 
 
-def predicted_on() -> list[list[str]]:
-    """The devices of all batches: by default, in the scope of another device, and after it."""
-    import tensorflow as tf
-
-    # Two devices of one CPU.
-    (cpu,) = tf.config.list_physical_devices("CPU")
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    devices: set[str] = set()
-
-    class Noting(keras_qa.models.QAModel):
-        def predict_step(self, data):
-            outputs = super().predict_step(data)
-            devices.add(outputs.device[-5:])
-            return outputs
-
-    base = keras_qa.models.answer_classifier(50, 50, 5)
-    model = Noting(base.inputs, base.outputs[0])
-    model.compile(run_eagerly=True)
-
-    def predicted() -> list[str]:
-        devices.clear()
-        model.predict([np.ones((16, 6), "int32"), np.ones((16, 4), "int32")], 2, verbose=0)
-        return sorted(devices)
-
-    results = [predicted()]
-    with tf.device("CPU:1"):
-        results.append(predicted())
-    return [*results, predicted()]
-
-
 def searched() -> list[str]:
     """The documents of an index that this process makes and searches."""
     with keras_qa.documents.Index.create(f"{BACKEND}.index", language="en") as index:
@@ -71,7 +41,7 @@ def searched() -> list[str]:
 
 
 if __name__ == "__main__":
-    alone = [predicted_on(), searched()] if BACKEND == "tensorflow" else imported_backends()
+    alone = searched() if BACKEND == "tensorflow" else imported_backends()
     pathlib.Path(f"alone-{BACKEND}.json").write_text(json.dumps(alone))
     # KerasHub imports TensorFlow where it is installed, which takes seconds.
     sys.modules.update(dict.fromkeys(OTHERS - set(sys.modules)))
