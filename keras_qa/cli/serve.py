@@ -185,7 +185,7 @@ def _load_models(options: argparse.Namespace) -> dict[str, Any]:
 
 def _load_verifier(options: argparse.Namespace, qa: Any, ranker: Any) -> dict[str, Any] | None:
     """Returns the arguments of `verify`, or `None` if the reader cannot verify answers."""
-    from keras_qa.answering import Reranker
+    from keras_qa.answering.document_answers import open_ranker
     from keras_qa.answering.verification import open_classifier
 
     if not qa.model_.preprocessor.compares_passages:
@@ -195,8 +195,8 @@ def _load_verifier(options: argparse.Namespace, qa: Any, ranker: Any) -> dict[st
     checker = options.checker or checker
     return {
         "reader": qa,
-        "ranker": ranker or (other_ranker and Reranker(other_ranker)),
-        "checker": None if checker in (None, "none") else Reranker(checker),
+        "ranker": ranker or open_ranker(other_ranker),
+        "checker": open_ranker(None if checker == "none" else checker, "checker"),
     }
 
 
