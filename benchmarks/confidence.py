@@ -26,6 +26,7 @@ from benchmarks.measure import RESULTS, circumstances
 from keras_qa.answering.document_answers import (
     feature_rows,
     find_candidates,
+    passages_to_read,
     read_passages,
     select_passages,
 )
@@ -36,7 +37,6 @@ from keras_qa.preprocessing.confidence import Confidence, default_confidence
 # ask for, are no answers, and that no answer is likelier the less likely an answer is.
 START = Confidence({"section": -2.0}, -2.0, (-1.0, -0.5))
 STRENGTH = 0.3
-PASSAGES = 10
 # The share of the unanswerable questions that are to be refused, in percent.
 REFUSED = 75.0
 # What may become of an answerable question.
@@ -103,7 +103,7 @@ def ask(
     ):
         index.update(documents / alone, verbose=0)
         texts = [row["question"] for row in questions]
-        selections = select_passages(index, texts, PASSAGES, ranker, 32)
+        selections = select_passages(index, texts, passages_to_read(ranker), ranker, 32)
         model = reader.model_
         spans = read_passages(model, model.preprocessor, texts, selections, 32)
     rows = []

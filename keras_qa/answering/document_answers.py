@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # Number of passages that a ranker sorts.
 CANDIDATES = 16
+# Number of passages that are read for a question, of those of a search and of those of a ranker.
+PASSAGES, RANKED_PASSAGES = 10, 7
 # The share of the best score of the search, which is added to the logit of a ranker.
 SEARCH_WEIGHT = 4.0
 
@@ -56,6 +58,11 @@ def open_ranker(ranker: AnyReranker | None, name: str = "ranker") -> Reranker | 
 def _load_default(name: str) -> Reranker:
     # For each question, loading would take longer than sorting.
     return Reranker(name)
+
+
+def passages_to_read(ranker: Reranker | None) -> int:
+    """Returns how many passages are read if nobody says."""
+    return PASSAGES if ranker is None else RANKED_PASSAGES
 
 
 def select_passages(

@@ -10,7 +10,6 @@ import numpy as np
 from keras_qa._arguments import (
     check_fraction,
     check_positive_integers,
-    to_integer,
     to_optional_integer,
 )
 from keras_qa._terminal import Bar
@@ -22,6 +21,7 @@ from keras_qa.answering.document_answers import (
     feature_rows,
     find_candidates,
     open_ranker,
+    passages_to_read,
     rank_candidates,
     read_passages,
     select_passages,
@@ -39,9 +39,6 @@ from keras_qa.preprocessing.selective import precision_thresholds
 
 if TYPE_CHECKING:
     from keras_qa.documents import Retriever
-
-# Number of passages that are read for a question.
-PASSAGES = 10
 
 # Number of questions that are searched and read at a time. More show a progress bar.
 _QUESTIONS = 256
@@ -127,7 +124,7 @@ class RetrievalMixin(Estimator):
             question: A question, or an iterable of questions, such as a list or a pandas Series.
             top_k: Number of answers to each question, best first. `None` for the best one only.
             passages: Number of passages to read for each question. `None` for the value of
-                `calibrate`, or 10 without it.
+                `calibrate`, and without it 7 with a ranker and 10 without one.
             min_score: Minimum score of an answer. If no answer reaches it, the answer is empty.
             batch_size: Number of windows in a step.
             verbose: 0 is silent, 1 shows a progress bar, `"auto"` shows it for many questions.
@@ -179,13 +176,14 @@ class RetrievalMixin(Estimator):
             options = {**fitted.options, **_without_none(options)}
             if fitted.has_ranker == has_ranker:
                 confidence = fitted.confidence
+        passages = passages or passages_to_read(ranker)
         reader = preprocessor.for_documents(model, options)
         several = not isinstance(question, str)
         questions = to_questions(question)
         count = top_k or 1
         ranked: list[list[Answer]] = []
         for selection, results in self._find_candidates(
-            index, questions, reader, passages or PASSAGES, ranker, batch_size, verbose, candidates
+            index, questions, reader, passages, ranker, batch_size, verbose, candidates
         ):
             answers = rank_candidates(results, selection[0], confidence, reader.knows_no_answer)
             answers = _above(min_score, answers)[:count]
@@ -196,7 +194,7 @@ class RetrievalMixin(Estimator):
         self,
         index: Retriever,
         examples: Examples,
-        passages: int = PASSAGES,
+        passages: int | None = None,
         batch_size: int = 32,
         verbose: Verbose = "auto",
         ranker: AnyReranker | None = "auto",
@@ -233,7 +231,7 @@ class RetrievalMixin(Estimator):
             Geifman and El-Yaniv 2017, arXiv:1705.08500: the bound.
         """
         check_option_names(self.calibrate, options)
-        passages = to_integer("passages", passages)
+        passages = to_optional_integer("passages", passages)
         check_positive_integers(batch_size=batch_size)
         data = to_examples(examples)
         if not data:
@@ -242,6 +240,7 @@ class RetrievalMixin(Estimator):
         reader = preprocessor.for_documents(model, options)
         name = self.ranker_ if ranker == "auto" else ranker
         ranker, questions = open_ranker(name), [item.question for item in data]
+        passages = passages or passages_to_read(ranker)
         results = self._find_candidates(
             index, questions, reader, passages, ranker, batch_size, verbose
         )

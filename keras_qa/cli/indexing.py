@@ -35,7 +35,11 @@ The same command again reads new and changed files, and removes deleted ones fro
 
 # Options for reading passages of an index.
 READING: Options = {
-    "passages": Option("N", "passages to read (default: the calibrated number, or 10)", positive),
+    "passages": Option(
+        "N",
+        "passages to read (default: as calibrated, or 7 with a ranker and 10 without)",
+        positive,
+    ),
     "no_answer": Option("yes|no", "whether a text may have none (default: as trained)", yes_or_no),
     "embed": Option(
         "ENCODER",

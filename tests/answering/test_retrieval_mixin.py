@@ -351,6 +351,20 @@ def test_a_calibration_counts_for_the_same_kind_of_search(qa, index, ranker, tmp
             qa.ask(index, QUESTIONS[0], min_precision=0.1, **other)
 
 
+def test_fewer_passages_are_read_with_a_ranker(qa, ranker) -> None:
+    passages = [Passage(f"d{n}", f"the door is {n}.", 30.0 - n) for n in range(30)]
+    index = SimpleNamespace(search=lambda questions, k: [passages[:k]] * len(questions))
+    read = {"no_answer": False, "top_k": 20}
+    for given, count in (({}, 10), ({"ranker": ranker}, 7)):
+        expected = qa.ask(index, "What colour is the door?", passages=count, **read, **given)
+        close([qa.ask(index, "What colour is the door?", **read, **given)], [expected])
+        documents = {place.document for answer in expected for place in answer.sources}
+        assert len(documents) == count
+        examples = [Example("", "What colour is the door?", expected[0].text)]
+        assert qa.calibrate(index, examples, **given).passages == count
+        qa.model_.preprocessor.asking = None
+
+
 def test_only_the_default_reader_has_a_default_ranker(qa, tmp_path) -> None:
     (tmp_path / "onnx").mkdir()
     (tmp_path / "onnx/keras_qa.json").write_text("{}")
