@@ -168,14 +168,17 @@ def _read(path: pathlib.Path) -> tuple[dict[str, Any], list[np.ndarray]]:
 
 
 def _scaled(arrays: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-    """Multiplies arrays of int8 by their scales."""
+    """Multiplies arrays of int8 by their scales, and makes all float32.
+
+    JAX would compile the change of dtype for each shape.
+    """
     for array in arrays:
         if array.dtype == np.int8:
             scales = next(arrays, None)
             if scales is None or scales.shape != (*array.shape[:1], 1):
                 raise ValueError("an array of int8 must be followed by a scale for each row.")
             array = array * scales.astype("float32")
-        yield array
+        yield array.astype("float32", copy=False)
 
 
 def _check_members(members: Sequence[zipfile.ZipInfo], size: int) -> None:
@@ -325,7 +328,7 @@ def _merge(model: QAModel, values: Sequence[np.ndarray], checkpoint: PretrainedC
     for layer, kernel in zip(encoder.lora_layers, checkpoint.lora_kernels(encoder), strict=True):
         if layer.use_bias:
             layer.bias.assign(next(arrays))
-        first, second = next(arrays).astype("float32"), next(arrays).astype("float32")
+        first, second = next(arrays), next(arrays)
         layer.kernel.assign(kernel + first @ second)
     for variable, value in zip(model.layers[-1].weights, arrays, strict=True):
         variable.assign(value)
@@ -354,5 +357,5 @@ def _fingerprint(model: QAModel) -> str:
     for variable in model.variables:
         if id(variable) not in trained and keras.backend.is_float_dtype(variable.dtype):
             value = keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32"))
-            digest.update(np.ascontiguousarray(value).tobytes())
+            digest.update(np.ascontiguousarray(value))
     return digest.hexdigest()

@@ -134,7 +134,9 @@ def _int8(path: pathlib.Path) -> dict[str, _Tensor]:
 
     def read(name: str) -> np.ndarray:
         scale = saved.get(name + _SCALE)
-        return saved[name] if scale is None else saved[name].astype("float32") * scale
+        # On JAX, `assign` of float16 would compile the change of dtype for each shape.
+        values = saved[name].astype("float32", copy=False)
+        return values if scale is None else values * scale
 
     return {
         name: _Tensor(array.shape, functools.partial(read, name))
