@@ -128,11 +128,9 @@ def run(options: argparse.Namespace, results: Results) -> None:
 
 def load_ranker(name: str | None) -> Reranker | str | None:
     """Returns the argument `ranker` of `QuestionAnswerer.ask` for the option."""
-    from keras_qa.answering import Reranker
+    from keras_qa.answering.document_answers import open_ranker
 
-    if name is None:
-        return "auto"
-    return None if name == "none" else Reranker(name)
+    return "auto" if name is None else open_ranker(None if name == "none" else name)
 
 
 def is_index(options: argparse.Namespace) -> bool:

@@ -58,7 +58,11 @@ DOCUMENTS: Options = {
         "FILE.index", "answer from its documents, too; repeat it for several", action="append"
     ),
     "embed": Option("ENCODER", "an encoder for /embed and /v1/embeddings, and for the index"),
-    "ranker": Option("RANKER", "a ranker for /rerank and /v2/rerank, and for documents"),
+    "ranker": Option(
+        "RANKER",
+        "a ranker for /rerank and /v2/rerank, and for documents; or none, so that documents are "
+        "asked without the default one of the reader",
+    ),
     "checker": Option(
         "CHECKER", f"the model of /verify (default: {DEFAULT_CHECKER}, without Keras none); or none"
     ),
@@ -162,11 +166,12 @@ def run_app(
 def _load_models(options: argparse.Namespace) -> dict[str, Any]:
     """Returns the models of the options by the arguments of `create_app`."""
     from keras_qa.answering import Reranker, TextEmbedder
+    from keras_qa.answering.document_answers import open_ranker
     from keras_qa.answering.loading import load
 
     model: Any = load(options.reader, compile=False)
     models = {
-        "ranker": options.ranker and Reranker(options.ranker),
+        "ranker": open_ranker(None if options.ranker == "none" else options.ranker),
         "embedder": options.embed and TextEmbedder(options.embed),
     }
     kinds = {Reranker: "ranker", TextEmbedder: "embedder"}
@@ -178,8 +183,11 @@ def _load_models(options: argparse.Namespace) -> dict[str, Any]:
             "out, or name a reader as MODEL."
         )
     models[kind] = model
-    if kind == "qa" and options.verify:
-        models["verify"] = _load_verifier(options, model, models["ranker"])
+    if kind == "qa":
+        if options.ranker == "none":
+            model.ranker_ = None
+        if options.verify:
+            models["verify"] = _load_verifier(options, model, models["ranker"])
     return models
 
 

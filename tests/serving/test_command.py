@@ -1,5 +1,6 @@
 """`keras-qa serve`: the steps of the files in `deploy/`, SIGTERM, options and errors."""
 
+import argparse
 import json
 import os
 import pathlib
@@ -21,6 +22,8 @@ from small_checkpoints import cross_encoder
 import keras_qa
 from keras_qa.cli import parser, serve
 from keras_qa.documents import Index
+from keras_qa.preprocessing.ask_calibration import AskCalibration
+from keras_qa.preprocessing.confidence import default_confidence
 
 ROOT = pathlib.Path(__file__).parents[2]
 GOOD = {"inputs": {"question": "What colour is the car?", "context": "the car is blue."}}
@@ -180,6 +183,18 @@ def test_an_exported_reader_is_served_without_keras_and_with_few_files_until_ctr
 )
 def test_names_of_readers(reader: str, name: str) -> None:
     assert serve.model_name(reader) == name
+
+
+def test_documents_are_served_without_the_default_ranker(qa, monkeypatch, tmp_path) -> None:
+    calibration = AskCalibration(default_confidence(True), True, default_ranker=True)
+    monkeypatch.setattr(qa.model_.preprocessor, "asking", calibration)
+    qa.save(tmp_path / "small.keras")
+    for name, ranker in ((None, "minilm-rerank"), ("none", None)):
+        options = argparse.Namespace(
+            reader=str(tmp_path / "small.keras"), ranker=name, embed=None, verify=False
+        )
+        models = serve._load_models(options)
+        assert (models["qa"].ranker_, models["ranker"]) == (ranker, None)
 
 
 def test_errors_are_one_line(qa, tmp_path, capsys) -> None:
