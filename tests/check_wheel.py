@@ -1,7 +1,7 @@
-"""Checks that a built wheel contains the package and its data files, and nothing else."""
+"""Checks the wheel that tox has built: it contains the package and its data files, nothing else."""
 
+import os
 import pathlib
-import sys
 import zipfile
 
 READY = "keras_qa/models/ready/"
@@ -16,8 +16,8 @@ ENCODER = tuple(
 MOST = 30_000_000
 
 
-def main(folder: str) -> None:
-    (wheel,) = pathlib.Path(folder).glob("*.whl")
+def main() -> None:
+    wheel = pathlib.Path(os.environ["TOX_PACKAGE"])
     archive = zipfile.ZipFile(wheel)
     names = archive.namelist()
     odd = [name for name in names if not name.startswith(("keras_qa/", "keras_qa-"))]
@@ -38,4 +38,4 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main()
