@@ -118,8 +118,8 @@ def test_a_changed_config_loads_or_raises(files, kind: str) -> None:
     # An adapter finds its encoder next to it.
     path = files / "changed.keras"
     refused = 0
-    for seed in range(30):
-        content = json.dumps(changed(config, random.Random(seed))).encode()
+    for seed in range(15):
+        content = json.dumps(changed(config, random.Random(f"{kind} {seed}"))).encode()
         write(path, {**members, "config.json": content})
         try:
             keras_qa.load(path)
@@ -129,7 +129,7 @@ def test_a_changed_config_loads_or_raises(files, kind: str) -> None:
             assert len(message.splitlines()) == 1, (seed, message)
             assert len(message) <= 300, (seed, message)
             refused += 1
-    assert 10 < refused < 30
+    assert 5 < refused < 15
 
 
 def test_a_rank_beyond_the_weights_raises_before_allocation(files, tmp_path) -> None:
