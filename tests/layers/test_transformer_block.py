@@ -6,7 +6,14 @@ import math
 import keras
 import numpy as np
 import pytest
-from as_keras import DENSE_CHANGES, keras_model, overridden, quantized
+from as_keras import (
+    DENSE_CHANGES,
+    keras_model,
+    lora,
+    overridden,
+    own_activation,
+    quantized,
+)
 from keras import ops
 
 import keras_qa
@@ -59,33 +66,37 @@ def overridden_norm(block) -> None:
     overridden(block.output_norm)
 
 
-BLOCK_CHANGES = [
-    nothing, activation, activation_over_positions, epsilon, by_root_mean_square, over_positions,
-    overridden_norm,
-]  # fmt: skip
+# Changes of one model, one after another. After `over_positions` the norm has no weights.
+CHANGES = [
+    [nothing, own_activation, lora, quantized],
+    [activation, activation_over_positions, overridden, epsilon, over_positions, overridden_norm],
+    [by_root_mean_square],
+]
 
 
 # Keras warns about `rms_scaling`.
 @pytest.mark.filterwarnings("ignore:.*rms_scaling:UserWarning")
-@pytest.mark.parametrize("change", [*DENSE_CHANGES, *BLOCK_CHANGES])
-def test_a_change_in_a_block_takes_effect(change) -> None:
+@pytest.mark.parametrize("changes", CHANGES)
+def test_a_change_in_a_block_takes_effect(changes) -> None:
     model = encoder()
     x = feed(8)
     before = model.predict(x, batch_size=4, verbose=0)
     block = model.get_layer("encoder").blocks[1]
-    change(block.hidden if change in DENSE_CHANGES else block)
-    # `predict` of Keras would compile for each change.
-    expected = ops.convert_to_numpy(keras_model(model)(x))
-    after = model.predict(x, batch_size=4, verbose=0)
-    np.testing.assert_allclose(after, expected, atol=1e-5)
-    if keras.config.backend() == "torch":
-        # Others compile a new program for one row.
-        row = model.predict([part[:1] for part in x], verbose=0)
-        np.testing.assert_allclose(row, expected[:1], atol=1e-5)
-    # int8 is close to float32.
-    least = {nothing: -1.0, quantized: 1e-4}.get(change, 1e-2)
-    assert np.abs(after - before).max() > least
-    assert change is not nothing or np.array_equal(after, before)
+    for change in changes:
+        change(block.hidden if change in DENSE_CHANGES else block)
+        # `predict` of Keras would compile for each change.
+        expected = ops.convert_to_numpy(keras_model(model)(x))
+        after = model.predict(x, batch_size=4, verbose=0)
+        np.testing.assert_allclose(after, expected, atol=1e-5, err_msg=change.__name__)
+        if keras.config.backend() == "torch":
+            # Others compile a new program for one row.
+            row = model.predict([part[:1] for part in x], verbose=0)
+            np.testing.assert_allclose(row, expected[:1], atol=1e-5, err_msg=change.__name__)
+        # int8 is close to float32.
+        least = {nothing: -1.0, quantized: 1e-4}.get(change, 1e-2)
+        assert np.abs(after - before).max() > least, change.__name__
+        assert change is not nothing or np.array_equal(after, before)
+        before = after
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
