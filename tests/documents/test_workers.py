@@ -151,7 +151,7 @@ def test_a_stopped_update_ends_its_processes_and_continues(name, folder, tmp_pat
         assert 0 < len(index) < 22
         passages, with_vectors = places(index)
         assert passages == with_vectors
-        index.update(folder, workers=2)
+        index.update(folder)
         whole.update(folder)
         passages, with_vectors = places(index)
         assert passages == with_vectors

@@ -159,7 +159,7 @@ def test_best_of_several_models_is_kept(tmp_path, capsys) -> None:
 
 
 def test_no_more_models_after_zero_errors() -> None:
-    recipe = Recipe(epochs=60, batch_size=9, learning_rate=0.03)
+    recipe = Recipe(epochs=20, batch_size=9, learning_rate=0.06)
     done = train(EXAMPLES, EXAMPLES, MODELS, recipe=recipe, verbose=0)
     assert [(run.model, run.validation_error) for run in done.runs] == [("answer_classifier", 0.0)]
 
