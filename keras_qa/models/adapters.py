@@ -357,5 +357,5 @@ def _fingerprint(model: QAModel) -> str:
     for variable in model.variables:
         if id(variable) not in trained and keras.backend.is_float_dtype(variable.dtype):
             value = keras.ops.convert_to_numpy(keras.ops.cast(variable, "float32"))
-            digest.update(np.ascontiguousarray(value))
+            digest.update(np.ascontiguousarray(value).data)
     return digest.hexdigest()
