@@ -83,16 +83,15 @@ def assert_predicts_as_keras(model: keras.Model, feed=None) -> np.ndarray:
     plain = keras_model(model)
     if BACKEND == "torch":
         expected = plain.predict(feed, verbose=0)
-        sizes: tuple[int, ...] = (ROWS, 32)
+        rows, sizes = len(feed[0]), (ROWS, 32)
     else:
         # `predict` would compile for each comparison, and for each number of rows:
         # `test_programs.py` predicts other numbers.
         expected = keras.ops.convert_to_numpy(plain(feed))
-        sizes = (ROWS,)
+        rows, sizes = ROWS, (ROWS,)
     for batch_size in sizes:
         got = model.predict(feed, batch_size=batch_size, verbose=0)
         np.testing.assert_allclose(got, expected, atol=1e-5)
-    rows = len(feed[0]) if BACKEND == "torch" else ROWS
     got = model.predict_on_batch([part[:rows] for part in feed])
     np.testing.assert_allclose(got, expected[:rows], atol=1e-5)
     return expected
