@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 BACKENDS = ("tensorflow", "torch", "jax")
 # Keras imports them where they are installed, which takes a third of the time of its import.
@@ -32,6 +35,16 @@ def python(code: str, *arguments: str, hidden: tuple[str, ...] = (), **environme
         text=True,
         env={**variables, **environment},
     )
+
+
+@contextlib.contextmanager
+def start(command: list[Any], **options: Any) -> Iterator[subprocess.Popen]:
+    """Starts a process for a block. `Popen` alone waits for ever if an assertion in it fails."""
+    with subprocess.Popen(command, **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def last_line(done) -> str:

@@ -52,7 +52,7 @@ def send(
     data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(url, data, headers, method=method)
     try:
-        with urllib.request.urlopen(request) as response:
+        with urllib.request.urlopen(request, timeout=60) as response:
             status, found, sent = response.status, response.read(), response.headers
     except urllib.error.HTTPError as error:
         with error:

@@ -18,6 +18,7 @@ from typing import Any
 import anyio
 import pytest
 from anyio.from_thread import start_blocking_portal
+from interpreters import start
 from mcp import Client, StdioServerParameters
 from pdf_files import lines, write_pdf
 from servers import error_of, send
@@ -67,7 +68,7 @@ def folder(tmp_path_factory) -> pathlib.Path:
 def serve_http(folder: pathlib.Path, *options: str) -> Iterator[str]:
     """Serves a folder over HTTP in a process, which ends by SIGTERM. Yields the URL."""
     command = [sys.executable, *COMMAND, str(folder), "--http", "--port", "0", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=ENVIRONMENT, text=True) as server:
+    with start(command, stdout=subprocess.PIPE, env=ENVIRONMENT, text=True) as server:
         try:
             line = server.stdout.readline()
             assert line.startswith(f"Serving {folder} at http://127.0.0.1:")

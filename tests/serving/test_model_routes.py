@@ -6,11 +6,11 @@ import json
 import pathlib
 import random
 import re
-import subprocess
 import sys
 
 import numpy as np
 import pytest
+from interpreters import start
 from servers import error_of, send, serve
 from small_checkpoints import bert_tokens, copy, cross_encoder
 
@@ -279,7 +279,7 @@ sys.exit(code)
 def test_exported_rankers_and_embedders_are_served_without_keras() -> None:
     arguments = ["serve", EXPORTED / "embedder", "--ranker", EXPORTED / "ranker", "--port", "0"]
     command = [sys.executable, "-c", SERVE, *map(str, arguments)]
-    with subprocess.Popen(command, cwd=ROOT, stdout=-1, stderr=-1, text=True) as started:
+    with start(command, cwd=ROOT, stdout=-1, stderr=-1, text=True) as started:
         url = re.search(r"http://\S+(?=\.)", started.stdout.readline())[0]
         vectors = send(f"{url}/embed", {"inputs": TEXTS})[1]
         scores = send(f"{url}/v2/rerank", {"query": QUESTION, "documents": TEXTS})[1]["results"]

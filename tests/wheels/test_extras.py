@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Iterator
 
 import pytest
+from interpreters import start
 
 import keras_qa
 
@@ -132,13 +133,9 @@ def test_the_dockerfile_installs_and_serves(environment, wheel) -> None:
     words = ["0" if word == "8000" else word for word in json.loads(command)]
     path = environment.folder / "env" / "bin" / words[0]
     variables = {**environment.variables, "KERAS_BACKEND": "torch"}
-    with subprocess.Popen(
-        [path, *words[1:], "--json"], stdout=subprocess.PIPE, env=variables, text=True
-    ) as server:
-        try:
-            url = json.loads(server.stdout.readline())["results"][0]["url"]
-            port = url.rpartition(":")[2]
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/health") as response:
-                assert response.status == 200
-        finally:
-            server.terminate()
+    command = [path, *words[1:], "--json"]
+    with start(command, stdout=subprocess.PIPE, env=variables, text=True) as server:
+        url = json.loads(server.stdout.readline())["results"][0]["url"]
+        port = url.rpartition(":")[2]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=60) as response:
+            assert response.status == 200
