@@ -79,7 +79,14 @@ def test_what_is_no_page_is_said_in_one_line(qa, index, tmp_path, monkeypatch) -
         assert send(f"{url}/documents/boxes?name=a+b.pdf")[1]["boxes"] == []
 
 
-def test_pages_wait_for_each_other_and_keep_nobody_else_waiting(qa, index) -> None:
+def test_pages_wait_for_each_other_and_keep_nobody_else_waiting(qa, index, monkeypatch) -> None:
+    drawing, draw_page = threading.Event(), index.draw_page
+
+    def draw(*arguments):
+        drawing.set()
+        return draw_page(*arguments)
+
+    monkeypatch.setattr(index, "draw_page", draw)
     with serve(qa, index, timeout=0.2) as url:
         path = f"{url}/documents/page?name=a+b.pdf"
         threads = [threading.Thread(target=send, args=(path,)) for _ in range(60)]
@@ -87,6 +94,8 @@ def test_pages_wait_for_each_other_and_keep_nobody_else_waiting(qa, index) -> No
         with pdf._LOCK:
             for thread in threads:
                 thread.start()
+            # Otherwise the next request might be the one that waits for the lock, for ever.
+            assert drawing.wait(30)
             status, found, headers = send(path)
             assert (status, found) == (503, {"error": "Other pages are being read."})
             assert headers["Retry-After"] == "5"
