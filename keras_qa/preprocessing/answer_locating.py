@@ -33,15 +33,15 @@ def locate_answers(
         if not item.answers or item.answer_start or is_typed:
             located.append(item)
             continue
-        places = [_nearest_spans(item, answer) for answer in item.answers]
-        spans = [*dict.fromkeys(found[0] for found in places if len(found) == 1)]
+        nearest = [_nearest_spans(item, answer) for answer in item.answers]
+        spans = [*dict.fromkeys(places[0] for places in nearest if len(places) == 1)]
         if spans:
             # The text may write an answer with other capitals.
             answers = tuple(item.plain_text[start:end] for start, end in spans)
             starts = tuple(start for start, _ in spans)
             located.append(dataclasses.replace(item, answers=answers, answer_start=starts))
         elif lenient:
-            (unclear if any(places) else absent).append(position)
+            (unclear if any(nearest) else absent).append(position)
         else:
             located.append(item)
     reasons = {

@@ -77,10 +77,10 @@ def evaluate(
         >>> from keras_qa import report
         >>> stories = keras_qa.datasets.babi.simulate(task=1, examples=60, seed=0)
         >>> qa = keras_qa.QuestionAnswerer(seed=0).fit(stories[:50], epochs=1, verbose=0)
-        >>> found = report.evaluate(qa, stories[50:])
-        >>> found.questions, [group.name for group in found.by_task]
+        >>> result = report.evaluate(qa, stories[50:])
+        >>> result.questions, [group.name for group in result.by_task]
         (10, ['1'])
-        >>> found.html().startswith("<!DOCTYPE html>")
+        >>> result.html().startswith("<!DOCTYPE html>")
         True
     """
     data = to_examples(examples)
@@ -156,8 +156,8 @@ def judge(
     Examples:
         >>> from keras_qa import Answer, Example, report
         >>> examples = [Example("Ann left.", "Who left?", "Ann"), Example("A.", "Why?", "so")]
-        >>> found = report.judge(examples, [Answer("Ann", 0.9), Answer("Bob", 0.7)])
-        >>> found.exact_match, [item.answer.text for item in found.errors]
+        >>> result = report.judge(examples, [Answer("Ann", 0.9), Answer("Bob", 0.7)])
+        >>> result.exact_match, [item.answer.text for item in result.errors]
         (50.0, ['Bob'])
     """
     if not examples or len(examples) != len(answers):

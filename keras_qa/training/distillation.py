@@ -275,9 +275,9 @@ def _chunk_logits(
             # No answer and the types of answers come first.
             logits[name][row, : 1 + types] = values[: 1 + types]
             own, others_own = places[row, :, column], other_places[nearest, :, column]
-            _, here, there = np.intersect1d(own, others_own, return_indices=True)
-            is_text = own[here] >= 0
-            logits[name][row, here[is_text]] = values[there[is_text]]
+            _, positions, other_positions = np.intersect1d(own, others_own, return_indices=True)
+            is_text = own[positions] >= 0
+            logits[name][row, positions[is_text]] = values[other_positions[is_text]]
     return logits
 
 
