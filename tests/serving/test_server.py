@@ -10,6 +10,7 @@ import logging
 import re
 import socket
 import threading
+import time
 
 import pytest
 from servers import error_of, send, serve
@@ -91,8 +92,9 @@ class Gate:
 
 def wait_for(url: str, line: str) -> None:
     """Waits until the metrics have a line."""
+    end = time.monotonic() + 60
     while line not in send(f"{url}/metrics")[1].decode():
-        pass
+        assert time.monotonic() < end, f"The metrics have no line {line}."
 
 
 def test_a_full_queue_gives_503_and_what_was_accepted_is_answered(qa) -> None:
