@@ -429,10 +429,8 @@ def make_request(chance: random.Random, number: int) -> dict[str, Any]:
 class Server:
     """A process of the command that gets lines as they are."""
 
-    def __init__(self, folder: pathlib.Path, cwd: pathlib.Path) -> None:
-        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-        command = [sys.executable, *COMMAND, str(folder)]
-        self.process = subprocess.Popen(command, env=ENVIRONMENT, cwd=cwd, **pipes)
+    def __init__(self, process: subprocess.Popen) -> None:
+        self.process = process
         self.responses: dict[Any, Any] = {}
 
     def send(self, lines: list[bytes], last: Any, threads: ThreadPoolExecutor) -> None:
@@ -460,17 +458,23 @@ def test_500_bad_requests_are_answered_and_nothing_is_executed(folder, tmp_path)
     ready = {"jsonrpc": "2.0", "method": "notifications/initialized"}
     search = {"name": "search", "arguments": {"query": "Aurora"}}
     last = {"jsonrpc": "2.0", "method": "tools/call", "params": search}
-    server, sent = Server(folder, tmp_path), {}
-    with server.process, ThreadPoolExecutor(2) as threads:
-        errors = threads.submit(server.process.stderr.read)
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    command = [sys.executable, *COMMAND, str(folder)]
+    # The process ends before the threads, which read and write its pipes.
+    with (
+        ThreadPoolExecutor(2) as threads,
+        start(command, env=ENVIRONMENT, cwd=tmp_path, **pipes) as process,
+    ):
+        server, sent = Server(process), {}
+        errors = threads.submit(process.stderr.read)
         server.send([json.dumps(first).encode()], "first", threads)
         server.send([json.dumps(ready).encode()], "first", threads)
-        for start in range(0, 500, 20):
-            requests = {n: make_request(chance, n) for n in range(start, start + 20)}
+        for first_id in range(0, 500, 20):
+            requests = {n: make_request(chance, n) for n in range(first_id, first_id + 20)}
             sent |= requests
             rows = [json.dumps(request).encode() for request in requests.values()]
             rows[chance.randrange(20)] += b"\n" + chance.choice(LINES)
-            end = f"end {start}"
+            end = f"end {first_id}"
             server.send([*rows, json.dumps({**last, "id": end}).encode()], end, threads)
         server.end()
         stderr = errors.result().decode()
@@ -486,7 +490,7 @@ def test_500_bad_requests_are_answered_and_nothing_is_executed(folder, tmp_path)
             assert "\n" not in content["text"]
             assert len(content["text"]) <= 300
             assert "model failed" not in content["text"]
-    for end in (f"end {start}" for start in range(0, 500, 20)):
+    for end in (f"end {first_id}" for first_id in range(0, 500, 20)):
         (passage,) = server.responses[end]["result"]["structuredContent"]["passages"]
         assert passage["document"] == "new.txt"
     everything = json.dumps([*server.responses.values()]) + stderr
