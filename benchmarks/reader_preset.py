@@ -1,19 +1,15 @@
-"""The trainings of the preset `minilm-squad` after its first, alone and with a teacher.
+"""The second training of the preset `minilm-squad`: all dense weights of the encoder.
 
 keras-qa train ... --adapter first.keras                  (the first command in docs/presets.md)
 python -m benchmarks.reader_preset train FOLDER first.keras second.keras
 python -m benchmarks.reader_preset reduce FOLDER second.keras reduced.keras
 python -m benchmarks.preset_file reduced.keras minilm-squad.keras
 
-python -m benchmarks.reader_preset distill FOLDER teacher.keras distilled.keras
-python -m benchmarks.reader_preset reduce FOLDER distilled.keras reduced.keras
-
 FOLDER holds `train.json`, `valid.json` and `valid-unanswerable.json`. `train` starts with the
 outputs of an adapter; the embeddings and the gains of the encoder stay fixed. An interrupted
 training continues from the checkpoint beside its result. `reduce` writes the change of each matrix
 of the encoder as an adapter of LoRA: the closest matrix of a lower rank, by its singular values. It
-fits the temperature and when there is no answer on all questions of both files. `distill` teaches
-the preset with a larger reader, on questions about short texts.
+fits the temperature and when there is no answer on all questions of both files.
 """
 
 from __future__ import annotations
@@ -28,8 +24,6 @@ import numpy as np
 EPOCHS, STEPS, BATCH_SIZE, SEED = 14, 250, 16, 3
 LEARNING_RATE, WARMUP, WEIGHT_DECAY, UNANSWERABLE = 1e-4, 0.04, 0.01, 0.2
 MAX_ANSWER_WORDS = 20
-# Of `distill`: questions, of texts with at most so many characters.
-QUESTIONS, MAX_TEXT = 8_000, 900
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -39,10 +33,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name in ("folder", "adapter", "out"):
         train_parser.add_argument(name, type=pathlib.Path)
     train_parser.set_defaults(run=train)
-    distill_parser = commands.add_parser("distill")
-    for name in ("folder", "teacher", "out"):
-        distill_parser.add_argument(name, type=pathlib.Path)
-    distill_parser.set_defaults(run=distill)
     reduce_parser = commands.add_parser("reduce")
     for name in ("folder", "reader", "out"):
         reduce_parser.add_argument(name, type=pathlib.Path)
@@ -101,41 +91,6 @@ def train(options: argparse.Namespace) -> None:
         steps_per_epoch=STEPS,
     )
     qa.save(options.out)
-
-
-def distill(options: argparse.Namespace) -> None:
-    """Teaches the preset with a larger reader. Continues from a checkpoint."""
-    import torch
-
-    from keras_qa import datasets, recipes
-    from keras_qa.data.unanswerable import KINDS, add_unanswerable
-
-    # Products in bfloat16, where the processor has them.
-    torch.set_float32_matmul_precision("medium")
-    data = datasets.squad.load(options.folder / "train.json")
-    data = [example for example in data if len(example.plain_text) <= MAX_TEXT]
-    chosen = np.random.default_rng(SEED).permutation(len(data))[:QUESTIONS]
-    data = add_unanswerable([data[index] for index in chosen], UNANSWERABLE, SEED, KINDS)
-    recipes.distill(
-        options.teacher,
-        "minilm-squad",
-        data,
-        validation_data=datasets.squad.load(options.folder / "valid.json")[::8],
-        recipe={
-            "epochs": 6,
-            "batch_size": 32,
-            "learning_rate": LEARNING_RATE / 2,
-            "warmup": WARMUP,
-            "weight_decay": WEIGHT_DECAY,
-            "steps_per_epoch": 150,
-            "decay": "linear",
-            "keep": "last",
-        },
-        seed=SEED,
-        out=options.out,
-        outputs=options.out.with_suffix(".outputs"),
-        resume=True,
-    )
 
 
 def reduce(options: argparse.Namespace) -> None:
