@@ -78,6 +78,13 @@ def to_arrays(feed: Feed, model: keras.Model) -> dict[str, np.ndarray]:
     return arrays
 
 
+def has_full_rows(feed: Any) -> bool:
+    """Whether a checked feed is arrays of ids without padding at the end of any row."""
+    if feed is None or is_source(feed):
+        return False
+    return all(array[..., -1:].all() for array in keras.tree.flatten(feed))
+
+
 def is_source(value: object) -> bool:
     """Whether `value` yields batches, rather than being one.
 

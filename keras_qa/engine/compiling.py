@@ -14,6 +14,7 @@ import keras
 
 from keras_qa._arguments import must_be
 from keras_qa.engine import execution
+from keras_qa.engine.arrays import has_full_rows
 from keras_qa.engine.graph import LayerState
 from keras_qa.engine.sources import RaiseErrors
 from keras_qa.layers.kernels.tensor_types import Tensor
@@ -40,6 +41,9 @@ class CompiledModel(execution.Model):
     """A model that compiles its functions again after changes, and saves `compile` portably."""
 
     _jit_compile_argument: bool | str = "auto"
+    # Whether XLA compiles predictions, and training on rows without padding, see `execution`.
+    _compiles_loops: bool = False
+    _compiles_training: bool = False
     _layer_state: LayerState | None = None
     _predict_batch: execution.BatchPredictor | None = None
     # Compiled functions that have to be made again.
@@ -52,11 +56,10 @@ class CompiledModel(execution.Model):
         super().compile(*args, **kwargs)
         arguments = inspect.signature(super().compile).bind(*args, **kwargs).arguments
         self._jit_compile_argument = arguments.get("jit_compile", "auto")
-        if self._jit_compile_argument == "auto" and not self.run_eagerly:
-            names = ("loss", "metrics", "weighted_metrics")
-            own = keras.tree.flatten([arguments.get(name) for name in names])
-            if execution.jit_compile(self, own):
-                self.jit_compile = True
+        names = ("loss", "metrics", "weighted_metrics")
+        own = keras.tree.flatten([arguments.get(name) for name in names])
+        is_free = self._jit_compile_argument == "auto" and not self.run_eagerly
+        self._compiles_loops = is_free and execution.compiles_loops(self, own)
 
     def get_compile_config(self) -> Any:
         config = _portable(super().get_compile_config())
@@ -75,6 +78,26 @@ class CompiledModel(execution.Model):
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.optimizer is not None and self.built and is_built:
             self.optimizer.build(self.trainable_variables)
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """Creates the function of a training step, as `keras.Model` does."""
+        chosen: bool = super().jit_compile
+        if self._compiles_training:
+            self.jit_compile = True
+        try:
+            return super().make_train_function(force=force)
+        finally:
+            self.jit_compile = chosen
+
+    def _choose_compilation(self, inputs: Any) -> None:
+        """Chooses XLA for training on arrays without padding, if it compiles loops.
+
+        `None` and data sources, whose rows are not known, are trained without it.
+        """
+        compiles = self._compiles_loops and has_full_rows(inputs)
+        if compiles != self._compiles_training:
+            self._compiles_training = compiles
+            self.train_function = None
 
     def _predictor(self) -> execution.BatchPredictor:
         if self._predict_batch is None:

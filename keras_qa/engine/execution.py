@@ -44,8 +44,11 @@ def as_dataset(batches: Any, in_memory: bool = False) -> Any:
     return batches
 
 
-def jit_compile(model: keras.Model, losses_and_metrics: Sequence[Any]) -> bool:
-    """Whether `jit_compile="auto"` means `True`. If not, Keras chooses."""
+def compiles_loops(model: keras.Model, losses_and_metrics: Sequence[Any]) -> bool:
+    """Whether `jit_compile="auto"` means XLA for predictions and for training on full rows.
+
+    If not, Keras chooses.
+    """
     return False
 
 
@@ -105,7 +108,7 @@ else:
     has_accelerator = _backend.has_accelerator
     keep_weights = getattr(_backend, "keep_weights", keep_weights)
     as_dataset = getattr(_backend, "as_dataset", as_dataset)
-    jit_compile = getattr(_backend, "jit_compile", jit_compile)
+    compiles_loops = getattr(_backend, "compiles_loops", compiles_loops)
     seed = getattr(_backend, "seed", seed)
     is_first_process = getattr(_backend, "is_first_process", is_first_process)
     wait_for_processes = getattr(_backend, "wait_for_processes", wait_for_processes)

@@ -101,11 +101,13 @@ def ignores_padding(model: keras.Model) -> bool:
 
 def ends_early(model: keras.Model) -> bool:
     """Whether compiled loops should end with the longest row: one width then serves all batches."""
-    return (
-        bool(model.jit_compile)
-        and any(getattr(layer, "ends_early", False) for layer in model.layers)
-        and ignores_padding(model)
-    )
+    has_loops = any(getattr(layer, "ends_early", False) for layer in model.layers)
+    return has_loops and ignores_padding(model)
+
+
+def compiles_predictions(model: keras.Model) -> bool:
+    """Whether predictions are compiled for each shape."""
+    return bool(model.jit_compile or getattr(model, "_compiles_loops", False))
 
 
 def has_large_products(model: keras.Model) -> bool:

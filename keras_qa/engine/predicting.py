@@ -14,6 +14,7 @@ from keras_qa.engine import execution
 from keras_qa.engine.batching import RowLengths, grid_width, resize
 from keras_qa.engine.graph import (
     LayerState,
+    compiles_predictions,
     ends_early,
     folds_choices,
     has_large_products,
@@ -112,7 +113,7 @@ class PredictionBatches:
         self.size = None if has_large_products(model) else len(self.parts[0])
         # If loops end with the longest row, all batches have one shape.
         self.shape: list[tuple[int, ...]] | None = None
-        if sort and ends_early(model):
+        if sort and compiles_predictions(model) and ends_early(model):
             widths = [grid_width(length) for length in lengths.of_rows.max(axis=0).tolist()]
             left = iter(np.minimum(widths, lengths.full).tolist())
             self.shape = [tuple(itertools.islice(left, axes)) for axes in lengths.axes]
@@ -166,7 +167,7 @@ def fitted(
     `sort` allows fewer or more columns of zeros, and `fill` more rows of zeros: up to `size`, or to
     the next power of two.
     """
-    compiled = bool(model.jit_compile)
+    compiled = compiles_predictions(model)
     rows = len(inputs[0])
     if compiled and fill:
         rows = size or 2 ** (rows - 1).bit_length()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, ClassVar, cast
 
 import keras
@@ -147,6 +148,7 @@ class QAModel(CompiledModel):
             data = self._feed(
                 "train_function", hooks, x, y, sample_weight, steps_per_epoch, shuffle
             )
+            self._choose_compilation(data[0])
             splits = not (is_number(validation_split) and validation_split == 0)
             if validation_data is not None:
                 parts = (validation_data,) if is_source(validation_data) else validation_data
@@ -258,7 +260,7 @@ class QAModel(CompiledModel):
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Computes the outputs, as `keras.Model.call` does."""
-        with ending_early(ends_early(self)):
+        with ending_early() if self.jit_compile and ends_early(self) else nullcontext():
             return super().call(inputs, training=training, mask=mask)
 
     def train_on_batch(
@@ -272,6 +274,7 @@ class QAModel(CompiledModel):
         """Trains on one batch, as `keras.Model.train_on_batch` does, on a checked feed."""
         with self._guard("train_function"):
             x, y, sample_weight = self._arrays("train_function", x, y, sample_weight)
+            self._choose_compilation(None)
             if class_weight is not None:
                 class_weight = to_class_weights(class_weight, model_outputs(self))
             return super().train_on_batch(

@@ -9,6 +9,7 @@ from as_keras import BACKEND, ROWS, STEPS, assert_alike, small, trained, twins
 from small_models import batch
 
 import keras_qa
+from keras_qa.engine.graph import compiles_predictions
 from keras_qa.training import Recipe
 
 
@@ -171,10 +172,50 @@ def test_a_loss_that_xla_cannot_compile() -> None:
 
 if BACKEND == "tensorflow":
 
-    def test_jit_compile_false_is_respected() -> None:
+    @pytest.fixture
+    def compiled(monkeypatch) -> list[bool]:
+        """Whether XLA compiles, for each function of a training step that Keras makes."""
+        made = []
+        make = keras.Model.make_train_function
+
+        def record(self, force=False):
+            if self.train_function is None:
+                made.append(self.jit_compile)
+            return make(self, force)
+
+        monkeypatch.setattr(keras.Model, "make_train_function", record)
+        return made
+
+    FULL = np.array([[3, 4, 5], [6, 7, 8]], "int32")
+    PADDED = np.array([[3, 4, 5], [6, 7, 0]], "int32")
+
+    def test_xla_trains_full_rows_whatever_ran_before(compiled) -> None:
         model = recurrent_classifier()
-        model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=False)
-        fit_text(model)
-        assert not model.jit_compile
         model.compile("sgd", "sparse_categorical_crossentropy")
-        assert model.jit_compile
+        labels = np.array([1, 2])
+        for rows in (FULL, PADDED, PADDED, FULL):
+            model.fit(rows, labels, verbose=0)
+        assert compiled == [True, False, True]
+        # Rows of single batches and of data sources are not known.
+        model.train_on_batch(FULL, labels)
+        model.fit(((FULL, labels) for _ in range(1)), verbose=0)
+        assert compiled == [True, False, True, False]
+        assert not model.jit_compile
+
+    @pytest.mark.parametrize("jit_compile", [True, False])
+    def test_jit_compile_is_respected(jit_compile, compiled) -> None:
+        model = recurrent_classifier()
+        model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=jit_compile)
+        for rows in (FULL, PADDED):
+            model.fit(rows, np.array([1, 2]), verbose=0)
+        assert compiled == [jit_compile]
+        assert compiles_predictions(model) is jit_compile
+
+    def test_xla_trains_as_keras() -> None:
+        model, plain = twins(recurrent_classifier)
+        for one in (model, plain):
+            one.compile("rmsprop", "sparse_categorical_crossentropy")
+        labels = np.array([1, 2])
+        results = [trained(one, [FULL], labels, steps=STEPS + 2) for one in (model, plain)]
+        assert model._compiles_training
+        assert_alike(*results, 1e-6)
