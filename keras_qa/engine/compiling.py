@@ -81,9 +81,10 @@ class CompiledModel(execution.Model):
 
     def make_train_function(self, force: bool = False) -> Any:
         """Creates the function of a training step, as `keras.Model` does."""
+        if not self._compiles_training:
+            return super().make_train_function(force=force)
         chosen: bool = super().jit_compile
-        if self._compiles_training:
-            self.jit_compile = True
+        self.jit_compile = True
         try:
             return super().make_train_function(force=force)
         finally:
