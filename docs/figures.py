@@ -105,7 +105,8 @@ def speed() -> str:
         rows.append([f"{what}{mark}", rival, *(figure(file[case]) for file in files.values())])
     rounds = [file[case]["rounds"] for file in files.values() for _, _, case, _ in RATIOS]
     where = "".join(f"; ({letter}) on {name}" for name, letter in others.items())
-    note = f"Medians of {min(rounds)} to {max(rounds)} rounds on {usual}{where}."
+    count = f"{min(rounds)} to {max(rounds)}" if len(set(rounds)) > 1 else f"{rounds[0]}"
+    note = f"Medians of {count} rounds on {usual}{where}."
     return _table(["", "rival", *BACKENDS.values()], rows, numbers_from=2) + f"\n\n{note}"
 
 
