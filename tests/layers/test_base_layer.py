@@ -58,13 +58,14 @@ def test_a_recurrent_layer_restores_its_initializers() -> None:
 
 
 def test_replaced_zeros_take_no_memory() -> None:
-    rows = np.ones((2**19, 32), "float32")
-    assert rows.nbytes == 64 * MIB
+    # Large, since threads of earlier tests may take 40 MiB meanwhile.
+    rows = np.ones((2**20, 32), "float32")
+    assert rows.nbytes == 128 * MIB
     layer = Embedding(*rows.shape)
     before = memory()
     with skip_initializers():
         layer.build()
     layer.embeddings.assign(rows)
     del rows
-    assert memory() - before < 24 * MIB
+    assert memory() - before < 96 * MIB
     assert keras.ops.convert_to_numpy(layer.embeddings[-1]).tolist() == [1.0] * 32
