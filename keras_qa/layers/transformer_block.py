@@ -74,11 +74,14 @@ class TransformerBlock(BaseLayer):
         attended = self.attention(read, bias, distances=distances, training=training)
         attended = self.drop(attended, training=training)
         state = self._after(self.attention_norm, inputs + attended)
-        hidden = self.hidden(self._before(self.output_norm, state))
+        read = self._before(self.output_norm, state)
+        # TensorFlow computes product, bias and GELU at once if they have two axes.
+        hidden = self.hidden(ops.reshape(read, (-1, read.shape[-1])))
         if self.gated:
             hidden, gate = ops.split(hidden, 2, axis=-1)
             hidden = self.activate(hidden) * gate
-        outputs = self.drop(self.output_dense(hidden), training=training)
+        outputs = ops.reshape(self.output_dense(hidden), ops.shape(state))
+        outputs = self.drop(outputs, training=training)
         return self._after(self.output_norm, state + outputs)
 
     def _before(self, layer: Any, state: Tensor) -> Tensor:
