@@ -12,7 +12,7 @@ from keras_qa.example import Example
 from keras_qa.preprocessing.span_answers import first_letters
 
 _WORD = re.compile(r"\w+")
-# Number of examples that a warning names.
+# Number of rows that a message names.
 _NAMED = 10
 
 
@@ -21,9 +21,9 @@ def locate_answers(
 ) -> list[Example]:
     """Adds `answer_start` to examples without it, unless the answer is one of some `types`.
 
-    Of several places of an answer, the one nearest the words of the question counts. `lenient`
-    leaves out examples without such a place, with a warning that has their positions from 1.
-    Otherwise these are returned as they are.
+    Of several places of an answer, the one nearest the words of the question counts. Examples
+    without such a place raise a `ValueError` that has their positions from 1. `lenient` leaves them
+    out, with a warning.
     """
     located: list[Example] = []
     absent: list[int] = []
@@ -40,23 +40,32 @@ def locate_answers(
             answers = tuple(item.plain_text[start:end] for start, end in spans)
             starts = tuple(start for start, _ in spans)
             located.append(dataclasses.replace(item, answers=answers, answer_start=starts))
-        elif lenient:
-            (unclear if any(nearest) else absent).append(position)
         else:
-            located.append(item)
-    reasons = {
-        "the text does not have the answer": absent,
-        "the answer is in several places equally near the question's words": unclear,
-    }
-    for reason, positions in reasons.items():
-        if positions:
-            named = ", ".join(map(str, positions[:_NAMED])) + ", …" * (len(positions) > _NAMED)
-            warnings.warn(
-                f"Left out {len(positions)} of {len(examples)} questions without `answer_start`: "
-                f"{reason}. These are the rows {named}, counted from 1.",
-                stacklevel=2,
+            (unclear if any(nearest) else absent).append(position)
+    if absent or unclear:
+        places = {
+            "the text does not have the answer": absent,
+            "several places are equally near the question's words": unclear,
+        }
+        reasons = "; ".join(f"{reason} ({_rows(at)})" for reason, at in places.items() if at)
+        count = f"{len(absent) + len(unclear)} of {len(examples)} questions"
+        if not lenient:
+            first = examples[min(absent + unclear) - 1]
+            raise ValueError(
+                f"{count} have no `answer_start`, and their answer has no single place: {reasons}, "
+                f"counted from 1. The first answer is {first.answers[0]!r:.80}. Correct them, or "
+                "leave them out with `lenient=True` of `train` (`--lenient`). For yes and no, "
+                "build the reader with `answer_types`."
             )
+        warnings.warn(
+            f"Left out {count} without `answer_start`: {reasons}, counted from 1.", stacklevel=2
+        )
     return located
+
+
+def _rows(positions: Sequence[int]) -> str:
+    named = ", ".join(map(str, positions[:_NAMED])) + ", …" * (len(positions) > _NAMED)
+    return f"row{'s' * (len(positions) > 1)} {named}"
 
 
 def _nearest_spans(item: Example, answer: str) -> list[tuple[int, int]]:

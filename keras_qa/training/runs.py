@@ -94,7 +94,7 @@ def train(
         lora_rank: With `start`, train LoRA of this rank, as in `QuestionAnswerer.fit`. For a file
             of `save_adapter` or a preset this is its own rank: its LoRA is trained further.
         lenient: Whether to leave out questions to a span reader whose answer has no `answer_start`
-            and no single place in the text, with a warning.
+            and no single place in the text, with a warning. Otherwise these raise a `ValueError`.
         devices: Number of devices of this machine to divide each batch among. It may differ in a
             resumed run. `None` for the backend's default.
 

@@ -50,17 +50,27 @@ def test_questions_that_need_no_offset_are_unchanged() -> None:
 def test_answers_without_a_place_are_named_by_row() -> None:
     wrong = [Example(TEXT, "Who?", "Zoe"), Example("30 or 30", "How much?", "30")]
     right = Example(TEXT, "Who got nothing?", "Eve")
-    assert locate_answers(wrong) == wrong
+    examples = [wrong[0], right, wrong[1], *wrong[:1] * 11]
+    reasons = (
+        "the text does not have the answer (rows 1, 4, 5, 6, 7, 8, 9, 10, 11, 12, …); several "
+        "places are equally near the question's words (row 3), counted from 1."
+    )
     with pytest.warns(UserWarning, match="^Left out") as caught:
-        (kept,) = locate_answers([wrong[0], right, wrong[1], *wrong[:1] * 11], lenient=True)
+        (kept,) = locate_answers(examples, lenient=True)
     assert kept.answer_start == (57,)
-    rows = "1, 4, 5, 6, 7, 8, 9, 10, 11, 12, …"
     assert [str(warning.message) for warning in caught] == [
-        "Left out 12 of 14 questions without `answer_start`: the text does not have the answer. "
-        f"These are the rows {rows}, counted from 1.",
-        "Left out 1 of 14 questions without `answer_start`: the answer is in several places "
-        "equally near the question's words. These are the rows 3, counted from 1.",
+        f"Left out 13 of 14 questions without `answer_start`: {reasons}"
     ]
+    with pytest.raises(ValueError, match="answer_start") as error:
+        locate_answers(examples)
+    assert str(error.value) == (
+        "13 of 14 questions have no `answer_start`, and their answer has no single place: "
+        f"{reasons} The first answer is 'Zoe'. Correct them, or leave them out with "
+        "`lenient=True` of `train` (`--lenient`). For yes and no, build the reader with "
+        "`answer_types`."
+    )
+    with pytest.raises(ValueError, match=r"question's words \(row 2\), .* first answer is '30'\."):
+        locate_answers([right, wrong[1]])
 
 
 @given(st.text(max_size=40), st.text(min_size=1, max_size=8), st.text(max_size=20))
