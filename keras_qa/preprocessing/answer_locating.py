@@ -13,7 +13,7 @@ from keras_qa.preprocessing.span_answers import first_letters
 
 _WORD = re.compile(r"\w+")
 # Number of rows that a message names.
-_NAMED = 10
+_NAMED = 5
 
 
 def locate_answers(
@@ -43,23 +43,19 @@ def locate_answers(
         else:
             (unclear if any(nearest) else absent).append(position)
     if absent or unclear:
-        places = {
-            "the text does not have the answer": absent,
-            "several places are equally near the question's words": unclear,
-        }
-        reasons = "; ".join(f"{reason} ({_rows(at)})" for reason, at in places.items() if at)
-        count = f"{len(absent) + len(unclear)} of {len(examples)} questions"
-        if not lenient:
-            first = examples[min(absent + unclear) - 1]
-            raise ValueError(
-                f"{count} have no `answer_start`, and their answer has no single place: {reasons}, "
-                f"counted from 1. The first answer is {first.answers[0]!r:.80}. Correct them, or "
-                "leave them out with `lenient=True` of `train` (`--lenient`). For yes and no, "
-                "build the reader with `answer_types`."
-            )
-        warnings.warn(
-            f"Left out {count} without `answer_start`: {reasons}, counted from 1.", stacklevel=2
+        places = {"none": absent, "several equally near the question's words": unclear}
+        reasons = "; ".join(f"{kind} in {_rows(at)}" for kind, at in places.items() if at)
+        problem = (
+            f"{len(absent) + len(unclear)} of {len(examples)} answers have no `answer_start` and "
+            f"no single place in the text: {reasons} (counted from 1)."
         )
+        if not lenient:
+            first = examples[min(absent + unclear) - 1].answers[0]
+            raise ValueError(
+                f"{problem} The first is {first!r:.20}. Leave them out with `lenient=True` "
+                "(`--lenient`); for yes and no, build the reader with `answer_types`."
+            )
+        warnings.warn(f"{problem} They are left out.", stacklevel=2)
     return located
 
 

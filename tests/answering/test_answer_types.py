@@ -114,10 +114,10 @@ def test_answers_of_windows() -> None:
 @pytest.mark.parametrize(
     ("item", "types", "message"),
     [
-        (Example("a door", "Is it?", "maybe"), TYPES, "The first answer is 'maybe'"),
-        (Example("a door", "Is it?", "no"), ["span", "yes"], "The first answer is 'no'"),
+        (Example("a door", "Is it?", "maybe"), TYPES, "The first is 'maybe'"),
+        (Example("a door", "Is it?", "no"), ["span", "yes"], "The first is 'no'"),
         (Example("a door", "Is it?", ["yes", "door"]), TYPES, "'yes' has no offset"),
-        (Example("a door", "Is it?", "yes"), ["span"], "For yes and no, build the reader with"),
+        (Example("a door", "Is it?", "yes"), ["span"], "for yes and no, build the reader with"),
         (Example("a door", "Is it?", "no", 0), TYPES, "'no' is not at 0"),
     ],
 )

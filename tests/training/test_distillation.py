@@ -203,10 +203,7 @@ def test_answers_without_a_place_are_left_out(folder, tmp_path, capsys) -> None:
     command += [folder / "small.keras", "--data", data, "--validation-data", data, "--epochs=1"]
     command = [str(part) for part in [*command, "--output", tmp_path / "small.keras"]]
     assert main(command) == 2
-    assert (
-        "the text does not have the answer (row 4), counted from 1. The first answer is 'c'"
-        in capsys.readouterr().err
-    )
+    assert "text: none in row 4 (counted from 1). The first is 'c'" in capsys.readouterr().err
     assert main([*command, "--lenient"]) == 0
-    assert "Left out 1 of 4 questions without `answer_start`" in capsys.readouterr().err
+    assert "none in row 4 (counted from 1). They are left out." in capsys.readouterr().err
     assert keras_qa.load(tmp_path / "small.keras").evaluate(SPANS[:3])["examples"] == 3
