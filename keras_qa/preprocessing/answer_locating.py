@@ -52,8 +52,8 @@ def locate_answers(
         if not lenient:
             first = examples[min(absent + unclear) - 1].answers[0]
             raise ValueError(
-                f"{problem} The first is {first!r:.20}. Leave them out with `lenient=True` "
-                "(`--lenient`); for yes and no, build the reader with `answer_types`."
+                f"{problem} The first is {first!r:.20}. `train(lenient=True)` (`--lenient`) leaves "
+                "them out; for yes and no, build the reader with `answer_types`."
             )
         warnings.warn(f"{problem} They are left out.", stacklevel=2)
     return located

@@ -62,8 +62,8 @@ def test_answers_without_a_place_are_named_by_row() -> None:
     with pytest.raises(ValueError, match="answer_start") as error:
         locate_answers(examples)
     assert str(error.value) == (
-        f"{problem}The first is 'Zoe'. Leave them out with `lenient=True` (`--lenient`); for yes "
-        "and no, build the reader with `answer_types`."
+        f"{problem}The first is 'Zoe'. `train(lenient=True)` (`--lenient`) leaves them out; for "
+        "yes and no, build the reader with `answer_types`."
     )
     assert len(str(error.value)) <= 300
     with pytest.raises(ValueError, match=r"text: several .* in row 2 .* first is '30'\."):
