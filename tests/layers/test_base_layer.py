@@ -59,8 +59,8 @@ def test_a_recurrent_layer_restores_its_initializers() -> None:
 
 def test_replaced_zeros_take_no_memory() -> None:
     # Large, since threads of earlier tests may take 40 MiB meanwhile.
-    rows = np.ones((2**20, 32), "float32")
-    assert rows.nbytes == 128 * MIB
+    rows = np.ones((2**21, 32), "float32")
+    assert rows.nbytes == 256 * MIB
     layer = Embedding(*rows.shape)
     before = memory()
     with skip_initializers():
