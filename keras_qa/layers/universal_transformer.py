@@ -15,7 +15,7 @@ from keras_qa.layers.keras_layers import Dense, Dropout, LayerNormalization
 from keras_qa.layers.kernels.masking import mask_of, zero_masked
 from keras_qa.layers.kernels.tensor_types import Masks, Shape, Tensor
 from keras_qa.layers.order import TemporalEncoding
-from keras_qa.layers.transformer_block import merge_heads, split_heads
+from keras_qa.layers.transformer_block import flatten_rows, merge_heads, split_heads
 
 
 @keras.saving.register_keras_serializable(package="keras_qa")
@@ -182,19 +182,19 @@ class UniversalTransformerEncoder(BaseLayer):
     ) -> tuple[Tensor, Tensor | None]:
         mixed, weights = self._attend(self.attention_norm(state), bias)
         state = state + (mixed if kept is None else mixed * kept[0])
-        added = self.output_layer(self.hidden(_flatten_rows(self.transition_norm(state))))
+        added = self.output_layer(self.hidden(flatten_rows(self.transition_norm(state))))
         added = ops.reshape(added, ops.shape(state))
         return state + (added if kept is None else added * kept[1]), weights
 
     def _attend(self, state: Tensor, bias: Tensor) -> tuple[Tensor, Tensor | None]:
         count, dim = ops.shape(state)[1], state.shape[-1]
         head_dim = dim // self.num_heads
-        projected = ops.reshape(self.projection(_flatten_rows(state)), (-1, count, 3 * dim))
+        projected = ops.reshape(self.projection(flatten_rows(state)), (-1, count, 3 * dim))
         queries, keys, values = split_heads(projected, self.num_heads)
         products = ops.matmul(queries, ops.transpose(keys, (0, 1, 3, 2)))
         weights = ops.softmax(ops.cast(products, "float32") * head_dim**-0.5 + bias, axis=-1)
         mixed = ops.matmul(ops.cast(weights, values.dtype), values)
-        mixed = self.mixing(_flatten_rows(merge_heads(mixed)))
+        mixed = self.mixing(flatten_rows(merge_heads(mixed)))
         mixed = ops.reshape(mixed, (-1, count, dim))
         return mixed, ops.mean(weights, axis=1) if self.return_attention else None
 
@@ -213,11 +213,6 @@ class UniversalTransformerEncoder(BaseLayer):
             return states
         by_step = keras.KerasTensor((batch, self.num_steps, sentences), "float32")
         return *states, by_step, keras.KerasTensor((batch, sentences), "float32")
-
-
-def _flatten_rows(state: Tensor) -> Tensor:
-    # XLA takes twice as long for the gradient of a product with several axes of rows.
-    return ops.reshape(state, (-1, state.shape[-1]))
 
 
 def _equal_queries_and_keys(shape: tuple[int, int], dtype: str | None = None) -> Tensor:
