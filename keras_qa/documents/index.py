@@ -289,8 +289,8 @@ class Index:
         The file is read again, in the folder that the index follows.
 
         Returns:
-            A `Box` for each line of the part. None if the document is not a PDF file, or if the
-            file is missing, a link, or has changed since.
+            A `Box` for each line of the part. The tuple is empty if the document is not a PDF
+            file, or if the file is missing, a link, or has changed since.
         """
         with self._reading():
             document = find_document(self._shards, name)
@@ -301,7 +301,7 @@ class Index:
     def draw_page(self, name: str, page: int) -> bytes | None:
         """Returns a picture of a page of a PDF file: a PNG file, 1,600 pixels on its longer side.
 
-        Pages count from 1. `None` if there is no such page, or as `boxes` returns none.
+        Pages count from 1. `None` if there is no such page, or if `boxes` would be empty.
         """
         with self._reading():
             file = read_paged_file(*find_document(self._shards, name))

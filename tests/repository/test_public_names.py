@@ -68,3 +68,28 @@ def test_docs_and_examples_use_public_names() -> None:
     assert names <= {*keras_qa.__all__, "serving", "json"}
     modules = set(re.findall(r"(?:from|import) (keras_qa[\w.]*)", text))
     assert [name for name in modules if importlib.util.find_spec(name) is None] == []
+
+
+def callables() -> Iterator[tuple[str, types.FunctionType]]:
+    """Yields the functions of the documented names, and the methods of their classes."""
+    for name in DOCUMENTED:
+        if name.startswith(INTEGRATIONS):
+            continue
+        item = look_up(name)
+        for part, method in inspect.getmembers(item) if inspect.isclass(item) else [("", item)]:
+            method = inspect.unwrap(method) if callable(method) else method
+            if inspect.isfunction(method) and method.__module__.startswith("keras_qa"):
+                yield f"{name}.{part}".rstrip("."), method
+
+
+def test_docstrings_promise_none_only_if_it_can_be_returned() -> None:
+    checked = 0
+    for name, function in callables():
+        part = re.search(r"\n +Returns:\n(.*?)(\n\n|$)", function.__doc__ or "", re.DOTALL)
+        if part is None:
+            continue
+        checked += 1
+        returned = str(function.__annotations__.get("return"))
+        if re.search(r"(?:^|\. )\s*`?None\b", part[1]):
+            assert re.search("None|Any", returned), name
+    assert checked > 40
