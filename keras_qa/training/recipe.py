@@ -17,6 +17,7 @@ from keras_qa._arguments import (
     to_integer,
     to_optional_integer,
 )
+from keras_qa.answering.building import preprocessor_class
 from keras_qa.losses.schedules import AccumulatedSchedule, WarmupLinearDecay
 
 # Weights without weight decay: biases, gains and position tables.
@@ -190,7 +191,8 @@ CONTINUED_LORA = dataclasses.replace(CONTINUED, learning_rate=3e-4)
 
 
 def recipe_for(model: str, model_options: Mapping[str, Any] | None = None) -> Recipe:
-    """Returns the default `Recipe` of a model by the name of its factory."""
+    """Returns the default `Recipe` of a factory's name. Raises a `ValueError` if there is none."""
+    preprocessor_class(model)
     if model in ("span_reader", "multiple_choice"):
         options = model_options or {}
         if options.get("backbone") is None:

@@ -118,7 +118,7 @@ def test_recipe_out_of_range(name: str, value: object) -> None:
 def test_default_recipes() -> None:
     lora = {"backbone": "folder", "lora_rank": 8}
     for model, options, expected in (
-        ("two_branch_classifier", None, defaults.DEFAULT),
+        ("answer_classifier", None, defaults.DEFAULT),
         ("universal_transformer", None, defaults.UNIVERSAL_TRANSFORMER),
         ("memory_network", None, defaults.MEMORY_NETWORK),
         ("span_reader", None, defaults.SPAN_READER),
@@ -127,3 +127,9 @@ def test_default_recipes() -> None:
     ):
         assert defaults.recipe_for(model, options) is expected
     assert (defaults.FINE_TUNING.learning_rate, defaults.LORA.learning_rate) == (1e-4, 1e-3)
+    message = "^`model` must be .*'answer_classifier'.* Received: model='two_branch_classifier'"
+    with pytest.raises(ValueError, match=message):
+        defaults.recipe_for("two_branch_classifier")
+    # The second of several names, before the first one is trained.
+    with pytest.raises(ValueError, match="Received: model='memory_net'"):
+        small(model=["memory_network", "memory_net"], model_options=None)
