@@ -79,20 +79,28 @@ def check_claims(
         # The questions are English.
         if models.reader is not None and language == "en":
             _read(claims, facts, best, models.reader, tokenizer)
-    path = pathlib.Path(__file__).with_name("claim_weights.json")
-    fitted = json.loads(path.read_text(encoding="utf-8"))
-    fitted = fitted["words" if models.reader is None else "reader"]
-    weights = dict(zip(fitted["features"], fitted["weights"], strict=True))
+    bias, weights = _read_weights("words" if models.reader is None else "reader")
     for claim, evidence in zip(claims, best, strict=True):
         if evidence is not None:
             features = evidence.features
             logit = sum(weight * features.get(name, 0.0) for name, weight in weights.items())
-            evidence.score = float(sigmoid(np.array(fitted["bias"] + logit)))
+            evidence.score = float(sigmoid(np.array(bias + logit)))
             match = contains(evidence.passage.text, claim.rstrip(".!?…。！？।؟"))
             if match:
                 evidence.score, evidence.instead = 1.0, None
                 evidence.start, evidence.end = match.span()
     return best
+
+
+@functools.cache
+def _read_weights(kind: str) -> tuple[float, dict[str, float]]:
+    """Returns the bias and the weights of the features, without (`words`) or with a `reader`.
+
+    `python -m benchmarks.verify_preset` writes their file.
+    """
+    path = pathlib.Path(__file__).with_name("claim_weights.json")
+    fitted = json.loads(path.read_text(encoding="utf-8"))[kind]
+    return fitted["bias"], dict(zip(fitted["features"], fitted["weights"], strict=True))
 
 
 def _rank(queries: Sequence[str], windows: list[list[Evidence]], ranker: Reranker) -> None:

@@ -244,3 +244,16 @@ def test_sentences_of_a_document_are_supported_at_their_place(text, data) -> Non
         assert (verdict.outcome, verdict.score, verdict.document) == ("supported", 1.0, "0")
         found = text[verdict.document_start : verdict.document_end]
         assert text[start:end].startswith(found.split()[0])
+
+
+def test_the_weights_are_read_once(monkeypatch) -> None:
+    keras_qa.verify("A lamp.", ["A lamp."], reader=None)
+    read, read_text = [], pathlib.Path.read_text
+
+    def counted(path: pathlib.Path, *options: str, **named: str) -> str:
+        read.append(path.name)
+        return read_text(path, *options, **named)
+
+    monkeypatch.setattr(pathlib.Path, "read_text", counted)
+    assert outcome("The price of the lamp is 1300 euros.", LAMP) == "contradicted"
+    assert read == []
