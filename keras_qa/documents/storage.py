@@ -6,6 +6,7 @@ Texts and names are stored as UTF-8 blobs, because they may contain lone surroga
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import itertools
 import os
@@ -17,6 +18,7 @@ from collections.abc import Iterator
 from typing import TypeVar
 
 from keras_qa.data.sqlite import connect, sqlite3, transaction
+from keras_qa.documents.full_text import create_words
 from keras_qa.documents.visible_text import Edit, decode_edits
 
 _Value = TypeVar("_Value")
@@ -45,6 +47,7 @@ _SYSTEM_ERRORS = (
 # Added to errors about a file that is not an index.
 _MAKE = "Make one of a folder with `keras-qa index FOLDER`."
 
+# Files contain these statements, and must have the same ones: no letter of them ever changes.
 _TABLES = """
 CREATE TABLE settings (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
 -- A file may contain several documents. `hash` is NULL while the file is being indexed.
@@ -68,7 +71,8 @@ CREATE INDEX passages_of_documents ON passages (document);
 CREATE TABLE frequent (word TEXT PRIMARY KEY, passages INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE checksums (value INTEGER NOT NULL);
 """
-
+# Made with the first encoder, as `create_words` makes tables with the first text.
+VECTORS = "CREATE TABLE vectors (passage INTEGER PRIMARY KEY, vector BLOB NOT NULL)"
 
 # Rows read at a time.
 _ROWS = 4096
@@ -76,6 +80,7 @@ _ROWS = 4096
 _CHECKED = {
     "sqlite_schema": (("name", "sql"), "name"),
     "settings": (("name", "value"), "name"),
+    "files": (("id", "name", "hash"), "id"),
     "documents": (("id", "name", "file", "hash", "pages"), "id"),
     "passages": (("id", "document", "start", "stop", "line", "heading"), "id"),
     "frequent": (("word", "passages"), "word"),
@@ -83,6 +88,7 @@ _CHECKED = {
     "words_docsize": (("id", "sz"), "id"),
     "words_idx": (("segid", "term", "pgno"), "segid, term"),
 }
+_SCHEMA = "SELECT type, name, tbl_name, sql FROM sqlite_schema"
 # This query reads names from the database index of the column, which may be damaged as well.
 _NAMES = "SELECT quote(name) || ',' || id FROM documents ORDER BY name"
 _BLOBS = {"words_data": ("id", "block"), "vectors": ("passage", "vector")}
@@ -102,8 +108,7 @@ def create_file(path: pathlib.Path) -> sqlite3.Connection:
         with transaction(connection):
             connection.execute(f"PRAGMA application_id = {APPLICATION}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
-            for statement in _TABLES.split(";"):
-                connection.execute(statement)
+            _create_tables(connection)
         return connection
 
 
@@ -130,8 +135,35 @@ def open_file(path: pathlib.Path, timeout: float) -> sqlite3.Connection:
                 f"`{path}` is of version {version}, but this keras-qa reads up to {VERSION}. "
                 "Install a newer keras-qa."
             )
+        _check_schema(connection)
         on_error.pop_all()
     return connection
+
+
+def _create_tables(connection: sqlite3.Connection) -> None:
+    for statement in _TABLES.split(";"):
+        connection.execute(statement)
+
+
+def _check_schema(connection: sqlite3.Connection) -> None:
+    """Raises `sqlite3.DatabaseError` if there is a view, a trigger or another foreign object."""
+    # Such objects run statements of their own in a search or an update.
+    for row in connection.execute(_SCHEMA):
+        if row not in _known_objects():
+            raise sqlite3.DatabaseError(f"its {row[0]} {row[1]!r:.60} is not that of an index")
+
+
+@functools.cache
+def _known_objects() -> frozenset[tuple[object, ...]]:
+    """Returns all tables and indexes that an index may have, with their SQL."""
+    objects: set[tuple[object, ...]] = set()
+    for language in ("en", "und"):
+        with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+            _create_tables(connection)
+            create_words(connection, language)
+            connection.execute(VECTORS)
+            objects.update(connection.execute(_SCHEMA))
+    return frozenset(objects)
 
 
 def _connect(path: pathlib.Path, timeout: float = TIMEOUT) -> sqlite3.Connection:
@@ -254,14 +286,18 @@ def verify_document(connection: sqlite3.Connection, number: int) -> None:
     if row is None:
         raise sqlite3.DatabaseError("a document is missing")
     name, digest, *others = row
-    blocks = connection.execute(
-        "SELECT text FROM texts WHERE document = ? ORDER BY block", (number,)
-    )
-    text = b"".join(_to_bytes(raw) for (raw,) in blocks)
+    rows = connection.execute(
+        "SELECT block, text FROM texts WHERE document = ? ORDER BY block", (number,)
+    ).fetchall()
+    blocks = [_to_bytes(raw) for _, raw in rows]
     pages, markup = (None if value is None else _to_bytes(value) for value in others)
-    if document_digest(text, pages, markup) != digest:
-        shown = _to_bytes(name).decode(errors="replace")
+    shown = _to_bytes(name).decode(errors="replace")
+    if document_digest(b"".join(blocks), pages, markup) != digest:
         raise sqlite3.DatabaseError(f"the checksum of {shown!r:.100} does not match its text")
+    # `read_text` computes the numbers of blocks from offsets.
+    is_numbered = [number for number, _ in rows] == list(range(len(rows)))
+    if not is_numbered or any(len(decode_text(block)) != BLOCK for block in blocks[:-1]):
+        raise sqlite3.DatabaseError(f"the text of {shown!r:.100} is in wrong blocks")
 
 
 def _checksum(connection: sqlite3.Connection) -> int:

@@ -142,7 +142,8 @@ def _read_blocks(
     rows = connection.execute("SELECT passage, vector FROM vectors ORDER BY passage")
     while batch := rows.fetchmany(_PASSAGES):
         ids, raw = zip(*batch, strict=True)
-        if any(len(vector) != dimension * STORED.itemsize for vector in raw):
+        width = dimension * STORED.itemsize
+        if any(not isinstance(vector, bytes) or len(vector) != width for vector in raw):
             raise sqlite3.DatabaseError("a vector has another width than the others")
         matrix = np.frombuffer(b"".join(raw), STORED).reshape(-1, dimension)
         yield np.array(ids, "int64"), matrix.astype("float32")

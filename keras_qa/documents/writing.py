@@ -156,7 +156,7 @@ class Writer:
         if language is not None and get_setting(self._connection, "language", str) is None:
             create_words(self._connection, language)
         if encoder is not None and read_encoder_name(self._connection) is None:
-            self._run("CREATE TABLE vectors (passage INTEGER PRIMARY KEY, vector BLOB NOT NULL)")
+            self._run(storage.VECTORS)
             self.write_setting("encoder", storage.encode_text(encoder.name))
             self._encoder = encoder
             self.encode_missing()

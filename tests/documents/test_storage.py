@@ -94,12 +94,15 @@ def test_a_flipped_bit_raises_or_changes_nothing(tmp_path, encoder) -> None:
         "UPDATE vectors SET vector = zeroblob(52) WHERE passage = 8",
         "UPDATE words_docsize SET sz = x'01' WHERE id = 8",
         "UPDATE settings SET value = 'und' WHERE name = 'language'",
+        "UPDATE texts SET block = 9223372036854775807 WHERE document = 8",
     ],
 )
 def test_damage_is_named(path, statement: str) -> None:
     message = "its checksum does not match its contents"
     if "texts" in statement:
         message = "the checksum of 'd7.txt' does not match its text"
+    if "block" in statement:
+        message = "the text of 'd7.txt' is in wrong blocks"
     change(path, statement)
     for use in (
         lambda index: index.search("fjord n7", k=20),
@@ -113,6 +116,62 @@ def test_damage_is_named(path, statement: str) -> None:
             pytest.raises(ValueError, match=rf"^`{path}` is damaged: {message}. Delete it, and"),
         ):
             use(index)
+
+
+@pytest.mark.parametrize("column", ["id = 5", "name = x'62'", "hash = NULL"])
+def test_damage_of_the_files_that_an_index_follows_is_named(tmp_path, column: str) -> None:
+    path, file = tmp_path / "a.index", tmp_path / "a.txt"
+    file.write_text("A file.")
+    with Index.create(path) as index:
+        index.update(file)
+    change(path, f"UPDATE files SET {column}")
+    for use in (lambda index: index.search("file"), lambda index: index.update(file)):
+        with Index.open(path) as index, pytest.raises(ValueError, match="its checksum does not"):
+            use(index)
+
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
+
+
+@pytest.mark.parametrize(
+    ("statement", "foreign"),
+    [
+        (f"DROP TABLE passages; CREATE VIEW passages AS {ENDLESS}", "view 'passages'"),
+        (f"CREATE VIEW other AS {ENDLESS}", "view 'other'"),
+        (f"CREATE TRIGGER t BEFORE INSERT ON texts BEGIN {ENDLESS}; END", "trigger 't'"),
+        ("CREATE TABLE other (a)", "table 'other'"),
+        ("ALTER TABLE files ADD COLUMN a AS (zeroblob(1000000000))", "table 'files'"),
+        ("CREATE INDEX i ON files (zeroblob(id))", "index 'i'"),
+    ],
+)
+def test_objects_that_are_not_those_of_an_index_raise(path, statement: str, foreign: str) -> None:
+    """A search or an update of such an index would not end."""
+    connection = sqlite3.connect(path)
+    connection.executescript(statement)
+    connection.close()
+    message = f"^`{path}` is damaged: its {foreign} is not that of an index. Delete it, and make"
+    for paths in (path, [path, path]):
+        with pytest.raises(ValueError, match=message):
+            Index.open(paths, Letters())
+
+
+def test_texts_in_blocks_of_other_sizes_are_named(path) -> None:
+    with Index.open(path, Letters()) as index:
+        index.add([Document("long", "One sentence. " * 3_000)])
+        number = len(index)
+    # The text stays the same, and so does its checksum.
+    connection = sqlite3.connect(path)
+    with connection:
+        (first,), (second,), _ = connection.execute(
+            "SELECT text FROM texts WHERE document = ? ORDER BY block", (number,)
+        )
+        for block, text in enumerate((first + second[:9], second[9:])):
+            connection.execute(
+                "UPDATE texts SET text = ? WHERE document = ? AND block = ?", (text, number, block)
+            )
+    connection.close()
+    with Index.open(path) as index, pytest.raises(ValueError, match="'long' is in wrong blocks"):
+        index.text("long")
 
 
 def test_other_texts_stay_readable_beside_a_damaged_one(path) -> None:
@@ -152,6 +211,7 @@ def test_each_change_writes_a_checksum_and_others_can_read_meanwhile(path, monke
         # Invalid UTF-8 raises no `UnicodeDecodeError`.
         ("UPDATE passages SET heading = x'ff' WHERE id = 8", "a text in it is not UTF-8"),
         ("UPDATE vectors SET vector = x'00' WHERE passage = 8", "a vector has another width"),
+        ("UPDATE vectors SET vector = 1.5 WHERE passage = 8", "a vector has another width"),
         ("UPDATE texts SET text = x'ff' WHERE document = 8", "the checksum of 'd7.txt' does not"),
     ],
 )
