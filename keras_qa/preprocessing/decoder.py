@@ -149,10 +149,11 @@ class SpanDecoder:
                 `max_answer_words`, from 0 to 1: `Windows.word_sizes`. `None` for 1.
 
         Returns:
-            A named tuple with a row for each text: `start` and `end`, `(texts, k)`, the first
-            character of each span and one past its last, padded with -1; `score`, `(texts, k)`,
-            their probabilities; `no_answer`, `(texts,)`, the probability of no answer; and
-            `answer_types`, `(texts, answer_types)`, those of the answer types.
+            A named tuple with a row for each text: `start` and `end`, `(texts, spans)`, the first
+            character of each span and one past its last, padded with -1; `score`,
+            `(texts, spans)`, their probabilities; `no_answer`, `(texts,)`, the probability of no
+            answer; and `answer_types`, `(texts, answer_types)`, those of the answer types. There
+            are `k` spans, or fewer if no text has so many, but at least 1.
 
         Raises:
             ValueError: If shapes do not match, or a logit is NaN or infinity.
@@ -162,16 +163,21 @@ class SpanDecoder:
         arrays = map(np.asarray, (start, end, words, example, sizes))
         logits = check_logits(WindowOutputs(*arrays))
         texts, types = len(logits.counts), len(self.answer_types)
-        start_offsets, end_offsets = np.full((2, texts, k), -1, "int32")
-        scores, type_scores = np.zeros((texts, k)), np.zeros((texts, types))
-        spans = Spans(start_offsets, end_offsets, scores, np.ones(texts), type_scores)
+        no_answer, type_scores = np.ones(texts), np.zeros((texts, types))
+        parts = []
         for rows, part in logits.chunks():
             summed = sum_words(part, self.max_answer_words, self.no_answer, self.temperature, types)
-            spans.no_answer[rows] = summed.no_answer
-            spans.answer_types[rows] = np.maximum.reduceat(summed.types, part.firsts)
+            no_answer[rows] = summed.no_answer
+            type_scores[rows] = np.maximum.reduceat(summed.types, part.firsts)
             if summed.start.shape[1]:
-                _fill_rows(spans, rows, summed, k)
-        return spans
+                parts.append((rows, *_find_best(summed, len(rows), k)))
+        count = max((part[-1].shape[1] for part in parts), default=1)
+        start_offsets, end_offsets = np.full((2, texts, count), -1, "int32")
+        scores = np.zeros((texts, count))
+        for rows, *arrays in parts:
+            for every, array in zip((start_offsets, end_offsets, scores), arrays, strict=True):
+                every[rows, : array.shape[1]] = array
+        return Spans(start_offsets, end_offsets, scores, no_answer, type_scores)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
@@ -183,12 +189,13 @@ class SpanDecoder:
         return cls(**config)
 
 
-def _fill_rows(spans: Spans, rows: np.ndarray, words: WindowWords, k: int) -> None:
+def _find_best(words: WindowWords, texts: int, k: int) -> tuple[np.ndarray, ...]:
+    """Returns starts, ends and scores of the best spans of texts: at most `k`, best first."""
     windows, columns = np.nonzero(words.offsets[..., 0] >= 0)
     # Number the distinct words of all texts. Several windows may contain the same word.
     begins, ends = words.offsets[windows, columns].T
     text = words.text[windows]
-    sizes = np.zeros(len(rows), "int64")
+    sizes = np.zeros(texts, "int64")
     np.maximum.at(sizes, words.text, words.offsets[..., 1].max(axis=1) + 1)
     characters = (np.cumsum(sizes) - sizes)[text] + begins
     is_begin = np.zeros(int(sizes.sum()), bool)
@@ -199,7 +206,7 @@ def _fill_rows(spans: Spans, rows: np.ndarray, words: WindowWords, k: int) -> No
     starts_at[word], ends_at[word], owner[word] = begins, ends, text
 
     best = words.start * combine_ahead(words.end, words.lengths, np.maximum)
-    kept = _find_candidates(best[windows, columns], word, owner, len(rows), k)[word]
+    kept = _find_candidates(best[windows, columns], word, owner, texts, k)[word]
     windows, columns, word = windows[kept], columns[kept], word[kept]
     lengths = words.lengths[windows, columns]
     length = min(int(lengths.max()), words.end.shape[1])
@@ -214,21 +221,20 @@ def _fill_rows(spans: Spans, rows: np.ndarray, words: WindowWords, k: int) -> No
     word, masses = word[first], np.add.reduceat(masses[order], first, axis=0)
 
     owner = owner[word]
-    slot, width = _slots(owner, len(rows))
-    table = np.zeros((len(rows), width * length))
-    table.reshape(len(rows), width, length)[owner, slot] = masses
-    from_word = np.zeros((len(rows), width), "int64")
+    slot, width = _slots(owner, texts)
+    table = np.zeros((texts, width * length))
+    table.reshape(texts, width, length)[owner, slot] = masses
+    from_word = np.zeros((texts, width), "int64")
     from_word[owner, slot] = word
     count = min(k, table.shape[1])
-    every = np.arange(len(rows))[:, None]
+    every = np.arange(texts)[:, None]
     top = np.sort(np.argpartition(table, -count, axis=1)[:, -count:], axis=1)
     top = top[every, np.argsort(-table[every, top], axis=1, kind="stable")]
     masses = table[every, top]
     first_word = from_word[every, top // length]
     last_word = np.minimum(first_word + top % length, total - 1)
-    spans.start[rows, :count] = np.where(masses > 0, starts_at[first_word], -1)
-    spans.end[rows, :count] = np.where(masses > 0, ends_at[last_word], -1)
-    spans.score[rows, :count] = masses * words.weight[:, None]
+    starts = np.where(masses > 0, starts_at[first_word], -1)
+    return starts, np.where(masses > 0, ends_at[last_word], -1), masses * words.weight[:, None]
 
 
 def _find_candidates(
