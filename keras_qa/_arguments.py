@@ -125,6 +125,20 @@ def check_number(name: str, value: object, positive: bool = False) -> None:
         raise ValueError(must_be(name, expected, value))
 
 
+def check_string(name: str, value: object) -> None:
+    """Raises a `TypeError` if an argument is not a string."""
+    if not isinstance(value, str):
+        raise TypeError(must_be(name, "a string", value))
+
+
+def to_path(name: str, value: object) -> pathlib.Path:
+    """Returns the path that an argument names. Raises a `TypeError` for any other value."""
+    path = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not isinstance(path, str):
+        raise TypeError(must_be(name, "a path: a string or a `pathlib.Path`", value))
+    return pathlib.Path(path)
+
+
 def check_not_blank(name: str, value: str) -> None:
     """Checks that a text has more than white space."""
     if not value.strip():

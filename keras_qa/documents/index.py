@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
-import pathlib
 import re
+import sys
 import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import overload
 
-from keras_qa._arguments import check_number, to_integer
+from keras_qa._arguments import (
+    check_number,
+    check_string,
+    is_integer,
+    must_be,
+    to_integer,
+    to_path,
+)
 from keras_qa.documents import storage
 from keras_qa.documents.document import Document, Passage, to_documents
 from keras_qa.documents.folder import Changes, Progress, read_paged_file, update_index
@@ -22,6 +29,7 @@ from keras_qa.documents.shards import (
     Shard,
     check_single,
     find_document,
+    missing_document,
     open_shards,
     reading,
 )
@@ -101,14 +109,12 @@ class Index:
             ValueError: If `language` is not a code of two or three letters, or if the index exists
                 and has another language or encoder.
         """
-        if language is not None and not re.fullmatch("[a-z]{2,3}", language):
-            raise ValueError(
-                "`language` must be a code of two or three letters, such as 'en'. Received: "
-                f"language={language!r}."
-            )
+        if language is not None and not re.fullmatch("[a-z]{2,3}", str(language)):
+            expected = "a code of two or three letters, such as 'en'"
+            raise ValueError(must_be("language", expected, language))
         check_encoder(encoder)
         workers = to_integer("workers", workers)
-        path = pathlib.Path(path).expanduser()
+        path = to_path("path", path).expanduser()
         if not (exist_ok and path.exists()):
             index = cls([Shard(path, storage.create_file(path))], encoder)
             with index._writing() as writer:
@@ -181,9 +187,10 @@ class Index:
 
     def remove(self, name: str) -> None:
         """Removes the document of a name, or raises a `KeyError` if there is none."""
+        check_string("name", name)
         with self._writing() as writer:
             if not writer.remove(name):
-                raise KeyError(f"The index has no document {name!r}.")
+                raise missing_document(name)
 
     def update(
         self,
@@ -221,7 +228,9 @@ class Index:
                 has vectors and was opened without its encoder.
         """
         workers = to_integer("workers", workers)
-        path = pathlib.Path(folder)
+        path = to_path("folder", folder)
+        if encoding is not None:
+            check_string("encoding", encoding)
         with (
             _open_pool(workers, self._encoder) as pool,
             self._writing(adds=True, pool=pool) as writer,
@@ -292,6 +301,8 @@ class Index:
             A `Box` for each line of the part. The tuple is empty if the document is not a PDF
             file, or if the file is missing, a link, or has changed since.
         """
+        start = to_integer("start", start, 0, sys.maxsize)
+        end = to_integer("end", end, 0, sys.maxsize)
         with self._reading():
             document = find_document(self._shards, name)
             file = read_paged_file(*document)
@@ -303,6 +314,8 @@ class Index:
 
         Pages count from 1. `None` if there is no such page, or if `boxes` would be empty.
         """
+        if not is_integer(page, -sys.maxsize):
+            raise ValueError(must_be("page", "an integer", page))
         with self._reading():
             file = read_paged_file(*find_document(self._shards, name))
         return None if file is None else draw_page(file[0], page)

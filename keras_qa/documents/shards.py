@@ -10,6 +10,7 @@ import os
 import pathlib
 from collections.abc import Iterator, Sequence
 
+from keras_qa._arguments import check_string, short_repr, to_path
 from keras_qa.data.sqlite import sqlite3, transaction
 from keras_qa.documents import storage
 from keras_qa.documents.storage import get_setting, translate_sqlite_errors
@@ -84,7 +85,7 @@ def open_shards(
     shards: list[Shard] = []
     with contextlib.ExitStack() as on_error:
         for number, path in enumerate(paths):
-            file = pathlib.Path(path).expanduser()
+            file = to_path("path", path).expanduser()
             connection = storage.open_file(file, timeout)
             on_error.callback(connection.close)
             shards.append(Shard(file, connection, number))
@@ -108,6 +109,7 @@ def check_single(shards: Sequence[Shard]) -> None:
 
 def find_document(shards: Sequence[Shard], name: str) -> tuple[sqlite3.Connection, int]:
     """Returns the file and number of a document, after its checksum is verified."""
+    check_string("name", name)
     query, key = "SELECT id FROM documents WHERE name = ?", (storage.encode_text(name),)
     for shard in shards:
         with translate_sqlite_errors(shard.path):
@@ -115,7 +117,12 @@ def find_document(shards: Sequence[Shard], name: str) -> tuple[sqlite3.Connectio
             if row is not None:
                 storage.verify_document(shard.connection, row[0])
                 return shard.connection, int(row[0])
-    raise KeyError(f"The index has no document {name!r}.")
+    raise missing_document(name)
+
+
+def missing_document(name: str) -> KeyError:
+    """Returns the error for a name that no document has."""
+    return KeyError(f"The index has no document {short_repr(name)}.")
 
 
 def _check_settings(shards: list[Shard]) -> None:

@@ -17,6 +17,7 @@ import zlib
 from collections.abc import Iterator
 from typing import TypeVar
 
+from keras_qa._arguments import to_integer, to_optional_integer
 from keras_qa.data.sqlite import connect, sqlite3, transaction
 from keras_qa.documents.full_text import create_words
 from keras_qa.documents.visible_text import Edit, decode_edits
@@ -234,6 +235,8 @@ def read_text(
     connection: sqlite3.Connection, number: int, start: int = 0, end: int | None = None
 ) -> str:
     """Reads the text of a document, from one offset to another."""
+    start = to_integer("start", start, 0, sys.maxsize)
+    end = to_optional_integer("end", end, 0, sys.maxsize)
     first = start // BLOCK
     last = sys.maxsize if end is None else max(end - 1, 0) // BLOCK
     rows = connection.execute(

@@ -315,6 +315,53 @@ def test_arguments_of_search_are_checked(index: Index) -> None:
             index.search(question)
 
 
+WRONG = (None, 3, 0.5, b"oslo", ["oslo"])
+
+
+def test_names_and_paths_of_another_type_raise(index: Index) -> None:
+    for use in (
+        index.remove,
+        index.text,
+        index.visible_text,
+        index.pages,
+        lambda name: index.boxes(name, 0, 9),
+        lambda name: index.draw_page(name, 1),
+    ):
+        for name in WRONG:
+            with pytest.raises(TypeError, match=r"^`name` must be a string\. Received: name="):
+                use(name)
+    for name in WRONG:
+        with pytest.raises(TypeError, match=r"^`folder` must be a path: a string or a `pathlib"):
+            index.update(name)
+        for use in (Index.create, lambda path: Index.open([path])):
+            with pytest.raises(TypeError, match=r"^`path` must be a path: a string or a `pathlib"):
+                use(name)
+    for name in WRONG[1:]:
+        with pytest.raises(TypeError, match=r"^`encoding` must be a string\. Received: encoding="):
+            index.update("folder", encoding=name)
+        with pytest.raises(ValueError, match=r"^`language` must be a code of two or three letters"):
+            Index.create("a.index", language=name)
+
+
+def test_offsets_and_pages_of_another_type_raise(index: Index) -> None:
+    for part in ((None, 3), ("0", 3), (0, b"3"), (0.5, 3), (-1, 3), (0, -1), (0, 2**70)):
+        for use in (index.text, index.visible_text, index.boxes):
+            with pytest.raises(ValueError, match=r"^`(start|end)` must be a non-negative integer"):
+                use("oslo", *part)
+    for page in (None, "1", b"1", 1.0, True):
+        with pytest.raises(ValueError, match=r"^`page` must be an integer\. Received: page="):
+            index.draw_page("oslo", page)
+    assert index.draw_page("oslo", 2**70) is None
+    assert index.text("oslo", np.int64(0), np.int32(4)) == "Oslo"
+
+
+def test_a_long_name_is_shortened(index: Index) -> None:
+    for use in (index.remove, index.text, index.pages):
+        with pytest.raises(KeyError) as error:
+            use("oslo" * 250_000)
+        assert len(str(error.value)) < 150
+
+
 def test_a_closed_index_raises(index: Index) -> None:
     index.close()
     for use in (lambda: len(index), lambda: index.search("a"), lambda: index.add(CITIES)):
