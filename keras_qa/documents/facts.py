@@ -25,8 +25,11 @@ _NUMBER_WORDS = {
 _NUMBER = r"(?<![^\W_])\d+(?:[,'’]\d{3})*(?:\.\d+)*(?:st|nd|rd|th|s|x)?(?![^\W_])"
 _TOKEN = re.compile(rf"(?P<number>{_NUMBER})|(?P<word>[^\W_]+(?:['’][^\W\d_]+)?)|(?P<percent>%)")
 # Flags, identifiers and dotted names.
-_CODE = re.compile(r"(?<![\w-])--?[a-zA-Z][\w-]*|\w+_\w+|[^\W\d_]\w*(?:\.\w+)+")
-_QUOTATION = re.compile(r'["“”„«»]([^"“”„«»\n]*\w[^"“”„«»\n]*)["“”„«»]')
+_CODE = re.compile(
+    r"(?P<flag>(?<![\w-])--?[a-zA-Z][\w-]*+)|(?<!\w)(?P<identifier>\w[^\W_]*+_\w++)"
+    r"|(?<!\w)[\d_]*+(?P<dotted>[^\W\d_]\w*+(?:\.\w++)++)"
+)
+_QUOTATION = re.compile(r'["“”„«»](?=[^\w"“”„«»\n]*+\w)([^"“”„«»\n]++)["“”„«»]')
 # One plain character for each, and for İ, the only letter whose lower case has two characters.
 _PLAIN = str.maketrans({**dict.fromkeys("“”„‟«»", '"'), **dict.fromkeys("‘’‚‛", "'"), "İ": "i"})
 # A capital letter after these begins a sentence, a heading or an entry of a list.
@@ -98,7 +101,7 @@ def find_facts(text: str, tokenizer: FullTextTokenizer) -> Facts:
         ):
             names[stems[position][-1]] = match.span()
     literals = [match[1].strip(" .,;") for match in _QUOTATION.finditer(text)]
-    literals += [match[0] for match in _CODE.finditer(text)]
+    literals += [match[match.lastgroup or 0] for match in _CODE.finditer(text)]
     content = frozenset(stem for some in stems for stem in some)
     return Facts(content, tuple(numbers), names, tuple(literals))
 

@@ -41,17 +41,21 @@ _NAMES = {
 }
 # Code comes first. Sphinx shows `~module.Name` as `Name`.
 _ROLE = re.compile(
-    r"``.*?``|(?P<role>:[\w:+.-]+:)`(?P<module>!|~(?:\w+\.)*)?(?:[^`]*?(?P<target>\s*<[^`>]*>)`)?"
+    r"``.*?``|(?<![\w:+.-])[\w+.-]*+(?P<role>:[\w:+.-]{2,}+(?<=:))`(?P<module>!|~(?:\w++\.)*+)?"
     r"|(?P<escape>\\\s?)(?:(?<=\\)\S)?",
     re.S,
 )
-_BORDER = re.compile(r"^[ ]*(?:\+[-=+]+\+|=+(?:[ ]+=+)+)[ ]*$", re.M)
+_BORDER = re.compile(r"^[ ]*+(?:\+[-=+]++(?<=[-=+]\+)|=++(?:[ ]++=++)++)[ ]*+$", re.M)
 _UNDERLINE = re.compile(r"\n[ ]*([^\w\s])\1{2,}[ \t]*$", re.M)
 _OVERLINE = re.compile(r"^[ ]*([^\w\s])\1{2,}[ \t]*\n[ ]*\Z", re.M)
 _EMPTY_LINE = re.compile(r"\n[ ]*(?:\n|\Z)")
 _LITERAL = re.compile(r"^[ ]*::[ ]*$", re.M)
 # Markup that other texts do not have: a directive, a label or a role, and an underlined title.
-_MARKUP = re.compile(r"^[ ]*\.\. (?:_[^\n]+:|[\w:-]+::)(?=\s|$)|:[a-z:+-]+:`[^`\n]+`", re.M)
+_MARKUP = re.compile(
+    r"^[ ]*+\.\. (?:_[^\n]+:|[\w:-]+::)(?=\s|$)"
+    r"|(?<![a-z:+-])[a-z+-]*+:[a-z:+-]{2,}+(?<=:)`[^`\n]++`",
+    re.M,
+)
 _UNDERLINED = re.compile(r"^\S[^\n]*\n([=~*^#\"-])\1{2,}[ ]*$", re.M)
 # Maximum distance from a block to the next, and from an overline to its title.
 _REACH = 2**16
@@ -141,8 +145,10 @@ class _Reader:
                 spans = (first, first + within), (first + within + len(seen), position)
                 self.edits += [(lines.locate(low), lines.locate(high), "") for low, high in spans]
         for match in _ROLE.finditer(self.text, start, end):
-            groups = (match.span(group) for group in ("role", "module", "target", "escape"))
-            self.edits += [(*span, "") for span in groups if span[0] >= 0]
+            spans = [match.span(group) for group in ("role", "module", "escape")]
+            if match["role"]:
+                spans.append(_target_span(self.text, match.end(), end))
+            self.edits += [(*span, "") for span in spans if span[0] >= 0]
         if content.endswith("::"):
             self.edits.append((end - 2 + (content[-3:-2].strip() != ""), end, ""))
 
@@ -227,8 +233,26 @@ class _Reader:
 
 
 def _blank_role(match: re.Match[str]) -> str:
-    size = len(match["role"] or "")
-    return "-" * size + match[0][size:]
+    if not match["role"]:
+        return match[0]
+    start, end = (offset - match.start() for offset in match.span("role"))
+    return match[0][:start] + "-" * (end - start) + match[0][end:]
+
+
+def _target_span(text: str, start: int, end: int) -> tuple[int, int]:
+    """Returns the span of ` <target>` at the end of a role, whose content begins at `start`.
+
+    It is `(-1, -1)` if there is none.
+    """
+    last = text.find("`", start, end) - 1
+    if last < start or text[last] != ">":
+        return -1, -1
+    first = text.find("<", max(text.rfind(">", start, last) + 1, start), last)
+    if first < 0:
+        return -1, -1
+    while first > start and text[first - 1].isspace():
+        first -= 1
+    return first, last + 1
 
 
 def _block_end(text: str, directive: re.Match[str]) -> int:

@@ -7,9 +7,9 @@ import re
 from keras_qa.documents.visible_text import Edit, Heading
 
 _FRONT_MATTER = re.compile(
-    r"\A(---|\+\+\+)[ \t]*\n(?=\s*[\w\"#-]+.*?[:=]|\s*#)(.*?\n)(?:\1|\.\.\.)[ \t]*(?:\n|\Z)", re.S
+    r"\A(---|\+\+\+)[ \t]*\n(?=\s*+(?:[\w\"#-].*?[:=]|#))(.*?\n)(?:\1|\.\.\.)[ \t]*(?:\n|\Z)", re.S
 )
-_TITLE = re.compile(r"^title[ \t]*[:=][ \t]*([\"']?)(\S.*?)\1[ \t]*$", re.M)
+_TITLE = re.compile(r"^title[ \t]*+[:=][ \t]*+(\S[^\n]*+)$", re.M)
 # The first or last line of a block of code or of a directive.
 _FENCE = re.compile(
     r"^[ \t>]*+(?:(?:[-*+]|\d{1,9}[.)])[ \t]*+)?(?P<mark>`{3,}|~{3,}|:{3,})"
@@ -23,22 +23,25 @@ _CODE = re.compile(r"code|math|literal|mermaid|eval-rst|parsed|prompt|console")
 # The group `text` is visible. Code comes first.
 _INLINE = re.compile(
     r"(?P<role>\{[\w:+.-]+\})`[^`\n<]+(?P<target>\s<[^`\n>]*>)?`"
-    r"|(?P<code>(?P<tick>`+)[^`\n]++(?P=tick))"
-    # Tags, shortcodes and variables of templates.
-    r"|\{%-?[ \t]*[\w-]+(?:[ \t]+\"(?P<argument>[\w#][\w# -]*)\")?"
-    r"(?:[^%\n]|%(?!\})|\n(?!\s*\n)){0,2000}?%\}"
-    r"|\{\{[<%][^\n]*?[>%]\}\}"
-    r"|\{\{[ \t]*(?:\w+\()?(?P<mark>[\"'])(?P<string>[^\n]*?)(?P=mark)[^{}\n]*\}\}"
+    r"|(?P<code>(?P<tick>`++)(?:[^`\n]++(?P=tick))?)"
+    # Tags, shortcodes and variables of templates. No text is read twice: what looks like the start
+    # of a template ends the one before.
+    r"|\{%-?+[ \t]*+[\w-]++(?:[ \t]++\"(?P<argument>[\w#][\w# -]*+)\")?+"
+    r"(?:[^%{\n]|\{(?!%)|%(?!\})|\n(?![^\S\n]*+\n)){0,2000}?%\}"
+    r"|\{\{[<%](?:[^{\n]|\{(?!\{[<%]))*?[>%]\}\}"
+    r"|\{\{[ \t]*+(?:\w++\()?+(?P<mark>[\"'])(?P<string>(?:(?!(?P=mark)|\{\{)[^\n])*+)(?P=mark)"
+    r"[^{}\n]*+\}\}"
     r"|^[ ]*(?P<admonition>!!!|\?\?\?\+?)[ \t]+[\w -]*(?:\"(?P<title>[^\"\n]*)\")?[^\n]*$"
     # References of footnotes, attributes, labels, kinds of quotations.
     r"|\[\^[\w-]+\](?!:)"
-    r"|[ \t]*\{:?[ \t]*[#.][^{}\n]*\}|\{:[^{}\n]*\}"
+    r"|(?<![ \t])[ \t]*+\{:?[ \t]*+[#.][^{}\n]*+\}|\{:[^{}\n]*+\}"
     r"|^\([\w.:-]+\)=[ \t]*$"
     r"|\[!(?:NOTE|TIP|IMPORTANT|WARNING|CAUTION)\]",
     re.M,
 )
 # Files included by mdBook, which may stand in code.
 _INCLUDED = re.compile(r"\{\{#(?:\w*include|playground|template|title)\b[^{}\n]*\}\}")
+_LINE_END = re.compile(r"[^\S\n]*+(?:\n|\Z)")
 
 
 class SiteMarkup:
@@ -87,7 +90,7 @@ class SiteMarkup:
         if title is None:
             self._hide(*matter.span())
         else:
-            start, end = title.span(2)
+            start, end = _without_quotes(self._text, *title.span(1))
             self.headings.append(Heading(start, end, 0))
             self._hide(0, start)
             self._hide(end, matter.end(), replacement="\n\n")
@@ -143,10 +146,7 @@ class SiteMarkup:
                 self._hide_around(match, "argument" if match["argument"] else "string", ".")
             else:
                 # Marks of emphasis beside a dot keep their meaning, beside a space they may not.
-                line_start = self._text.rfind("\n", 0, match.start()) + 1
-                line_end = self._text.find("\n", match.end())
-                around = self._text[line_start : match.start()] + self._text[match.end() : line_end]
-                self._hide(*match.span(), "." if around.strip() else " ")
+                self._hide(*match.span(), " " if _is_line(self._text, *match.span()) else ".")
 
     def _blank(self) -> str:
         parts: list[str] = []
@@ -156,3 +156,25 @@ class SiteMarkup:
                 parts += self._text[position:start], blank
                 position = end
         return "".join([*parts, self._text[position:]])
+
+
+def _without_quotes(text: str, start: int, end: int) -> tuple[int, int]:
+    """Returns the span of a value of front matter without white space and quotes around it."""
+    while text[end - 1] in " \t":
+        end -= 1
+    quote = text[start]
+    if (
+        quote in "\"'"
+        and end - start > 2
+        and text[end - 1] == quote
+        and not text[start + 1].isspace()
+    ):
+        return start + 1, end - 1
+    return start, end
+
+
+def _is_line(text: str, start: int, end: int) -> bool:
+    """Whether there is only white space before and after a span on its lines."""
+    while start > 0 and text[start - 1] != "\n" and text[start - 1].isspace():
+        start -= 1
+    return (start == 0 or text[start - 1] == "\n") and _LINE_END.match(text, end) is not None
