@@ -22,7 +22,7 @@ from keras_qa.documents.html_text import read_html
 from keras_qa.documents.markdown import read_markdown
 from keras_qa.documents.pdf import read_pdf
 from keras_qa.documents.restructured_text import is_restructured_text, read_restructured_text
-from keras_qa.documents.visible_text import Heading, row_text
+from keras_qa.documents.visible_text import MAX_LABEL, Heading, row_text
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -196,7 +196,11 @@ def _rows(rows: Iterator[Row], name: str) -> Iterator[Document]:
     for number, (location, row) in enumerate(rows, start=1):
         text = row.get("text")
         if lines or "text" not in row:
-            cells = (f"{key}: {value}" for key, value in row.items() if value not in (None, ""))
+            cells = (
+                f"{key.strip()[:MAX_LABEL]}: {value}"
+                for key, value in row.items()
+                if value not in (None, "")
+            )
             lines.append("; ".join(" ".join(cell.split()) for cell in cells))
             continue
         if not isinstance(text, str):

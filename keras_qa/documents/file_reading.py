@@ -104,6 +104,10 @@ def _read_errors() -> Iterator[None]:
         yield
     except (OSError, ValueError, ImportError) as error:
         raise ReadError(reason(error)) from None
+    except MemoryError:
+        raise ReadError("reading it takes more memory than there is") from None
+    except RecursionError:
+        raise ReadError("its parts are nested too deeply") from None
 
 
 def reason(error: Exception) -> str:

@@ -76,9 +76,9 @@ class _Table:
         self.columns: dict[int, str] = {}
         self.cells: list[_Cell] = []
         self.cell: _Cell | None = None
-        # The next column, and how many more rows a cell above covers.
-        self.column = 0
-        self.covered: dict[int, int] = {}
+        self.column = self.row = 0
+        # By the first column of a cell of several rows, the next column and the row below.
+        self.covered: dict[int, tuple[int, int]] = {}
         # The first edit of the current row, and the edits and the end of the row of headers,
         # which is not visible if other rows follow.
         self.row_edit = 0
@@ -86,14 +86,20 @@ class _Table:
 
     def begin_cell(self, edit: int, is_header: bool, attributes: str) -> None:
         spans = {name.lower(): int(count) for name, count in _SPAN.findall(attributes)}
-        while self.covered.get(self.column, 0) > 0:
-            self.covered[self.column] -= 1
-            self.column += 1
+        while (above := self.covered.get(self.column)) is not None and self.row < above[1]:
+            self.column = above[0]
         self.cell = _Cell(edit, self.column, is_header)
         self.cells.append(self.cell)
-        for _ in range(max(spans.get("col", 1), 1)):
-            self.covered[self.column] = max(spans.get("row", 1), 1) - 1
-            self.column += 1
+        stop = self.column + max(spans.get("col", 1), 1)
+        if spans.get("row", 1) > 1:
+            self.covered[self.column] = stop, self.row + spans["row"]
+        self.column = stop
+
+    def end_row(self) -> list[_Cell]:
+        """Begins the next row, and returns the cells of this one."""
+        cells, self.cells, self.cell, self.column = self.cells, [], None, 0
+        self.row += bool(cells)
+        return cells
 
 
 class HtmlReader:
@@ -234,7 +240,7 @@ class HtmlReader:
 
     def _end_row(self, table: _Table, position: int) -> None:
         """Writes the labels of the cells of a row, or keeps them as the columns of the table."""
-        cells, table.cells, table.cell, table.column = table.cells, [], None, 0
+        cells = table.end_row()
         texts = [" ".join(" ".join(cell.parts).split()) for cell in cells]
         if not cells:
             return

@@ -13,7 +13,7 @@ Edit: TypeAlias = tuple[int, int, str]
 
 
 # Maximum number of characters of the name of a column, which is read in each row.
-_MAX_LABEL = 80
+MAX_LABEL = 80
 _BEFORE_LABEL = re.compile(r"^\s+(?=[;:] )")
 _AFTER_LABEL = re.compile(r"(?<=[;:])\s+\Z")
 
@@ -224,7 +224,7 @@ def cell_labels(cells: Sequence[str], columns: Sequence[str] = ()) -> list[str]:
     """
     labels, is_first = [], True
     for number, cell in enumerate(cells):
-        column = columns[number].strip()[:_MAX_LABEL] if number < len(columns) else ""
+        column = columns[number].strip()[:MAX_LABEL] if number < len(columns) else ""
         mark = ": " if len(cells) == 2 and not any(columns) else "; "
         label = ("" if is_first else mark) + (f"{column}: " if column else "")
         labels.append(label if cell.strip() else "")

@@ -210,6 +210,25 @@ def test_rows_of_tables_are_documents_or_lines(tmp_path) -> None:
     assert read(rows) == []
 
 
+def test_long_names_of_columns_are_shortened_in_each_row(tmp_path) -> None:
+    # 30,000 rows below such a name took gigabytes.
+    table = tmp_path / "a.csv"
+    table.write_text("b" * 200_000 + ",c\n" + "1,2\n" * 30_000)
+    ((_, text),) = read(table)
+    assert text == "\n".join([f"{'b' * 80}: 1; c: 2"] * 30_000)
+
+
+def test_a_file_for_which_memory_is_short_loses_no_other(folder, tmp_path, monkeypatch) -> None:
+    def fail(*arguments):
+        raise MemoryError
+
+    with Index.create(tmp_path / "a.index") as index:
+        monkeypatch.setitem(file_formats.SUFFIXES, ".md", fail)
+        changes = index.update(folder)
+        assert changes.unreadable == {"guide/b.md": "reading it takes more memory than there is"}
+        assert index.names == ["a.txt"]
+
+
 def test_an_index_of_another_way_of_reading_is_read_again(folder, tmp_path) -> None:
     path = tmp_path / "a.index"
     with Index.create(path) as index:

@@ -68,6 +68,14 @@ def test_html_is_read_in_linear_time(part: str, expected: str) -> None:
     assert visible("x<p>" + part * 100_000 + "y") == expected
 
 
+def test_cells_over_many_rows_and_columns_are_read_in_linear_time() -> None:
+    # Each claimed column and row was counted: this took more than a minute, or gigabytes.
+    rows = "<tr><td rowspan=999 colspan=999>a<td>b" * 12_000
+    assert visible(f"<table>{rows}</table>") == "\n".join(["a: b"] * 12_000)
+    cells = "<td colspan=999>a" * 25_000
+    assert visible(f"<table><tr>{cells}</table>") == "; ".join("a" * 25_000)
+
+
 def test_headings_and_the_title() -> None:
     page = "<title>T &amp; u</title><nav>menu</nav><h2> A <b>b</b></h2><p>c<h3></h3>"
     assert read_html(page) == ("T & u\n\nA b\n\nc", ((0, 5, 0), (7, 10, 2)))
@@ -86,6 +94,11 @@ def test_headings_and_the_title() -> None:
         (
             "<tr><th>A<th colspan=2>B<th>C<tr><td rowspan='2'>1<td>2<td>3<td>4<tr><td>5<td>6<td>7",
             "A: 1; B: 2; 3; C: 4\nB: 5; 6; C: 7",
+        ),
+        # The last row is below all that the first cell covers.
+        (
+            "<tr><th>A<th>B<th>C<tr><td rowspan=2 colspan=2>1<td>2<tr><td>3<tr><td>4<td>5<td>6",
+            "A: 1; C: 2\nC: 3\nA: 4; B: 5; C: 6",
         ),
         ("<tr><td>a<br>b <p>c</p></td><td> d </td>", "a\nb\nc: d"),
         ("<tr><td>a<table><tr><td>b<td>c</table></td><td>d</td></tr>", "a\n\nb: c: d"),
