@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import pathlib
 import secrets
+import stat
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -137,3 +139,26 @@ def _read_size(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> int:
         while block := file.read(_BLOCK):
             size += len(block)
     return size
+
+
+def open_regular(path: str, flags: int) -> int:
+    """Opens a regular file: the argument `opener` of `open`.
+
+    Raises an `OSError` if a link leads to the file, or if it is a FIFO or a device. A path that was
+    checked may have been exchanged since, and would lead out of its folder, or block for ever.
+    """
+    # Windows has neither.
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        descriptor = os.open(path, flags)
+    except OSError as error:
+        # A link, and a socket.
+        if error.errno not in (errno.ELOOP, errno.ENXIO):
+            raise
+        raise OSError("it is not a regular file") from None
+    is_regular = stat.S_ISREG(os.fstat(descriptor).st_mode)
+    # A folder above it may be a link, too.
+    if is_regular and os.path.realpath(path) == os.path.abspath(path):
+        return descriptor
+    os.close(descriptor)
+    raise OSError("it is not a regular file")

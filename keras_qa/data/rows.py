@@ -9,7 +9,7 @@ import csv
 import itertools
 import json
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,6 +22,9 @@ _PARQUET_BLOCK = 256
 
 # The place of a row for error messages, and its values by column.
 Row = tuple[str, dict[str, Any]]
+
+# The argument `opener` of `open`.
+Opener = Callable[[str, int], int]
 
 # The column or columns of each field of an example.
 Columns = Mapping[str, str | Sequence[str]]
@@ -43,11 +46,15 @@ ALL = Block()
 
 
 def csv_rows(
-    path: Path, delimiter: str, columns: Columns, encoding: str = "utf-8-sig"
+    path: Path,
+    delimiter: str,
+    columns: Columns,
+    encoding: str = "utf-8-sig",
+    opener: Opener | None = None,
 ) -> Iterator[Row]:
     """Reads the rows of a CSV or TSV file. Cells of nested columns, such as `a.b`, are JSON."""
     # `utf-8-sig`: Excel starts its UTF-8 files with a byte order mark.
-    rows = _read_csv(path, delimiter, columns, encoding)
+    rows = _read_csv(path, delimiter, columns, encoding, opener)
     while True:
         # Restore the limit after each row: the caller's code runs then.
         with _CSV_LIMIT_LOCK:
@@ -61,8 +68,10 @@ def csv_rows(
         yield row
 
 
-def _read_csv(path: Path, delimiter: str, columns: Columns, encoding: str) -> Iterator[Row]:
-    with path.open(encoding=encoding, newline="") as file:
+def _read_csv(
+    path: Path, delimiter: str, columns: Columns, encoding: str, opener: Opener | None
+) -> Iterator[Row]:
+    with open(path, encoding=encoding, newline="", opener=opener) as file:
         reader = csv.reader(file, delimiter=delimiter, strict=True)
         try:
             header = next(reader, None)
@@ -132,14 +141,14 @@ def split(path: Path, size: int) -> Iterator[Block]:
         yield Block(begin, first, count)
 
 
-def jsonl_rows(path: Path, block: Block = ALL) -> Iterator[Row]:
+def jsonl_rows(path: Path, block: Block = ALL, opener: Opener | None = None) -> Iterator[Row]:
     """Reads the rows of a JSON Lines file."""
-    return itertools.islice(_read_jsonl(path, block), block.rows)
+    return itertools.islice(_read_jsonl(path, block, opener), block.rows)
 
 
-def _read_jsonl(path: Path, block: Block) -> Iterator[Row]:
+def _read_jsonl(path: Path, block: Block, opener: Opener | None) -> Iterator[Row]:
     # Read bytes: lines end at "\n" only, and strings may contain other Unicode line breaks.
-    with path.open("rb") as file:
+    with open(path, "rb", opener=opener) as file:
         file.seek(block.begin)
         for at, raw in enumerate(file, start=block.line):
             location = f"`{path}`, line {at}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import bisect
 import codecs
 import contextlib
+import io
 import itertools
 import os
 import pathlib
@@ -16,6 +17,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from keras_qa.data.files import open_regular
 from keras_qa.data.rows import Row, csv_rows, jsonl_rows
 from keras_qa.documents.document import Document
 from keras_qa.documents.html_text import read_html
@@ -54,26 +56,31 @@ def read_documents(
     A table (CSV, TSV, JSON Lines) with a column `text` has one document a row, named `file#name`
     after its `name`, `id` or row number. In other tables each row becomes a line of one document.
     """
-    read = SUFFIXES[os.path.splitext(os.fspath(path))[1].lower()]
+    read = SUFFIXES[os.path.splitext(name)[1].lower()]
     if read not in (_csv, _jsonl) and os.path.getsize(path) > MAX_BYTES:
         raise ValueError("it is larger than a gigabyte")
     yield from read(pathlib.Path(path), name, encoding)
 
 
+def _read_bytes(path: pathlib.Path) -> bytes:
+    with open(path, "rb", opener=open_regular) as file:
+        return file.read()
+
+
 def _text(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
-    text = _decode(path.read_bytes(), encoding)
+    text = _decode(_read_bytes(path), encoding)
     # Some projects, such as Django, name their reStructuredText so.
     yield _restructured_document(name, text) if is_restructured_text(text) else Document(name, text)
 
 
 def _markdown(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
-    text = _decode(path.read_bytes(), encoding)
+    text = _decode(_read_bytes(path), encoding)
     with _libraries("markdown-it-py"):
         yield Document(name, text, (), *read_markdown(text))
 
 
 def _restructured(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
-    yield _restructured_document(name, _decode(path.read_bytes(), encoding))
+    yield _restructured_document(name, _decode(_read_bytes(path), encoding))
 
 
 def _restructured_document(name: str, text: str) -> Document:
@@ -84,7 +91,7 @@ def _restructured_document(name: str, text: str) -> Document:
 
 
 def _html(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
-    raw = path.read_bytes()
+    raw = _read_bytes(path)
     declared = _CHARSET.search(raw[:4096])
     text, headings = read_html(_decode(raw, encoding, declared and declared[1].decode()))
     yield Document(name, text, headings=headings)
@@ -107,13 +114,14 @@ def _pdf(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Docume
 def _docx(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
     with _libraries("python-docx"):
         import docx
-    with _translate_errors("DOCX"), zipfile.ZipFile(path) as archive:
+    content = _read_bytes(path)
+    with _translate_errors("DOCX"), zipfile.ZipFile(io.BytesIO(content)) as archive:
         entries = archive.infolist()
-    limit = max(_MAX_UNPACKED, min(_MAX_RATIO * os.path.getsize(path), MAX_BYTES))
+    limit = max(_MAX_UNPACKED, min(_MAX_RATIO * len(content), MAX_BYTES))
     if len(entries) > _MAX_MEMBERS or sum(entry.file_size for entry in entries) > limit:
         raise ValueError(f"it unpacks to more than {limit:,} bytes or {_MAX_MEMBERS:,} files")
     with _translate_errors("DOCX"):
-        document = docx.Document(str(path))
+        document = docx.Document(io.BytesIO(content))
         styles = {style.style_id: style.name or "" for style in document.styles}
         parts: list[str] = []
         headings, size = [], 0
@@ -182,13 +190,13 @@ def _row_texts(rows: list[dict[int, str]]) -> Iterator[str]:
 
 
 def _csv(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
-    detected = _find_encoding(path.read_bytes(), encoding)
-    delimiter = "," if path.suffix.lower() == ".csv" else "\t"
-    yield from _rows(csv_rows(path, delimiter, {}, detected), name)
+    detected = _find_encoding(_read_bytes(path), encoding)
+    delimiter = "," if name.lower().endswith(".csv") else "\t"
+    yield from _rows(csv_rows(path, delimiter, {}, detected, open_regular), name)
 
 
 def _jsonl(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
-    yield from _rows(jsonl_rows(path), name)
+    yield from _rows(jsonl_rows(path, opener=open_regular), name)
 
 
 def _rows(rows: Iterator[Row], name: str) -> Iterator[Document]:

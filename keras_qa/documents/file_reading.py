@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeAlias
 
+from keras_qa.data.files import open_regular
 from keras_qa.documents.document import Document
 from keras_qa.documents.file_formats import read_documents
 from keras_qa.documents.passages import EncodedDocument, encode_document
@@ -76,7 +77,7 @@ def _raise_error(document: EncodedDocument | ReadError) -> EncodedDocument:
 
 
 def _read_file(path: str, name: str, encoding: str | None, known: bytes | None) -> FileContent:
-    with _read_errors(), open(path, "rb") as file:
+    with _read_errors(), open(path, "rb", opener=open_regular) as file:
         digest = salted(hashlib.file_digest(file, "sha256").digest(), encoding)
     documents = () if digest == known else map(encode_document, iterate(path, name, encoding))
     return digest, documents

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from keras_qa._terminal import Bar
+from keras_qa.data.files import open_regular
 from keras_qa.data.sqlite import sqlite3
 from keras_qa.documents import storage
 from keras_qa.documents.document import Document
@@ -135,7 +136,8 @@ def read_paged_file(
         is_inside = path.resolve() == path and path.is_relative_to(folder)
         if not is_inside or not path.is_file() or path.stat().st_size > MAX_BYTES:
             return None
-        content = path.read_bytes()
+        with open(path, "rb", opener=open_regular) as file:
+            content = file.read()
     except OSError:
         return None
     encoding = get_setting(connection, "encoding", str)
@@ -152,7 +154,7 @@ def _list_files(folder: pathlib.Path, unreadable: dict[str, str]) -> tuple[dict[
                 f"`folder` must be a folder, or a regular file that ends in {', '.join(SUFFIXES)}. "
                 f"Received: {str(folder)!r}."
             )
-        return {folder.name: os.fspath(folder)}, 0
+        return {folder.name: os.path.realpath(folder)}, 0
 
     def report(error: OSError) -> None:
         unreadable[os.path.relpath(error.filename, folder)] = reason(error)
@@ -171,10 +173,10 @@ def _list_files(folder: pathlib.Path, unreadable: dict[str, str]) -> tuple[dict[
                 others += 1
             elif not os.path.isfile(path):
                 unreadable[relative] = "it is not a regular file"
-            elif not pathlib.Path(os.path.realpath(path)).is_relative_to(root):
+            elif not pathlib.Path(real := os.path.realpath(path)).is_relative_to(root):
                 unreadable[relative] = "it is a link to a file outside the folder"
             else:
-                files[relative] = path
+                files[relative] = real
     return dict(sorted(files.items())), others
 
 

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
+from keras_qa.data.files import open_regular
 from keras_qa.documents.full_text import UNSPACED
 from keras_qa.documents.pdf_lines import Line, read_lines
 
@@ -44,7 +45,7 @@ _MARK = re.compile(r"#{1,6}\s|```|~~~|(\W)\1{2,}$")
 def read_pdf(path: pathlib.Path) -> tuple[str, tuple[int, ...]]:
     """Returns the text of a PDF file, and the offset of the start of each page."""
     pages = []
-    with open(path, "rb") as file, open_pdf(file) as pdf:
+    with open(path, "rb", opener=open_regular) as file, open_pdf(file) as pdf:
         for number in range(len(pdf)):
             page = pdf[number]
             pages.append(read_lines(page, number))

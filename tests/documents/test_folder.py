@@ -431,6 +431,32 @@ def test_links_to_files_outside_the_folder_are_skipped(folder, tmp_path) -> None
             index.update(tmp_path / "pipe.txt")
 
 
+def test_files_exchanged_after_the_listing_are_not_followed(folder, tmp_path) -> None:
+    (tmp_path / "secret").mkdir()
+    for name in ("a.txt", "b.md", "c.csv", "d.jsonl", "e.html", "f.rst", "g.pdf", "h.docx"):
+        (tmp_path / "secret" / name).write_text("Secret.")
+        (folder / "guide" / name).write_text("Read.")
+        os.mkfifo(folder / f"pipe-{name}")
+        (folder / f"link-{name}").symlink_to(tmp_path / "secret" / name)
+    (folder / "null.txt").symlink_to("/dev/zero")
+    names = [path.name for path in folder.iterdir() if path.is_symlink() or path.is_fifo()]
+    for name in names:
+        with pytest.raises(OSError, match="it is not a regular file"):
+            read(folder / name)
+
+    def exchange(done: int, total: int) -> None:
+        # All files are listed before the first one is read.
+        if done == 1:
+            (folder / "guide").rename(tmp_path / "old")
+            (folder / "guide").symlink_to(tmp_path / "secret")
+
+    with Index.create(tmp_path / "a.index", language="en") as index:
+        reasons = index.update(folder, progress=exchange).unreadable
+        assert index.names == ["a.txt"]
+        inside = [reason for name, reason in reasons.items() if name.startswith("guide/")]
+        assert inside == ["it is not a regular file"] * 8
+
+
 def test_missing_libraries_are_named(tmp_path) -> None:
     for name in ("a.pdf", "a.docx"):
         (tmp_path / name).write_bytes(b"x")
