@@ -27,7 +27,9 @@ def main() -> None:
     for name in (*FILES, *ENCODER):
         assert f"keras_qa/{name}" in names, f"{wheel.name} lacks {name}"
     licences = {name.rpartition("licenses/")[2]: name for name in names if "licenses/" in name}
-    assert licences.keys() == {"LICENSE", "NOTICE"}, f"{wheel.name} has {list(licences)}"
+    assert licences.keys() == {"LICENSE", "NOTICE", "DATA-LICENCES.md"}, (
+        f"{wheel.name} has {list(licences)}"
+    )
     notice = archive.read(licences["NOTICE"]).decode()
     weights = {name.removeprefix(READY).partition("/")[0] for name in names if READY in name}
     missing = [name for name in sorted(weights) if f"{READY}{name}\n" not in notice]
