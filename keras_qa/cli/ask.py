@@ -22,6 +22,7 @@ from keras_qa.cli.parsing import (
     add_options,
     given_once,
     given_options,
+    option_name,
     positive,
 )
 
@@ -154,8 +155,8 @@ def is_index(options: argparse.Namespace) -> bool:
             )
     for name in given_options(options, ("index", *FOLDER)):
         raise ValueError(
-            f"`--{name}` is for a folder or a document, and {options.documents[0]!r} is an index. "
-            "Leave it out, or give the folder."
+            f"`{option_name(name)}` is for a folder or a document, and {options.documents[0]!r} is "
+            "an index. Leave it out, or give the folder."
         )
     return True
 

@@ -9,13 +9,13 @@ import os
 import pathlib
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keras_qa._terminal import clock
 from keras_qa.answering import opening
 from keras_qa.cli.interrupts import advise_after_interrupt
 from keras_qa.cli.output import Results, say
-from keras_qa.cli.parsing import Option, Options, add_options, positive, yes_or_no
+from keras_qa.cli.parsing import Option, Options, add_options, given_options, positive, yes_or_no
 
 if TYPE_CHECKING:
     from keras_qa.answering import TextEmbedder
@@ -51,6 +51,8 @@ FOLDER: Options = {
     "language": Option("CODE", "language of the texts, such as en (default: detected)"),
     "encoding": Option("NAME", "encoding of texts that are not Unicode, such as cp1252"),
     "workers": Option("N", "processes that read files and compute vectors (default: 1)", positive),
+    "max_seconds": Option("N", "leave out a document that takes longer (default: 60)", positive),
+    "max_memory": Option("GIB", "leave out a document that takes more (default: 2)", positive),
 }
 INDEX: Options = {
     "output": Option("FILE.index", "the index, new or to update (default: FOLDER.index)"),
@@ -125,9 +127,17 @@ def open_folder(
         with lock(path, TIMEOUT if results is None else 0.0):
             is_new = not os.path.exists(os.path.expanduser(path))
             workers = options.workers or 1
+            limits = given_options(options, ("max_seconds", "max_memory"))
             index = Index.create(path, options.language, encoder, exist_ok=True, workers=workers)
             stack.enter_context(index)
-            changes, seconds = _update(index, folder, options.encoding, progress, workers)
+            changes, seconds = _update(
+                index,
+                folder,
+                encoding=options.encoding,
+                progress=progress,
+                workers=workers,
+                **limits,
+            )
             if not len(index):
                 index.close()
                 if is_new:
@@ -158,14 +168,12 @@ def _index_path(folder: str, path: str | None, option: str) -> str:
     return f"{beside}.index"
 
 
-def _update(
-    index: Index, folder: str, encoding: str | None, progress: Progress | None, workers: int
-) -> tuple[Changes, float]:
+def _update(index: Index, folder: str, **settings: Any) -> tuple[Changes, float]:
     """Updates an index, prints the unreadable files, and returns the changes and the seconds."""
     began = time.monotonic()
     advice = "The files read so far are in the index: the same command continues after them."
     with advise_after_interrupt(advice):
-        changes = index.update(folder, encoding, progress=progress, workers=workers)
+        changes = index.update(folder, **settings)
     reasons: dict[str, list[str]] = {}
     for name, reason in changes.unreadable.items():
         reasons.setdefault(reason.replace("`encoding`", "`--encoding`"), []).append(name)

@@ -16,7 +16,8 @@ from keras_qa.data.sqlite import sqlite3
 from keras_qa.documents import storage
 from keras_qa.documents.document import Document
 from keras_qa.documents.file_formats import MAX_BYTES, SUFFIXES
-from keras_qa.documents.file_reading import ReadError, iterate, open_files, reason, salted
+from keras_qa.documents.file_parser import Parser, ReadError, reason
+from keras_qa.documents.file_reading import open_files, salted
 from keras_qa.documents.storage import get_setting
 from keras_qa.documents.workers import Pool
 from keras_qa.documents.writing import Writer
@@ -50,6 +51,7 @@ def update_index(
     verbose: int | str,
     progress: Progress | None,
     pool: Pool | None,
+    parser: Parser,
 ) -> Changes:
     """Implements `Index.update`."""
     encoding = encoding or get_setting(connection, "encoding", str)
@@ -80,7 +82,7 @@ def update_index(
     writer.write_setting("folder", storage.encode_text(resolved))
     if encoding is not None:
         writer.write_setting("encoding", encoding)
-    writer.set_language(_readable_documents(files, encoding))
+    writer.set_language(_readable_documents(files, encoding, parser))
     # The index was made by another way of reading: the documents may be the same, the passages not.
     is_outdated = get_setting(connection, "reading", int) != storage.READING
     shown = len(files) >= _MANY if verbose == "auto" else verbose
@@ -88,7 +90,7 @@ def update_index(
     bar = Bar(len(files), error=True) if shown and progress is None else None
     written = removed = kept = 0
     indexed = set()
-    reads = open_files(files, {} if is_outdated else digests, encoding, pool)
+    reads = open_files(files, {} if is_outdated else digests, encoding, pool, parser)
     for done, (name, read) in enumerate(reads, start=1):
         try:
             digest, documents = read()
@@ -180,8 +182,10 @@ def _list_files(folder: pathlib.Path, unreadable: dict[str, str]) -> tuple[dict[
     return dict(sorted(files.items())), others
 
 
-def _readable_documents(files: dict[str, str], encoding: str | None) -> Iterator[Document]:
+def _readable_documents(
+    files: dict[str, str], encoding: str | None, parser: Parser
+) -> Iterator[Document]:
     """Yields the documents of all files that can be read. The update reports the others."""
     for name, path in files.items():
         with contextlib.suppress(ReadError):
-            yield from iterate(path, name, encoding)
+            yield from parser.parse(path, name, encoding)

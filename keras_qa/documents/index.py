@@ -21,6 +21,7 @@ from keras_qa._arguments import (
 )
 from keras_qa.documents import storage
 from keras_qa.documents.document import Document, Passage, to_documents
+from keras_qa.documents.file_parser import MEMORY, SECONDS, Parser
 from keras_qa.documents.folder import Changes, Progress, read_paged_file, update_index
 from keras_qa.documents.full_text import FullTextTokenizer
 from keras_qa.documents.pdf_pages import draw_page, find_boxes
@@ -199,6 +200,8 @@ class Index:
         verbose: int | str = "auto",
         progress: Progress | None = None,
         workers: int = 1,
+        max_seconds: float = SECONDS,
+        max_memory: float = MEMORY,
     ) -> Changes:
         """Brings the index up to date with a folder.
 
@@ -215,6 +218,9 @@ class Index:
             workers: Number of processes that read files and compute vectors, while this one
                 writes. Each gets a copy of the encoder by `pickle`. A script that passes more than
                 1 needs `if __name__ == "__main__":`.
+            max_seconds: Maximum time to parse a document, in a process of its own. A file that
+                takes longer is skipped.
+            max_memory: Maximum gibibytes of memory to parse a document, on Linux.
 
         Returns:
             The changes: the numbers of documents `written` (new or changed) and `removed`, of files
@@ -223,7 +229,7 @@ class Index:
 
         Raises:
             FileNotFoundError: If the folder does not exist.
-            OSError: If one of the `workers` was killed.
+            OSError: If one of the `workers` was killed, or the process that parses cannot start.
             ValueError: If the encoding is unknown, if the index follows another folder, or if it
                 has vectors and was opened without its encoder.
         """
@@ -231,11 +237,16 @@ class Index:
         path = to_path("folder", folder)
         if encoding is not None:
             check_string("encoding", encoding)
+        check_number("max_seconds", max_seconds, positive=True)
+        check_number("max_memory", max_memory, positive=True)
         with (
+            contextlib.closing(Parser(float(max_seconds), float(max_memory))) as parser,
             _open_pool(workers, self._encoder) as pool,
             self._writing(adds=True, pool=pool) as writer,
         ):
-            return update_index(writer, self._connection, path, encoding, verbose, progress, pool)
+            return update_index(
+                writer, self._connection, path, encoding, verbose, progress, pool, parser
+            )
 
     @overload
     def search(self, question: str, k: int = 20) -> list[Passage]: ...

@@ -235,6 +235,7 @@ def test_options_of_the_index(folder, tmp_path, capsys) -> None:
             ["empty/picture.png", "--index=a.index"],
             "`--index` is for a folder or a document, and '",
         ),
+        (["empty/picture.png", "--max-seconds=9"], "`--max-seconds` is for a folder or a document"),
         (["empty/picture.png", "--language=en"], "`--language` is for a folder or a document, and"),
         (["handbook", "--question=b"], "The question must be given once. Received: 'a', and --que"),
         (["handbook", "--index=none/a.index"], "`path` is in a folder that does not exist: 'none"),

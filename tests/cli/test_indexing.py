@@ -48,6 +48,27 @@ def test_summary_of_changes(folder, tmp_path, capsys) -> None:
         assert index.search("ÿ")[0].document == "\x1b[31m.txt"
 
 
+def test_limits_of_a_document(folder, monkeypatch, capsys) -> None:
+    limits = []
+    update = Index.update
+
+    def keep_limits(index, *arguments, **settings):
+        limits.append({name: settings.get(name) for name in ("max_seconds", "max_memory")})
+        return update(index, *arguments, **settings)
+
+    monkeypatch.setattr(Index, "update", keep_limits)
+    assert main(["index", str(folder), "--max-seconds=600", "--max-memory=1"]) == 0
+    assert main(["index", str(folder)]) == 0
+    assert limits == [
+        {"max_seconds": 600, "max_memory": 1},
+        {"max_seconds": None, "max_memory": None},
+    ]
+    capsys.readouterr()
+    assert "argument --max-seconds: must be a positive integer" in error_line(
+        capsys, "index", str(folder), "--max-seconds=0"
+    )
+
+
 def test_default_path_of_the_index(folder, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(folder)
     for given in (str(folder), f"{folder}/", ".", "../handbook"):

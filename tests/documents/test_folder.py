@@ -4,6 +4,7 @@ import io
 import itertools
 import os
 import sqlite3
+import sys
 import zipfile
 
 import docx
@@ -218,17 +219,6 @@ def test_long_names_of_columns_are_shortened_in_each_row(tmp_path) -> None:
     assert text == "\n".join([f"{'b' * 80}: 1; c: 2"] * 30_000)
 
 
-def test_a_file_for_which_memory_is_short_loses_no_other(folder, tmp_path, monkeypatch) -> None:
-    def fail(*arguments):
-        raise MemoryError
-
-    with Index.create(tmp_path / "a.index") as index:
-        monkeypatch.setitem(file_formats.SUFFIXES, ".md", fail)
-        changes = index.update(folder)
-        assert changes.unreadable == {"guide/b.md": "reading it takes more memory than there is"}
-        assert index.names == ["a.txt"]
-
-
 def test_an_index_of_another_way_of_reading_is_read_again(folder, tmp_path) -> None:
     path = tmp_path / "a.index"
     with Index.create(path) as index:
@@ -370,15 +360,14 @@ def test_files_beyond_the_limits_are_unreadable(folder, tmp_path, monkeypatch) -
         archive.writestr("word/media/document.xml", bytes(2**25 + 1))
     with open(folder / "large.html", "wb") as file:
         file.truncate(10_001)
-    monkeypatch.setattr(file_formats, "MAX_BYTES", 10_000)
     (folder / "rows.csv").write_text("a\n" + "1\n" * 6_000)
+    with monkeypatch.context() as patch:
+        patch.setattr(file_formats, "MAX_BYTES", 10_000)
+        assert read(folder / "rows.csv")[0][0] == "rows.csv"
+        for name in ("a.docx", "large.html", "many.docx", "zeros.docx"):
+            with pytest.raises(ValueError, match=r"^it is larger than a gigabyte$"):
+                read(folder / name)
     with Index.create(tmp_path / "a.index") as index:
-        changes = index.update(folder)
-        assert sorted(index.names) == ["a.txt", "guide/b.md", "rows.csv"]
-        assert changes.unreadable == dict.fromkeys(
-            ("a.docx", "large.html", "many.docx", "zeros.docx"), "it is larger than a gigabyte"
-        )
-        monkeypatch.undo()
         changes = index.update(folder)
         assert changes.unreadable == {
             "large.html": "it contains zero bytes, so it is not text",
@@ -460,13 +449,18 @@ def test_files_exchanged_after_the_listing_are_not_followed(folder, tmp_path) ->
 def test_missing_libraries_are_named(tmp_path) -> None:
     for name in ("a.pdf", "a.docx"):
         (tmp_path / name).write_bytes(b"x")
+    # The process that parses has the path of this one.
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    for name in ("pypdfium2", "docx"):
+        (hidden / f"{name}.py").write_text("raise ModuleNotFoundError")
     code = f"""
 from keras_qa.documents import Index
 with Index.create({str(tmp_path / "a.index")!r}) as index:
     for entry in index.update({str(tmp_path)!r}).unreadable.items():
         print(*entry)
 """
-    done = python(code, hidden=("pypdfium2", "docx"))
+    done = python(code, PYTHONPATH=os.pathsep.join([str(hidden), *filter(None, sys.path)]))
     extra = '`pip install "keras-qa[documents]"`'
     assert done.stdout.splitlines() == [
         f"a.docx reading it needs python-docx. Install it with {extra}",
