@@ -24,7 +24,7 @@ from keras_qa.documents.html_text import read_html
 from keras_qa.documents.markdown import read_markdown
 from keras_qa.documents.pdf import read_pdf
 from keras_qa.documents.restructured_text import is_restructured_text, read_restructured_text
-from keras_qa.documents.visible_text import MAX_LABEL, Heading, row_text
+from keras_qa.documents.visible_text import MAX_LABEL, Heading, field_edits, row_text
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -54,7 +54,7 @@ def read_documents(
     """Reads the documents of a file, of which most are one document.
 
     A table (CSV, TSV, JSON Lines) with a column `text` has one document a row, named `file#name`
-    after its `name`, `id` or row number. In other tables each row becomes a line of one document.
+    after its `name`, `id` or row number. In other tables, each row becomes a paragraph.
     """
     read = SUFFIXES[os.path.splitext(name)[1].lower()]
     if read not in (_csv, _jsonl) and os.path.getsize(path) > MAX_BYTES:
@@ -70,7 +70,10 @@ def _read_bytes(path: pathlib.Path) -> bytes:
 def _text(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
     text = _decode(_read_bytes(path), encoding)
     # Some projects, such as Django, name their reStructuredText so.
-    yield _restructured_document(name, text) if is_restructured_text(text) else Document(name, text)
+    if is_restructured_text(text):
+        yield _restructured_document(name, text)
+    else:
+        yield Document(name, text, edits=tuple(field_edits(text)))
 
 
 def _markdown(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Document]:
@@ -127,7 +130,7 @@ def _docx(path: pathlib.Path, name: str, encoding: str | None) -> Iterator[Docum
         headings, size = [], 0
         for item in document.element.body.iterchildren(f"{_WORD}p", f"{_WORD}tbl"):
             if item.tag == f"{_WORD}tbl":
-                part = "\n".join(_row_texts(list(_table_rows(item))))
+                part = "\n\n".join(_row_texts(list(_table_rows(item))))
             else:
                 part = _paragraph_text(item).strip()
             # At most one empty line.
@@ -216,7 +219,7 @@ def _rows(rows: Iterator[Row], name: str) -> Iterator[Document]:
         label = next((row[key] for key in ("name", "id") if row.get(key) not in (None, "")), number)
         yield Document(f"{name}#{label}", text)
     if lines:
-        yield Document(name, "\n".join(lines))
+        yield Document(name, "\n\n".join(lines))
 
 
 def _decode(raw: bytes, encoding: str | None, declared: str | None = None) -> str:

@@ -29,7 +29,8 @@ _NAMES = (
     "thead tr ul"
 )
 BLOCKS = frozenset(_NAMES.split())
-_LINES = {"li", "tr", "dt", "dd"}
+# An entry of a list of definitions is a term and its definition, on consecutive lines.
+_LINES = {"dt", "dd"}
 _LEVELS = {f"h{level}": level for level in range(1, 7)}
 # Elements whose content has no markup.
 _RAW = {"script", "style", "title", "textarea", "iframe", "xmp"}
@@ -176,7 +177,9 @@ class HtmlReader:
         if table is not None and tag in ("tr", "thead", "tbody", "tfoot"):
             self._end_row(table, match.start())
             table.row_edit = len(self.edits)
-            return "\n"
+            return "\n\n"
+        if tag == "dt" and table is None:
+            return "\n\n"
         self._pre_depth += tag == "pre"
         return "\n" if tag == "br" else self._break(tag)
 

@@ -14,6 +14,8 @@ from keras_qa.documents.visible_text import (
     Lines,
     VisibleText,
     cell_labels,
+    end_unit,
+    field_edits,
     tidy,
     without_overlap,
 )
@@ -66,6 +68,8 @@ class _MarkdownReader:
             is_code = token.type in ("fence", "code_block")
             if token.type == "heading_open":
                 heading = token
+            elif token.type == "list_item_open" and first:
+                self.edits.append(end_unit(self.starts[first]))
             elif token.type == "tr_open":
                 rows.append(first)
             elif token.type == "table_close":
@@ -97,6 +101,9 @@ class _MarkdownReader:
 
     def _read_inline(self, token: Token, first: int, heading: Token | None) -> None:
         """Reads a paragraph, or the title of a heading."""
+        if token.map:
+            first_line, last_line = token.map
+            self.edits += field_edits(self.text, self.starts[first_line], self.starts[last_line])
         self.html.add_to_cell(token.content)
         starts = []
         for number, line in enumerate(token.content.split("\n"), start=first):
@@ -151,6 +158,8 @@ class _MarkdownReader:
                     columns = texts
                     self._remove_lines(row, row + 1)
                     continue
+            if row:
+                self.edits.append(end_unit(start))
             labels = cell_labels(texts, columns)
             for (first, last), label, changes in zip(cells, labels, edits, strict=True):
                 self.edits.append((start + at, start + first, label))

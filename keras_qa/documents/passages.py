@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 import struct
 from collections.abc import Iterable, Iterator
@@ -51,32 +52,40 @@ def passages(
 
     A passage has up to `length` words and a short rest of the section, of which it shares up to
     `overlap` with the passage before. Without `headings`, they are lines with `#`, or underlined.
+    A short text below the title of a document, such as a header, belongs to the next section.
     """
-    heading = ""
+    heading, level = "", 1
     begin, body = 0, 0
     if headings is None:
         titles = _find_headings(text)
     else:
         titles = ((start, end, level, text[start:end]) for start, end, level in headings)
-    for start, end, below in [*_paths(titles), (len(text), len(text), "")]:
+    for start, end, next_level, below in [*_paths(titles), (len(text), len(text), 0, "")]:
         # Consecutive headings without text between them belong to the section that follows.
-        if text[body:start].strip() or (start == len(text) and begin < start):
+        shortest = length // 4 if level == 0 else 0
+        is_last = start == len(text) and begin < start
+        if is_last or _has_more_words(text, body, start, shortest):
             yield from _section(text, begin, start, heading, length, overlap)
             begin = start
-        elif not heading:
+        elif not heading and not _has_more_words(text, body, start, 0):
             begin = start
-        heading, body = below, end
+        heading, level, body = below, next_level, end
 
 
-def _paths(titles: Iterable[tuple[int, int, int, str]]) -> Iterator[tuple[int, int, str]]:
-    """Yields `(start, end, heading)` of each heading, joined with the headings above it."""
+def _has_more_words(text: str, start: int, end: int, count: int) -> bool:
+    words = itertools.islice(_WORD.finditer(text, start, end), count + 1)
+    return sum(1 for _ in words) > count
+
+
+def _paths(titles: Iterable[tuple[int, int, int, str]]) -> Iterator[tuple[int, int, int, str]]:
+    """Yields `(start, end, level, heading)` of headings, each joined with those above it."""
     above: list[tuple[int, str]] = []
     for start, end, level, title in titles:
         above = [entry for entry in above if entry[0] < level]
         above.append((level, " ".join(title.split())[:_MAX_HEADING]))
         # A page often repeats its title as the first heading.
         path = dict.fromkeys(title for _, title in above if title)
-        yield start, end, " > ".join(path)
+        yield start, end, level, " > ".join(path)
 
 
 def _find_headings(text: str) -> Iterator[tuple[int, int, int, str]]:

@@ -9,6 +9,8 @@ from keras_qa.documents.visible_text import (
     Edit,
     Heading,
     Lines,
+    end_unit,
+    field_edits,
     row_text,
     tidy,
     without_overlap,
@@ -80,6 +82,7 @@ class _Reader:
     def __init__(self, text: str) -> None:
         self.text = text
         self.edits: list[Edit] = [(*match.span(), "") for match in _LITERAL.finditer(text)]
+        self.edits += field_edits(text)
         self.headings: list[Heading] = []
         # Directives and roles that docutils may not know are blanked: offsets stay the same.
         self.blanked = _ROLE.sub(_blank_role, self._blank_directives())
@@ -88,6 +91,8 @@ class _Reader:
     def read(self) -> None:
         from docutils import nodes
 
+        units = nodes.list_item, nodes.field, nodes.definition_list_item
+        unit: nodes.Node | None = None
         done: set[int] = set()
         for node in _parse(self.blanked).findall():
             is_text = isinstance(node, nodes.TextElement) and not isinstance(node, nodes.Inline)
@@ -103,8 +108,11 @@ class _Reader:
                     self.edits.append((start, self.position, ""))
                 done.add(id(node))
             elif is_text:
-                self._read_block(node)
+                self._read_block(node, unit)
+                unit = None
                 done.add(id(node))
+            elif unit is None and isinstance(node, units):
+                unit = node
 
     def _find(self, content: str) -> Lines | None:
         """Returns where the lines of the next block are, and moves behind them."""
@@ -119,7 +127,7 @@ class _Reader:
         self.position = position
         return Lines(content, starts)
 
-    def _read_block(self, node: nodes.TextElement) -> None:
+    def _read_block(self, node: nodes.TextElement, unit: nodes.Node | None) -> None:
         from docutils import nodes
 
         content = node.rawsource or node.astext()
@@ -127,6 +135,10 @@ class _Reader:
         if lines is None or isinstance(node, nodes.FixedTextElement):
             return
         start, end = lines.starts[0], self.position
+        line = self.text.rfind("\n", 0, start) + 1
+        if unit is not None and line:
+            is_next = isinstance(unit, nodes.field) and unit is not unit.parent[0]
+            self.edits.append(end_unit(line, "." if is_next else ""))
         if isinstance(node, nodes.label):
             # Of a footnote.
             self.edits.append((self.text.rfind("\n", 0, start) + 1, start - 1, ""))
@@ -181,7 +193,7 @@ class _Reader:
             start = max(self.blanked.find(word, start, end), start)
             begins.append(max(self.text.rfind("\n", 0, start) + 1, begins[-1]))
             start += len(word)
-            texts.append(f"{row_text(cells, columns)}\n")
+            texts.append(f"{row_text(cells, columns)}\n\n")
         if len(texts) > 1:
             self.edits += zip(begins, [*begins[1:], end], texts, strict=True)
             self.position = end

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
-from keras_qa.documents.visible_text import Edit, Heading
+from keras_qa.documents.visible_text import Edit, Heading, end_unit
 
 _FRONT_MATTER = re.compile(
     r"\A(---|\+\+\+)[ \t]*\n(?=\s*+(?:[\w\"#-].*?[:=]|#))(.*?\n)(?:\1|\.\.\.)[ \t]*(?:\n|\Z)", re.S
 )
+# A field of it begins at a line without an indent. Comments are not visible.
+_ENTRY = re.compile(r"^(?:(?P<comment>#[^\n]*)|[^\s#}\])-])", re.M)
 _TITLE = re.compile(r"^title[ \t]*+[:=][ \t]*+(\S[^\n]*+)$", re.M)
 # The first or last line of a block of code or of a directive.
 _FENCE = re.compile(
@@ -86,14 +88,22 @@ class SiteMarkup:
         matter = _FRONT_MATTER.match(self._text)
         if matter is None:
             return 0
-        title = _TITLE.search(self._text, *matter.span(2))
-        if title is None:
-            self._hide(*matter.span())
-        else:
-            start, end = _without_quotes(self._text, *title.span(1))
-            self.headings.append(Heading(start, end, 0))
-            self._hide(0, start)
-            self._hide(end, matter.end(), replacement="\n\n")
+        begin, end = matter.span(2)
+        self._blanks.append((0, matter.end(), re.sub(r"[^\n]", " ", matter[0])))
+        self.edits += [(0, begin, ""), (end, matter.end(), "\n\n")]
+        title = _TITLE.search(self._text, begin, end)
+        if title is None or title.start() > begin:
+            # Fields without a title above them are short texts below a title, too.
+            self.headings.append(Heading(0, 0, 0))
+        if title is not None:
+            first, last = _without_quotes(self._text, *title.span(1))
+            self.headings.append(Heading(first, last, 0))
+            self.edits += [(title.start(), first, "\n\n"), (last, title.end(), "")]
+        for match in _ENTRY.finditer(self._text, begin, end):
+            if match["comment"]:
+                self.edits.append((max(match.start() - 1, begin), match.end(), ""))
+            elif match.start() > begin and (title is None or match.start() != title.start()):
+                self.edits.append(end_unit(match.start(), "."))
         return matter.end()
 
     def _read_fences(self, position: int) -> list[tuple[int, int]]:

@@ -16,6 +16,11 @@ Edit: TypeAlias = tuple[int, int, str]
 MAX_LABEL = 80
 _BEFORE_LABEL = re.compile(r"^\s+(?=[;:] )")
 _AFTER_LABEL = re.compile(r"(?<=[;:])\s+\Z")
+# Consecutive lines that are not empty, the begin of one without an indent, and the begin of a
+# field, such as `Status: Final`.
+_BLOCK = re.compile(r"(?:^[^\S\n]*+\S[^\n]*+\n?+)++", re.M)
+_LINE = re.compile(r"^\S", re.M)
+_FIELD = re.compile(r"[*_]{0,3}\w[\w /-]{0,39}[*_]{0,3}:[*_]{0,3}(?:\s|$)")
 
 
 class Heading(NamedTuple):
@@ -136,7 +141,9 @@ def tidy(text: str, edits: Iterable[Edit], keep_indents: bool = True) -> tuple[E
         if merged:
             first, before, parts = merged[-1]
             between = text[before:start]
-            if not between or between.isspace():
+            # Two rows of a table that are both replaced stay apart.
+            is_apart = replacement.strip() and "".join(parts).strip()
+            if not is_apart and (not between or between.isspace()):
                 parts += between, replacement
                 merged[-1] = first, end, parts
                 continue
@@ -159,9 +166,10 @@ def tidy(text: str, edits: Iterable[Edit], keep_indents: bool = True) -> tuple[E
             replacement = replacement.rstrip()
         label = replacement.lstrip()
         if label and "\n" in replacement[: -len(label)]:
-            # A passage may begin with the label.
-            result.append((first, last, replacement[: -len(label)]))
-            result.append((last, last, label))
+            # A passage may begin with the label, or end with it.
+            middle = min(first + 1, last)
+            result.append((first, middle, replacement[: -len(label)]))
+            result.append((middle, last, label))
         elif replacement != text[first:last]:
             result.append((first, last, replacement))
         low = last
@@ -191,6 +199,27 @@ def _single_spaces(line: str) -> str:
     before = " " if line[:1].isspace() else ""
     after = " " if line[-1:].isspace() and words else ""
     return before + words + after
+
+
+def field_edits(text: str, start: int = 0, end: int | None = None) -> list[Edit]:
+    """Returns the edits that end the fields of the headers in a part of a text.
+
+    A header is a block of at least two lines `Name: value`, which may go on in indented lines.
+    """
+    edits: list[Edit] = []
+    for block in _BLOCK.finditer(text, start, len(text) if end is None else end):
+        begins = [block.start() + match.start() for match in _LINE.finditer(block[0])]
+        if len(begins) > 1 and all(_FIELD.match(text, begin) for begin in begins):
+            edits += [end_unit(begin, ".") for begin in begins[1:]]
+    return edits
+
+
+def end_unit(begin: int, mark: str = "") -> Edit:
+    """Returns the edit that ends a field or an item before the line that begins at an offset.
+
+    No answer crosses an empty line. A field also ends with a point, since a reader sees no lines.
+    """
+    return (begin - 1, begin, f"{mark}\n\n")
 
 
 class Lines:

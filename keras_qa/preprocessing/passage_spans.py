@@ -22,6 +22,8 @@ _WORD_COST = 0.15
 # without an answer finds all spans much likelier, so there is no limit that makes them equal.
 _MIN_ODDS, _MIN_NO_ANSWER = -30.0, 1e-30
 
+# The end of a paragraph, or of a field, an item or a row of a table as documents are read.
+_UNIT_END = re.compile(r"(?<=\S)[^\S\n]*+\n[^\S\n]*+\n")
 # The end of a sentence, of a paragraph, or of a cell of a table, the begin of a list item, and in
 # code a key or a table of TOML.
 _BOUNDARY = re.compile(
@@ -75,7 +77,8 @@ def passage_spans(
         for (start, end), score in scores.items()
     ]
     # A span over a boundary is the begin of one answer and the end of another.
-    marked = [span for span in marked if not _BOUNDARY.search(span.text.strip())] or marked
+    whole = [span for span in marked if not _BOUNDARY.search(span.text.strip())]
+    marked = whole or [_first_unit(span) for span in marked]
     marked.sort(key=lambda span: _WORD_COST * len(span.text.split()) - span.odds)
     words = {first_letters(word) for word in re.findall(r"\w{4,}", question)}
     result = [
@@ -105,6 +108,12 @@ def passage_spans(
             odds = max(span.odds for span in same)
             result.append(PassageSpan(passage[start:end], start, end, odds))
     return sorted(result, key=lambda span: -span.odds)
+
+
+def _first_unit(span: PassageSpan) -> PassageSpan:
+    """Ends a span at the end of the unit in which it begins."""
+    text = _UNIT_END.split(span.text, maxsplit=1)[0]
+    return PassageSpan(text, span.start, span.start + len(text), span.odds)
 
 
 def _whole_names(start: int, end: int, names: list[tuple[int, int]]) -> tuple[int, int]:

@@ -200,13 +200,13 @@ def test_rows_of_tables_are_documents_or_lines(tmp_path) -> None:
     table = tmp_path / "prices.tsv"
     table.write_text('name\tprice\tnote\nferry\t3\t"two\nlines"\nbus\t2\t\n')
     assert read(table) == [
-        ("prices.tsv", "name: ferry; price: 3; note: two lines\nname: bus; price: 2")
+        ("prices.tsv", "name: ferry; price: 3; note: two lines\n\nname: bus; price: 2")
     ]
     rows = tmp_path / "rows.jsonl"
     rows.write_text('{"text": "One.", "id": 7}\n\n{"text": "Two.", "name": "b"}\n{"text": ""}\n')
     assert read(rows) == [("rows.jsonl#7", "One."), ("rows.jsonl#b", "Two."), ("rows.jsonl#3", "")]
     rows.write_text('{"a": 1}\n{"text": "x"}\n')
-    assert read(rows) == [("rows.jsonl", "a: 1\ntext: x")]
+    assert read(rows) == [("rows.jsonl", "a: 1\n\ntext: x")]
     rows.write_text("")
     assert read(rows) == []
 
@@ -216,7 +216,7 @@ def test_long_names_of_columns_are_shortened_in_each_row(tmp_path) -> None:
     table = tmp_path / "a.csv"
     table.write_text("b" * 200_000 + ",c\n" + "1,2\n" * 30_000)
     ((_, text),) = read(table)
-    assert text == "\n".join([f"{'b' * 80}: 1; c: 2"] * 30_000)
+    assert text == "\n\n".join([f"{'b' * 80}: 1; c: 2"] * 30_000)
 
 
 def test_an_index_of_another_way_of_reading_is_read_again(folder, tmp_path) -> None:
@@ -294,7 +294,8 @@ def test_docx_headings_and_tables(tmp_path) -> None:
     assert read(path) == [
         (
             "a.docx",
-            "Guide\n\nWarranty\n\nTwo\tyears.\nNo more.\n\nkind: price\nferry; 3; 4\nferry; 5; 6",
+            "Guide\n\nWarranty\n\nTwo\tyears.\nNo more.\n\nkind: price\n\nferry; 3; 4\n\n"
+            "ferry; 5; 6",
         )
     ]
 
@@ -308,7 +309,7 @@ def test_the_first_row_of_a_docx_table_names_more_than_two_columns(tmp_path) -> 
                 cell.text = text.strip()
         made.add_paragraph(" ")
     made.save(tmp_path / "a.docx")
-    expected = "A: 1; B: 2; C: 3\nA: 4; C: 6\n\nA: B\n1: 2\n\nA; B; C"
+    expected = "A: 1; B: 2; C: 3\n\nA: 4; C: 6\n\nA: B\n\n1: 2\n\nA; B; C"
     assert read(tmp_path / "a.docx") == [("a.docx", expected)]
 
 

@@ -15,7 +15,7 @@ def test_the_visible_text_of_html_is_read() -> None:
         "<ul><li>one<li>two</ul><script>if (a < b) {}</script><p>x<br>y&nbsp;z</p><svg/>"
         "<pre>a\n  b</pre><table><tr><td>1<td>2</tr></table><!-- no --><template>no</template>"
     )
-    expected = "A & B\n\none\ntwo\n\nx\ny z\n\na\n  b\n\n1: 2"
+    expected = "A & B\n\none\n\ntwo\n\nx\ny z\n\na\n  b\n\n1: 2"
     assert visible(page) == expected
     assert visible("<head><title>x</title><body><p>seen") == "x\n\nseen"
     assert visible("</p></script>a<") == "a<"
@@ -71,7 +71,7 @@ def test_html_is_read_in_linear_time(part: str, expected: str) -> None:
 def test_cells_over_many_rows_and_columns_are_read_in_linear_time() -> None:
     # Each claimed column and row was counted: this took more than a minute, or gigabytes.
     rows = "<tr><td rowspan=999 colspan=999>a<td>b" * 12_000
-    assert visible(f"<table>{rows}</table>") == "\n".join(["a: b"] * 12_000)
+    assert visible(f"<table>{rows}</table>") == "\n\n".join(["a: b"] * 12_000)
     cells = "<td colspan=999>a" * 25_000
     assert visible(f"<table><tr>{cells}</table>") == "; ".join("a" * 25_000)
 
@@ -85,20 +85,20 @@ def test_headings_and_the_title() -> None:
 @pytest.mark.parametrize(
     ("rows", "expected"),
     [
-        ("<tr><th>A<th>B<tr><td>1<td>2<tr><td><td>3", "A: 1; B: 2\nB: 3"),
+        ("<tr><th>A<th>B<tr><td>1<td>2<tr><td><td>3", "A: 1; B: 2\n\nB: 3"),
         ("<thead><tr><th>A</th><th>B</th></tr></thead>\n<tr><td>1</td></tr>", "A: 1"),
-        ("<tr><th>A</th><td>1</td></tr><tr><th>B</th><td>2</td></tr>", "A: 1\nB: 2"),
+        ("<tr><th>A</th><td>1</td></tr><tr><th>B</th><td>2</td></tr>", "A: 1\n\nB: 2"),
         ("<tr><td>1</td><td>2</td><td>3</td></tr>", "1; 2; 3"),
         ("<tr><th>A<th>B</th></tr>", "A: B"),
-        ("<tr><th>A<th>B<tr><th colspan=2>C<tr><td>1<td>2", "C\nA: 1; B: 2"),
+        ("<tr><th>A<th>B<tr><th colspan=2>C<tr><td>1<td>2", "C\n\nA: 1; B: 2"),
         (
             "<tr><th>A<th colspan=2>B<th>C<tr><td rowspan='2'>1<td>2<td>3<td>4<tr><td>5<td>6<td>7",
-            "A: 1; B: 2; 3; C: 4\nB: 5; 6; C: 7",
+            "A: 1; B: 2; 3; C: 4\n\nB: 5; 6; C: 7",
         ),
         # The last row is below all that the first cell covers.
         (
             "<tr><th>A<th>B<th>C<tr><td rowspan=2 colspan=2>1<td>2<tr><td>3<tr><td>4<td>5<td>6",
-            "A: 1; C: 2\nC: 3\nA: 4; B: 5; C: 6",
+            "A: 1; C: 2\n\nC: 3\n\nA: 4; B: 5; C: 6",
         ),
         ("<tr><td>a<br>b <p>c</p></td><td> d </td>", "a\nb\nc: d"),
         ("<tr><td>a<table><tr><td>b<td>c</table></td><td>d</td></tr>", "a\n\nb: c: d"),

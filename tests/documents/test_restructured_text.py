@@ -22,7 +22,7 @@ def visible(text: str) -> str:
         ("a\\ b \\*c \\\\d", "ab *c \\d"),
         ("a::\n\n   b *c*\n\n::\n\n   d", "a:\n\n   b *c*\n\n   d"),
         (".. a comment\n   of two lines\n\n.. _label:\n\nb", "b"),
-        ("- a *b*\n- c\n\n  d\n\n1. e", "- a b\n- c\n\n  d\n\n1. e"),
+        ("- a *b*\n- c\n\n  d\n\n1. e", "- a b\n\n- c\n\n  d\n\n1. e"),
         ("a\n\n.. [1] Note *b*.\n\n.. |c| replace:: d", "a\n\n[1] Note b."),
         (".. note:: A *b*\n   c.\n\nd", "A b\n   c.\n\nd"),
         (".. unknown::\n   :x: y\n\n   A *b*.", "A b."),
@@ -31,7 +31,10 @@ def visible(text: str) -> str:
         (".. code-block:: py\n   :x:\n\n   a *b*\n\nc", "a *b*\n\nc"),
         (".. versionadded:: 3.2\n   A *b*.", "Added in version 3.2\n   A b."),
         (".. function:: f(x)\n\n   A *b*.\n\nc", "f(x)\n\n   A b.\n\nc"),
-        ("=== ===\n A   B\n=== ===\n 1   2\n 3   *4*\n=== ===\n\na", "A: 1; B: 2\nA: 3; B: 4\n\na"),
+        (
+            "=== ===\n A   B\n=== ===\n 1   2\n 3   *4*\n=== ===\n\na",
+            "A: 1; B: 2\n\nA: 3; B: 4\n\na",
+        ),
         (
             "+---+-----+\n| A | B   |\n+===+=====+\n| 1 | two |\n|   | x   |\n+---+-----+\n\na",
             "A: 1; B: two x\n\na",

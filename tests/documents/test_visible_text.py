@@ -78,7 +78,7 @@ def test_a_label_is_apart_from_the_line_before() -> None:
     text = "x\n<td> b"
     edits = tidy(text, [(2, 6, "A: ")])
     seen = VisibleText(text, edits)
-    assert (seen.text, edits) == ("x\nA: b", ((1, 7, "\n"), (7, 7, "A: ")))
+    assert (seen.text, edits) == ("x\nA: b", ((1, 2, "\n"), (2, 7, "A: ")))
     start, end = seen.to_source(2, 6)
     assert visible_part(text[start:end], edits, start).text == "A: b"
 

@@ -140,6 +140,11 @@ def test_a_span_over_a_boundary_is_left_out(text: str, span: str) -> None:
     assert len(texts(text, [(span, 0.5)])) == 1
 
 
+@pytest.mark.parametrize("span", ["Final\n\nType", "Final.\n \nType: Meta"])
+def test_no_answer_crosses_the_end_of_a_unit(span: str) -> None:
+    assert texts(f"Status: {span}", [(span, 0.5), (span[:-1], 0.2)]) == ["Final"]
+
+
 @pytest.mark.parametrize(
     "span",
     [
