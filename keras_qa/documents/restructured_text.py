@@ -154,8 +154,8 @@ class _Reader:
             seen = "" if isinstance(child, nodes.footnote_reference) else child.astext()
             within = raw.find(seen)
             if within >= 0:
-                spans = (first, first + within), (first + within + len(seen), position)
-                self.edits += [(lines.locate(low), lines.locate(high), "") for low, high in spans]
+                around = (first, first + within), (first + within + len(seen), position)
+                self.edits += [(lines.locate(low), lines.locate(high), "") for low, high in around]
         for match in _ROLE.finditer(self.text, start, end):
             spans = [match.span(group) for group in ("role", "module", "escape")]
             if match["role"]:

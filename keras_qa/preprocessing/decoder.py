@@ -174,8 +174,8 @@ class SpanDecoder:
         count = max((part[-1].shape[1] for part in parts), default=1)
         start_offsets, end_offsets = np.full((2, texts, count), -1, "int32")
         scores = np.zeros((texts, count))
-        for rows, *arrays in parts:
-            for every, array in zip((start_offsets, end_offsets, scores), arrays, strict=True):
+        for rows, *best in parts:
+            for every, array in zip((start_offsets, end_offsets, scores), best, strict=True):
                 every[rows, : array.shape[1]] = array
         return Spans(start_offsets, end_offsets, scores, no_answer, type_scores)
 
