@@ -139,6 +139,7 @@ def test_what_is_not_for_a_model_is_said() -> None:
 
 
 def test_a_text_of_another_language_is_warned_of(qa) -> None:
-    message = "tokenizer, in 1 of 2 texts. The first begins with '你你你 你你你 Mary'. Use a reader"
-    with pytest.warns(UserWarning, match=f"^More than 10 % of a text's .* {message}"):
+    # Servers log warnings, so they have no text.
+    message = "tokenizer, in 1 of 2 texts. Use a reader for their language."
+    with pytest.warns(UserWarning, match=rf"^More than 10 % of a text's .* {message}$"):
         qa.answer(["Mary went home.", "你你你 你你你 Mary"], [QUESTION, QUESTION])
