@@ -20,6 +20,8 @@ FIELDS = (
 )
 # Fields of several strings: a column of lists, or several columns.
 _LISTS = ("choices", "negatives")
+# The column of the text by default: the first of these that a table has.
+_TEXTS = ("text", "context", "passage")
 _ABSENT = object()
 
 
@@ -102,6 +104,35 @@ def records(
         yield location, example if text is None else dataclasses.replace(example, text=text)
 
 
+def load_questions(path: str | Path, **columns: str | Sequence[str] | None) -> list[Example]:
+    """Reads questions about the documents of an index, for `training.examples_from_index`.
+
+    The file is as for `load`, but a row needs no text. `document`, or the first of `documents`, is
+    the name of a document that answers; the text, if there is one, is the part that does.
+
+    Raises:
+        ValueError, TypeError, ImportError: As `load`.
+    """
+    file = _to_file(path)
+    if file.suffix.lower() == ".json":
+        return squad.load(file)
+    first = next((row for _, row in _rows(file, {})), {})
+    names = _columns(first, columns)
+    names.pop("answer_start", None)
+    texts = [names["text"]] if "text" in columns else list(_TEXTS)
+    names["text"] = names["question"]
+    questions = []
+    for location, row in _rows(file, names):
+        values = [_value(location, "text", name, row) for name in texts if name in row]
+        text = next((value for value in values if value), None)
+        example = _example(location, row, names)
+        documents = row.get("documents")
+        if example.document is None and isinstance(documents, list) and documents:
+            example = dataclasses.replace(example, document=str(documents[0]))
+        questions.append(dataclasses.replace(example, text=text or ""))
+    return questions
+
+
 def count(path: str | Path) -> int:
     """Number of questions in a file."""
     file = Path(path).expanduser()
@@ -164,8 +195,7 @@ def _layout(row: Mapping[str, Any]) -> dict[str, str]:
     names = {"text": "text", "question": "question", "answers": "answers"}
     optional = ("answer_start", "id", "document", "source", "all_spans")
     names.update({name: name for name in optional if name in row})
-    texts = ("text", "context", "passage")
-    names["text"] = next((name for name in texts if name in row), "text")
+    names["text"] = next((name for name in _TEXTS if name in row), "text")
     names.update({name: name for name in _LISTS if isinstance(row.get(name), list)})
     nested = row.get("answers")
     if isinstance(nested, str):

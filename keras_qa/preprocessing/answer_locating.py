@@ -33,7 +33,7 @@ def locate_answers(
         if not item.answers or item.answer_start or is_typed:
             located.append(item)
             continue
-        nearest = [_nearest_spans(item, answer) for answer in item.answers]
+        nearest = [nearest_spans(item, answer) for answer in item.answers]
         spans = [*dict.fromkeys(places[0] for places in nearest if len(places) == 1)]
         if spans:
             # The text may write an answer with other capitals.
@@ -64,7 +64,7 @@ def _rows(positions: Sequence[int]) -> str:
     return f"row{'s' * (len(positions) > 1)} {named}"
 
 
-def _nearest_spans(item: Example, answer: str) -> list[tuple[int, int]]:
+def nearest_spans(item: Example, answer: str) -> list[tuple[int, int]]:
     """Returns the spans of an answer that are nearest the words of the question: one, mostly."""
     text = item.plain_text
     words = r"\s+".join(map(re.escape, answer.split()))
