@@ -5,7 +5,8 @@ from __future__ import annotations
 import pathlib
 import tempfile
 
-from keras_qa import datasets, training
+from keras_qa import datasets, recipes
+from keras_qa.answering.index_examples import IndexExamples
 from keras_qa.documents import Index
 from keras_qa.example import Example
 
@@ -23,12 +24,10 @@ NEGATIVES = 3
 def training_projects(folder: pathlib.Path) -> list[pathlib.Path]:
     """Returns the folders of the projects that weights may learn from."""
     names = {*LEFT_OUT, *CHOOSING}
-    return [
-        path for path in sorted(folder.iterdir()) if path.is_dir() and path.name not in names
-    ]
+    return [path for path in sorted(folder.iterdir()) if path.is_dir() and path.name not in names]
 
 
-def project_examples(project: pathlib.Path, negatives: int = NEGATIVES) -> training.IndexExamples:
+def project_examples(project: pathlib.Path, negatives: int = NEGATIVES) -> IndexExamples:
     """Returns the questions of a project with passages of an index of its documents."""
     questions = datasets.tables.load_questions(project / "questions.jsonl")
     with (
@@ -36,7 +35,7 @@ def project_examples(project: pathlib.Path, negatives: int = NEGATIVES) -> train
         Index.create(pathlib.Path(folder, "a.index")) as index,
     ):
         index.update(project / "docs", verbose=0)
-        return training.examples_from_index(index, questions, negatives)
+        return recipes.examples_from_index(index, questions, negatives)
 
 
 def all_examples(projects: list[pathlib.Path], negatives: int = NEGATIVES) -> list[Example]:

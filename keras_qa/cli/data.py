@@ -103,6 +103,9 @@ def from_file(path: str, options: argparse.Namespace, has_answers: bool = True) 
     """Returns the examples of a file, with their answers or without, and prints its warnings."""
     if not has_answers:
         return [example for _, example in tables.records(path, columns(options), answers=False)]
+    if isinstance(getattr(options, "index", None), str):
+        # `train --index`: the passages are found later.
+        return tables.load_questions(path, **columns(options))
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         examples = tables.load(path, strict=not options.lenient, **columns(options))

@@ -13,6 +13,7 @@ from keras_qa.cli.interrupts import advise_after_interrupt
 from keras_qa.cli.output import Results, print_scores, say, say_warnings, show_epochs
 from keras_qa.cli.parsing import Option, Options, add_options, given_options, option_name, positive
 from keras_qa.data import unanswerable
+from keras_qa.example import Example
 from keras_qa.text import WordVectors
 
 # The default models. The second solves tasks that the first does not, such as bAbI's task 16.
@@ -28,7 +29,9 @@ examples:
       --vectors glove.6B.50d.txt --output reader.keras
   keras-qa train --from minilm-squad --data mine.csv --validation-data held_out.csv \\
       --output mine.keras
-  keras-qa train --data boolq/train.jsonl --validation-data boolq/valid.jsonl \
+  keras-qa train --from minilm-squad --index handbook.index --data questions.csv \\
+      --output mine.keras
+  keras-qa train --data boolq/train.jsonl --validation-data boolq/valid.jsonl \\
       --model span_reader --backbone minilm --answer-types span yes no --output reader.keras
 
 Training stops when the accuracy on the validation data no longer rises, or, if all of its answers
@@ -43,6 +46,11 @@ RUN: Options = {
         "files of examples that choose the best epoch (default: those of the stories)",
         nargs="+",
         action="extend",
+    ),
+    "index": Option(
+        "FILE.index",
+        "find the passages of the questions in this index: the data need only questions and "
+        "answers, and, if known, documents and the text that answers",
     ),
     "results": Option("FILE.json", "file to append the results of each training to"),
     "seed": Option("N", "the first seed (default: %(default)s)", int, 0),
@@ -99,6 +107,8 @@ READER: Options = {
     "vectors": Option("FILE", "word vectors in GloVe's text format"),
     "max_length": Option("N", "positions of a window; a longer text is read in several", int),
 }
+# Number of rows that a message names.
+_SHOWN_ROWS = 5
 # Fields of `Recipe`.
 RECIPE: Options = {
     "epochs": Option("N", "largest number of epochs", int),
@@ -147,6 +157,8 @@ def run(options: argparse.Namespace, results: Results) -> None:
     start = vars(options)["from"]
     model_options, answerer_options = _options(options, start)
     train, valid, about = data.training_parts(options)
+    if options.index is not None:
+        train, valid = _find_passages(options.index, train, valid)
     if options.unanswerable:
         kinds = options.unanswerable_kinds or unanswerable.KINDS[:1]
         train = unanswerable.add_unanswerable(train, options.unanswerable, options.seed, kinds)
@@ -189,6 +201,29 @@ def run(options: argparse.Namespace, results: Results) -> None:
         scores = result.answerer.evaluate(valid, verbose=0)
         print_scores(scores)
     results.add(output=options.output, adapter=options.adapter, runs=runs, scores=scores)
+
+
+def _find_passages(
+    path: str, train: list[Example], valid: list[Example]
+) -> tuple[list[Example], list[Example]]:
+    """Returns the questions with passages of an index, and reports those without."""
+    from keras_qa import training
+    from keras_qa.documents import Index
+
+    results = []
+    with Index.open(path) as index:
+        for name, part in (("training", train), ("validation", valid)):
+            if not part:
+                results.append(part)
+                continue
+            result = training.examples_from_index(index, part)
+            say(f"Of the {name} data, {result.summary()}")
+            if result.missing:
+                rows = ", ".join(map(str, [*result.missing][:_SHOWN_ROWS]))
+                more = ", …" * (len(result.missing) > _SHOWN_ROWS)
+                say(f"Without a passage: rows {rows}{more} (counted from 1).")
+            results.append(result.examples)
+    return results[0], results[1]
 
 
 def _models(options: argparse.Namespace, validated: bool) -> Sequence[str]:

@@ -105,7 +105,7 @@ def records(
 
 
 def load_questions(path: str | Path, **columns: str | Sequence[str] | None) -> list[Example]:
-    """Reads questions about the documents of an index, for `training.examples_from_index`.
+    """Reads questions about the documents of an index, for `recipes.examples_from_index`.
 
     The file is as for `load`, but a row needs no text. `document`, or the first of `documents`, is
     the name of a document that answers; the text, if there is one, is the part that does.

@@ -19,7 +19,7 @@ DOCUMENTED = [
     if line.startswith("::: ")
 ]
 # The most classes, functions and constants. Lower it when you can.
-MOST = 90
+MOST = 91
 # They need other frameworks: `tests/integrations` imports them.
 INTEGRATIONS = "keras_qa.integrations."
 

@@ -77,16 +77,16 @@ def examples_from_index(
 
     Examples:
         >>> import os, tempfile
-        >>> from keras_qa import training
+        >>> from keras_qa import recipes
         >>> from keras_qa.documents import Index
         >>> index = Index.create(os.path.join(tempfile.mkdtemp(), "a.index"), language="en")
         >>> index.add([{"name": "lamp", "text": "The lamp lasts two years."}])
         1
         >>> question = {"text": "", "question": "How long does the lamp last?"}
-        >>> found = training.examples_from_index(index, [{**question, "answers": "two years"}])
-        >>> found.examples[0].answers, found.examples[0].answer_start
+        >>> result = recipes.examples_from_index(index, [{**question, "answers": "two years"}])
+        >>> result.examples[0].answers, result.examples[0].answer_start
         (('two years',), (15,))
-        >>> found.summary()
+        >>> result.summary()
         '1 of 1 questions have a passage with their answer.'
     """
     negatives = to_integer("negatives", negatives, 0)
@@ -96,8 +96,11 @@ def examples_from_index(
     for first in range(0, len(data), _QUESTIONS):
         part = data[first : first + _QUESTIONS]
         by_question = retrieve(index, [item.question for item in part], _PASSAGES)
-        # The words of the text that answers find its passage best.
-        texts = [plain_words(item.plain_text) or item.question for item in part]
+        # The words of the text that answers find its passage best, and those of the answer do, too.
+        texts = [
+            plain_words(item.plain_text) or " ".join([item.question, *item.answers[:1]])
+            for item in part
+        ]
         by_text = retrieve(index, texts, _PASSAGES)
         for number, item in enumerate(part):
             if item.answers:
@@ -110,12 +113,13 @@ def examples_from_index(
             for hit, _ in zip(wrong, range(negatives), strict=False):
                 examples.append(_example(item, hit))
     answerable = sum(bool(item.answers) for item in data)
-    result = IndexExamples(examples, missing, answerable)
-    if len(missing) == answerable:
+    output = IndexExamples(examples, missing, answerable)
+    if missing and len(missing) == answerable:
+        summary = output.summary()
         raise ValueError(
-            f"`questions` must have answers that passages of the index contain. {result.summary()}"
+            f"`questions` must have answers that passages of the index contain. {summary}"
         )
-    return result
+    return output
 
 
 def _find_passage(item: Example, hits: Sequence[Passage]) -> Example | str:
