@@ -9,6 +9,7 @@ from keras_qa.answering.answerer import QuestionAnswerer
 from keras_qa.answering.opening import EMBEDDER, find, open_model
 from keras_qa.answering.reranker import Reranker
 from keras_qa.answering.text_embedder import TextEmbedder
+from keras_qa.data.presets import PRESETS
 from keras_qa.onnx.runtime import EMBEDDING
 from keras_qa.preprocessing.preprocessor import SEQUENCE
 
@@ -87,7 +88,4 @@ def presets() -> dict[str, str]:
         >>> "minilm-squad" in keras_qa.presets()
         True
     """
-    # Not at the top: it needs Keras.
-    from keras_qa.models.presets import PRESETS
-
     return dict(PRESETS)

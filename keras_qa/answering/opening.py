@@ -11,6 +11,7 @@ import zipfile
 from typing import Any, NamedTuple, TypeGuard
 
 from keras_qa import _backend
+from keras_qa.data.presets import EMBEDDERS, ENCODERS, FOLDER, PREFIX, check_name
 from keras_qa.onnx.runtime import ONNX, SETTINGS, ExportedModel
 
 # What a path or a name may refer to: a folder of `onnx.export`, a published checkpoint, a file of
@@ -46,24 +47,25 @@ def find(path: str | os.PathLike[str]) -> tuple[str, str]:
     name = os.fspath(path)
     if _is_exported(name):
         return EXPORTED, name
-    # Not at the top: they need Keras.
-    from keras_qa.models.presets import EMBEDDERS, FOLDER, PRESETS
-    from keras_qa.models.pretrained.hub import ENCODERS, PREFIX
-
     exists = os.path.exists(name)
     if os.path.isdir(name) or name.startswith(PREFIX) or (name in ENCODERS and not exists):
         return PUBLISHED, name
     if not exists:
         if name in EMBEDDERS:
             return EMBEDDER, EMBEDDERS[name]
-        if name not in PRESETS:
-            raise FileNotFoundError(
-                f"There is no file `{name[-100:]}`, and no preset of that name. Expected a "
-                "`.keras` file, a folder, `hf://owner/name`, or one of the presets: "
-                f"{', '.join(PRESETS)}."
-            )
+        check_name(name)
         name = str(FOLDER / f"{name}.keras")
     return ADAPTER if _is_adapter(name) else FILE, name
+
+
+def check_names(*names: str | None) -> None:
+    """Raises a `FileNotFoundError` if there is no model of one of these names; it needs no Keras.
+
+    `None` and `"none"` are no model.
+    """
+    for name in names:
+        if name not in (None, "none") and not _is_exported(name):
+            check_name(name)
 
 
 def _is_exported(name: str) -> bool:
@@ -110,13 +112,13 @@ def open_model(
     if kind == EXPORTED:
         return Opened(ExportedModel(source), True, name)
     # Not at the top: it needs Keras.
-    from keras_qa.models import adapters, presets
+    from keras_qa.models import adapters, model_files
 
     if kind == FILE:
-        return Opened(presets.open_file(source, compile), True, name)
+        return Opened(model_files.open_file(source, compile), True, name)
     if kind == ADAPTER:
         return Opened(adapters.load(pathlib.Path(source), backbone, lora_rank), True, name)
-    return Opened(*presets.open_published(source), name)
+    return Opened(*model_files.open_published(source), name)
 
 
 def is_default(model: object, *names: str) -> TypeGuard[str]:
@@ -149,8 +151,5 @@ def is_local(name: str) -> bool:
     """Whether a name that comes from a file refers to this machine, so it is strict."""
     if is_exported_here(name):
         return True
-    # Not at the top: it needs Keras.
-    from keras_qa.models.pretrained.hub import ENCODERS, PREFIX
-
     elsewhere = name.startswith((*_ELSEWHERE, PREFIX))
     return name in ENCODERS or (not elsewhere and os.path.isdir(name))

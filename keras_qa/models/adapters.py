@@ -19,12 +19,13 @@ import numpy as np
 
 from keras_qa._arguments import check_choice, entry, first_line, parse_object, to_integer
 from keras_qa.data.files import check_keras_file, replace_atomically
+from keras_qa.data.presets import ENCODERS, PREFIX
 from keras_qa.engine.qa_model import QAModel
 from keras_qa.layers import TransformerEncoder
 from keras_qa.layers.base_layer import skip_initializers
 from keras_qa.layers.classification_head import transformer_of
 from keras_qa.models.pretrained.checkpoint import PretrainedCheckpoint
-from keras_qa.models.pretrained.hub import ENCODERS, PREFIX, find_checkpoint
+from keras_qa.models.pretrained.hub import find_checkpoint
 from keras_qa.models.pretrained.weights import check_model_finite
 from keras_qa.models.reader import enable_lora, span_reader
 from keras_qa.models.text_classifier import text_classifier

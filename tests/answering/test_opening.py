@@ -7,8 +7,8 @@ import pytest
 
 import keras_qa
 from keras_qa import QuestionAnswerer
-from keras_qa.answering.opening import find, is_exported_here, is_local, open_model
-from keras_qa.models import presets
+from keras_qa.answering.opening import check_names, find, is_exported_here, is_local, open_model
+from keras_qa.data import presets
 from keras_qa.preprocessing import SpanPreprocessor, WordPreprocessor
 
 GOLDEN = pathlib.Path(__file__).parents[1] / "golden"
@@ -87,3 +87,13 @@ def test_names_in_files_refer_to_this_machine() -> None:
         "\\\\host\\folder": False,
     }
     assert {name: is_local(name) for name in local} == local
+
+
+def test_a_name_without_a_model_gets_the_nearest(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    pathlib.Path("qa.keras").touch()
+    check_names("minilm", "minilm-embed", "hf://a/b", "qa.keras", "none", None)
+    with pytest.raises(FileNotFoundError, match=r"presets: .*The nearest name is `minilm-squad`\."):
+        check_names("minilm", "minilm-sqaud")
+    with pytest.raises(FileNotFoundError, match=r"minilm-verify\.$"):
+        check_names("reader")

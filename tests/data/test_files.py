@@ -19,7 +19,7 @@ from small_models import batch, same_weights
 
 import keras_qa
 from keras_qa.data.files import replace_atomically
-from keras_qa.models.presets import load_model
+from keras_qa.models.model_files import load_model
 from keras_qa.text import WordTokenizer
 
 

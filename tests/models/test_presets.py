@@ -11,7 +11,8 @@ import keras_qa
 from keras_qa import QuestionAnswerer
 from keras_qa.answering import Reranker
 from keras_qa.cli import main
-from keras_qa.models import presets, text_classifier
+from keras_qa.data import presets
+from keras_qa.models import text_classifier
 
 TEXT = (
     "The warranty of the lamp lasts three years. It covers the switch, but not the bulb. "

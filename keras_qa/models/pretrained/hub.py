@@ -7,13 +7,10 @@ import pathlib
 from types import ModuleType
 
 from keras_qa._arguments import first_line, import_extra
+from keras_qa.data.presets import ENCODERS, PREFIX
 from keras_qa.models.pretrained.checkpoint import CONFIG, PretrainedCheckpoint, is_checkpoint
 from keras_qa.models.pretrained.checkpoint_tensors import INDEX, PICKLED, WHOLE, shards
 from keras_qa.text.tokenizer_files import FILES
-
-PREFIX = "hf://"
-# The folders of the encoders in this package, by their names.
-ENCODERS = {"minilm": pathlib.Path(__file__).parents[1] / "ready" / "minilm"}
 
 
 def find_checkpoint(name: str) -> PretrainedCheckpoint | None:

@@ -20,7 +20,7 @@ from keras_qa import Example
 from keras_qa.engine.compiling import recompile
 from keras_qa.layers.classification_head import transformer_of
 from keras_qa.models import adapters, span_reader
-from keras_qa.models.presets import load_model
+from keras_qa.models.model_files import load_model
 from keras_qa.models.reader import enable_lora
 
 

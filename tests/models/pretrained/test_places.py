@@ -9,9 +9,9 @@ import pytest
 from small_checkpoints import copy
 
 import keras_qa
+from keras_qa.data import presets
 from keras_qa.layers import TransformerEncoder
-from keras_qa.models import presets, span_reader
-from keras_qa.models.pretrained import hub
+from keras_qa.models import span_reader
 from keras_qa.models.pretrained.checkpoint_tensors import INT8, Tensors
 from keras_qa.models.pretrained.hub import find_checkpoint
 from keras_qa.preprocessing.preprocessor import SPANS
@@ -21,7 +21,7 @@ from keras_qa.preprocessing.preprocessor import SPANS
 def encoder(tmp_path, monkeypatch):
     """The folder of an encoder that is named `small`."""
     folder = copy("bert", tmp_path / "encoders" / "model")
-    monkeypatch.setitem(hub.ENCODERS, "small", folder)
+    monkeypatch.setitem(presets.ENCODERS, "small", folder)
     monkeypatch.chdir(tmp_path)
     return folder
 

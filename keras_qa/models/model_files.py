@@ -1,4 +1,4 @@
-"""Presets of the package, and models from presets, files and published checkpoints."""
+"""Models from files and published checkpoints."""
 
 from __future__ import annotations
 
@@ -19,22 +19,6 @@ from keras_qa.models.pretrained.weights import check_model_finite
 from keras_qa.models.reader import span_reader
 from keras_qa.models.text_classifier import text_classifier
 from keras_qa.preprocessing.preprocessor import CHOICE, SEQUENCE, SPANS, TOKENS
-
-FOLDER = pathlib.Path(__file__).parent / "ready"
-
-PRESETS = {
-    "babi": "answers questions about the short stories of bAbI, all twenty tasks, with the "
-    "sentences that support each answer",
-    "minilm-embed": "turns English texts into vectors for search by meaning: the encoder minilm",
-    "minilm-rerank": "sorts English texts by how well they answer a question: LoRA on the encoder "
-    "minilm",
-    "minilm-squad": "marks answers in English texts, or finds no answer: LoRA on the encoder "
-    "minilm, 44,858 questions on Wikipedia, product reviews and search queries",
-    "minilm-verify": "scores how well English texts support a claim: LoRA on the encoder minilm",
-}
-
-# Presets that are not answerers: `keras_qa.load` knows their classes.
-EMBEDDERS = {"minilm-embed": "minilm"}
 
 # Errors of Keras and backends for a malformed config.
 _REFUSED = (
