@@ -72,6 +72,7 @@ class Bar:
         self.first = done
         self.error = error
         self.start = self.shown = time.monotonic()
+        self.is_shown = False
 
     def show(self, done: int) -> None:
         """Shows the bar if an update is due. `done` includes the items that were done before."""
@@ -86,6 +87,7 @@ class Bar:
         self._write(done, stays=True)
 
     def _write(self, done: int, stays: bool) -> None:
+        self.is_shown = True
         line = self.line(done, time.monotonic() - self.start)
         if on_terminal(self.error):
             line = f"\r{line}\x1b[K"

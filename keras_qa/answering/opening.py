@@ -5,13 +5,14 @@ An exported folder needs no Keras.
 
 from __future__ import annotations
 
+import difflib
 import os
 import pathlib
 import zipfile
 from typing import Any, NamedTuple, TypeGuard
 
 from keras_qa import _backend
-from keras_qa.data.presets import EMBEDDERS, ENCODERS, FOLDER, PREFIX, check_name
+from keras_qa.data.presets import EMBEDDERS, ENCODERS, FOLDER, PREFIX, PRESETS
 from keras_qa.onnx.runtime import ONNX, SETTINGS, ExportedModel
 
 # What a path or a name may refer to: a folder of `onnx.export`, a published checkpoint, a file of
@@ -53,7 +54,7 @@ def find(path: str | os.PathLike[str]) -> tuple[str, str]:
     if not exists:
         if name in EMBEDDERS:
             return EMBEDDER, EMBEDDERS[name]
-        check_name(name)
+        _check_name(name)
         name = str(FOLDER / f"{name}.keras")
     return ADAPTER if _is_adapter(name) else FILE, name
 
@@ -65,7 +66,19 @@ def check_names(*names: str | None) -> None:
     """
     for name in names:
         if name not in (None, "none") and not _is_exported(name):
-            check_name(name)
+            _check_name(name)
+
+
+def _check_name(name: str) -> None:
+    """Raises a `FileNotFoundError` if nothing has this name: no file, repository, or preset."""
+    if name in PRESETS or name in ENCODERS or name.startswith(PREFIX) or os.path.exists(name):
+        return
+    near = difflib.get_close_matches(name, [*PRESETS, *ENCODERS], 1)
+    raise FileNotFoundError(
+        f"There is no file `{name[-100:]}`, and no preset of that name. Expected a `.keras` file, "
+        f"a folder, `hf://owner/name`, or one of the presets: {', '.join(PRESETS)}."
+        + "".join(f" The nearest name is `{name}`." for name in near)
+    )
 
 
 def _is_exported(name: str) -> bool:

@@ -37,7 +37,9 @@ from keras_qa.data.rows import MissingColumnError
 
 # Each module has `HELP`, `USAGE`, `EPILOG`, `add_arguments` and `run`, which imports Keras. It adds
 # to the results of `--json`, and returns the exit code or `None`. `MODELS` has the options that
-# name models: only these need a backend. Without it, the command always needs one.
+# name models: only these need a backend. Without it, the command always needs one. `check` raises
+# an error for options that cannot work, before Keras is imported. `HAS_RESULTS` is false if there
+# is no `--json`.
 COMMANDS = {
     "quickstart": quickstart,
     "train": train,
@@ -83,7 +85,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     results = output.Results()
     try:
         with interrupts.handle_sigint():
-            return _run(parser().parse_args(arguments), results)
+            main_parser = parser()
+            options = main_parser.parse_args(arguments)
+            if not hasattr(options, "command"):
+                main_parser.print_help()
+                return 0
+            return _run(options, results)
     except BrokenPipeError:
         return CLOSED
     except (ImportError, MemoryError, OSError, TypeError, ValueError) as error:
@@ -108,7 +115,7 @@ def parser() -> argparse.ArgumentParser:
     version = f"%(prog)s {keras_qa.__version__}"
     main_parser.add_argument("--version", action="version", version=version)
     commands = main_parser.add_subparsers(
-        required=True, metavar="COMMAND", title="commands", parser_class=CommandParser
+        metavar="COMMAND", title="commands", parser_class=CommandParser
     )
     for name, module in COMMANDS.items():
         command_parser = commands.add_parser(
@@ -120,9 +127,10 @@ def parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         module.add_arguments(command_parser)
-        command_parser.add_argument(
-            "--json", action="store_true", help="print the results as one JSON object"
-        )
+        if getattr(module, "HAS_RESULTS", True):
+            command_parser.add_argument(
+                "--json", action="store_true", help="print the results as one JSON object"
+            )
         command_parser.set_defaults(command=name, run=module.run)
     return main_parser
 
@@ -130,8 +138,10 @@ def parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace, results: output.Results) -> int:
     code: int | None
     with contextlib.ExitStack() as stack:
-        if options.json:
+        if getattr(options, "json", False):
             stack.enter_context(results.as_json(options.command))
+        if hasattr(COMMANDS[options.command], "check"):
+            COMMANDS[options.command].check(options)
         if _needs_backend(options):
             _import_backend()
             stack.enter_context(_progress_bars_on_terminals_only())
@@ -194,7 +204,9 @@ def _progress_bars_on_terminals_only() -> Iterator[None]:
 def _describe(error: Exception) -> str:
     """The message of an error: without the number of a system error, with the option to use."""
     if isinstance(error, MissingColumnError):
-        return f"{error.problem} Name its column by `--columns {error.field}=NAME`."
+        columns = ",".join(f"{field}=NAME" for field in error.fields)
+        its = "their columns" if len(error.fields) > 1 else "its column"
+        return f"{error.problem} Name {its} by `--columns {columns}`."
     if isinstance(error, OSError) and error.strerror:
         file = "" if error.filename is None else f"{error.filename!r}: "
         return f"{file}{error.strerror}."

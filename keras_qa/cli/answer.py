@@ -8,7 +8,7 @@ from typing import Any
 
 from keras_qa._arguments import check_not_blank
 from keras_qa._terminal import clock
-from keras_qa.answering.opening import DEFAULT_READER
+from keras_qa.answering.opening import DEFAULT_READER, check_names
 from keras_qa.cli import data
 from keras_qa.cli.interrupts import advise_after_interrupt
 from keras_qa.cli.output import NO_ANSWER, Results, print_answers, say
@@ -20,6 +20,7 @@ from keras_qa.cli.parsing import (
     given_once,
     given_options,
     positive,
+    whole,
     yes_or_no,
 )
 
@@ -40,7 +41,7 @@ SPANS: Options = {
     "no_answer": Option("yes|no", "whether a text may have no answer", yes_or_no),
     "whole_words": Option("yes|no", "whether answers begin and end at whole words", yes_or_no),
     "max_length": Option("N", "largest number of positions in a window of the text", positive),
-    "stride": Option("N", "positions that two adjacent windows share", int),
+    "stride": Option("N", "positions that two adjacent windows share", whole),
     "max_question_length": Option("N", "tokens of a question; the rest is cut off", positive),
 }
 
@@ -81,14 +82,14 @@ def add_arguments(parser: CommandParser) -> None:
     add_options(single, SINGLE)
     files = parser.add_argument_group(
         "the questions of a file",
-        "in its columns text, question and, optionally, id and choices; if a text is given, all "
-        "questions are about it. The same command continues an interrupted one, by "
-        "FILE.jsonl.progress. With --engine ray, --input is a pattern of .jsonl and .parquet files "
-        "and --output a folder",
+        "The file has the columns text, question and, optionally, id and choices.\n"
+        "If a text is given, all questions are about it. The same command continues an\n"
+        "interrupted one, by FILE.jsonl.progress. With --engine ray, --input is a pattern\n"
+        "of .jsonl and .parquet files, and --output a folder.",
     )
     add_options(files, {**FILES, **data.COLUMNS})
     parser.add_argument(
-        "--top-k", type=int, metavar="N", help="answers, best first (default: the best)"
+        "--top-k", type=positive, metavar="N", help="answers, best first (default: the best)"
     )
     spans = parser.add_argument_group(
         "readers of spans", "settings of this call (default: those saved with the reader)"
@@ -101,8 +102,8 @@ def add_arguments(parser: CommandParser) -> None:
     add_options(spans, SPANS)
 
 
-def run(options: argparse.Namespace, results: Results) -> None:
-    """Answers the question, or the questions of the file."""
+def check(options: argparse.Namespace) -> None:
+    """Checks the reader, the question and the file of questions, and reads the text."""
     options.text, options.question = given_once(options, "text"), given_once(options, "question")
     received = list(given_options(options, ("text", "question")))
     files = [f"--{name}" for name in given_options(options, ("input", "output"))]
@@ -118,6 +119,19 @@ def run(options: argparse.Namespace, results: Results) -> None:
         raise ValueError("`--workers` needs an engine. Add --engine ray.")
     if options.engine is not None and options.input is None:
         raise ValueError("`--engine` is for files of questions. Add --input and --output.")
+    if options.question is not None:
+        check_not_blank("question", options.question)
+    if options.text is not None:
+        options.text = data.read_text(options.text)
+        check_not_blank("text", options.text)
+    if options.input is not None and options.engine is None:
+        text = "" if options.text is not None else None
+        data.check_files([options.input], options, answers=False, text=text)
+    check_names(options.file)
+
+
+def run(options: argparse.Namespace, results: Results) -> None:
+    """Answers the question, or the questions of the file."""
     if options.input is None:
         _answer_one(options, results)
     else:
@@ -127,18 +141,15 @@ def run(options: argparse.Namespace, results: Results) -> None:
 def _answer_one(options: argparse.Namespace, results: Results) -> None:
     from keras_qa.answering.answerer import QuestionAnswerer
 
-    text = data.read_text(options.text)
-    check_not_blank("text", text)
-    check_not_blank("question", options.question)
     answerer = QuestionAnswerer.from_preset(options.file, compile=False)
     settings = given_options(options, ("top_k", "choices", *SPANS))
     if options.all_spans:
         settings["all_spans"] = True
     elif options.top_k is None:
         settings["top_k"] = 1
-    answers: Any = answerer.answer(text, options.question, **settings)
+    answers: Any = answerer.answer(options.text, options.question, **settings)
     results.add(question=options.question, answers=answers)
-    print_answers(answers, text)
+    print_answers(answers, options.text)
     if not answers:
         say(f"  {NO_ANSWER}")
 
@@ -149,7 +160,7 @@ def _answer_file(options: argparse.Namespace, results: Results) -> None:
 
     settings: Any = {
         "columns": data.columns(options),
-        "text": None if options.text is None else data.read_text(options.text),
+        "text": options.text,
         "top_k": options.top_k,
         "batch_size": options.batch_size,
         "all_spans": options.all_spans,

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from keras_qa._arguments import check_not_blank
-from keras_qa.answering.opening import DEFAULT_RANKER, DEFAULT_READER
-from keras_qa.cli.indexing import FOLDER, READING, open_folder, open_index
+from keras_qa.answering.opening import DEFAULT_RANKER, DEFAULT_READER, check_names
+from keras_qa.cli.indexing import FOLDER, READING, check_index, open_folder, open_index
 from keras_qa.cli.output import SENTENCE_REACH, Results, print_answers, say, say_warnings
 from keras_qa.cli.parsing import (
     READER_HELP,
@@ -24,6 +24,7 @@ from keras_qa.cli.parsing import (
     given_options,
     option_name,
     positive,
+    share,
 )
 
 if TYPE_CHECKING:
@@ -51,9 +52,9 @@ _MAX_LOCATIONS = 3
 
 # Options that select answers.
 LEAST: Options = {
-    "min_score": Option("P", "the lowest score of an answer, between 0 and 1", float),
+    "min_score": Option("P", "the lowest score of an answer, between 0 and 1", share),
     "min_precision": Option(
-        "P", "the share of answers that must be right, after `evaluate --fit`", float
+        "P", "the share of answers that must be right, after `evaluate --fit`", share
     ),
 }
 RANKER = Option(
@@ -93,18 +94,38 @@ def add_arguments(parser: CommandParser) -> None:
     )
 
 
+def check(options: argparse.Namespace) -> None:
+    """Checks the documents, the question and the models."""
+    *documents, last = options.documents
+    # The parser takes the question as the last of the documents.
+    if documents and not os.path.exists(os.path.expanduser(last)):
+        missing = [name for name in documents if not os.path.exists(os.path.expanduser(name))]
+        if missing and missing[0] != documents[0]:
+            words = " ".join(options.documents[options.documents.index(missing[0]) :])
+            raise FileNotFoundError(
+                f"There is no folder and no file {missing[0]!r}. If the question begins there, put "
+                f'it in quotes: "{words:.100}".'
+            )
+        options.documents, options.positional_question = documents, last
+    options.question = given_once(options, "question")
+    if options.question is not None:
+        check_not_blank("question", options.question)
+    check_documents(options)
+    check_names(options.reader, options.ranker, options.embed)
+
+
+def check_documents(options: argparse.Namespace) -> None:
+    """Checks that the documents exist, and the options that are for a folder."""
+    if is_index(options):
+        for name in options.documents:
+            check_index(name)
+
+
 def run(options: argparse.Namespace, results: Results) -> None:
     """Answers the question, or the questions of a prompt."""
     from keras_qa.answering.answerer import QuestionAnswerer
 
-    *documents, last = options.documents
-    # The parser takes the question as the last of the documents.
-    if documents and not os.path.exists(os.path.expanduser(last)):
-        options.documents, options.positional_question = documents, last
-    question = given_once(options, "question")
-    if question is not None:
-        check_not_blank("question", question)
-    questions = _questions(question)
+    questions = _questions(options.question)
     opens_index = is_index(options)
     with contextlib.ExitStack() as stack:
         # Load models before reading a folder, which takes longer, so that an error comes early.

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from keras_qa.cli.output import Results, say
 
 MODELS = ()
+HAS_RESULTS = False
 HELP = "print a script that completes commands, options and files in a shell"
 USAGE = "%(prog)s bash|zsh|fish"
 EPILOG = """\
@@ -43,7 +44,6 @@ def run(options: argparse.Namespace, results: Results) -> None:
         if any(name in str(action.metavar) for name in _FILES):
             action.complete = shtab.FILE  # type: ignore[attr-defined]
     script = shtab.complete(main_parser, shell=options.shell)
-    results.add(shell=options.shell, script=script)
     say(script)
 
 

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Sequence
 
 from keras_qa.cli.output import say
-from keras_qa.cli.parsing import Option, Options, add_options
+from keras_qa.cli.parsing import Option, Options, add_options, positive
 from keras_qa.data import babi, tables
 from keras_qa.data.babi_simulator import SIMULATED_TASKS
 from keras_qa.example import Example
@@ -27,7 +27,7 @@ _NO_FILE = {errno.ENOENT, errno.ENOTDIR, errno.EINVAL}
 
 
 def _task(value: str) -> int | str:
-    if value == "all" or value.isdecimal():
+    if value == "all" or (value.isdecimal() and 1 <= int(value) <= 20):
         return value if value == "all" else int(value)
     raise argparse.ArgumentTypeError(f"must be from 1 to 20, or all. Received: {value!r}")
 
@@ -52,7 +52,7 @@ STORY_OPTIONS: Options = {
     "task": Option("TASK", "from 1 to 20, or all (default: %(default)s)", _task, 1),
     "path": Option("PATH", "archive or folder of bAbI (default: it is downloaded)"),
     "variant": Option("FOLDER", "of the archive (default: %(default)s)", default="en-valid-10k"),
-    "examples": Option("N", "questions to simulate (default: %(default)s)", int, 1_000),
+    "examples": Option("N", "questions to simulate (default: %(default)s)", positive, 1_000),
 }
 
 
@@ -89,13 +89,38 @@ def examples(options: argparse.Namespace, split: str) -> list[Example]:
     return [example for part in parts for example in part]
 
 
-def from_files(values: Sequence[str], options: argparse.Namespace) -> list[Example]:
-    """Returns the examples of files, in order."""
+def check_files(
+    values: Sequence[str],
+    options: argparse.Namespace,
+    answers: bool = True,
+    text: str | None = None,
+) -> None:
+    """Checks the names of files of examples, and the columns of tables; it needs no Keras.
+
+    `text` replaces the texts of the files.
+    """
+    if list(values) in [[name] for name in STORIES]:
+        return
+    _check_stories(values)
+    for path in values:
+        if not os.path.isfile(os.path.expanduser(path)):
+            raise FileNotFoundError(f"There is no file {path!r}.")
+        if not path.lower().endswith(".json"):
+            # Reading the first row checks the columns.
+            next(tables.records(path, columns(options), answers, text), None)
+
+
+def _check_stories(values: Sequence[str]) -> None:
     for path in STORIES:
         if path in values:
             raise ValueError(
                 f"`{path}` must be the only value of `--data`. Received: {' '.join(values):.100}."
             )
+
+
+def from_files(values: Sequence[str], options: argparse.Namespace) -> list[Example]:
+    """Returns the examples of files, in order."""
+    _check_stories(values)
     return [example for path in values for example in from_file(path, options)]
 
 

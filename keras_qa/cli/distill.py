@@ -5,10 +5,20 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from keras_qa.answering.opening import check_names
 from keras_qa.cli import data
 from keras_qa.cli.interrupts import advise_after_interrupt
 from keras_qa.cli.output import Results, print_scores, say, say_warnings, show_epochs
-from keras_qa.cli.parsing import Option, Options, add_options, given_options, positive
+from keras_qa.cli.parsing import (
+    Option,
+    Options,
+    add_options,
+    amount,
+    given_options,
+    keras_file,
+    positive,
+    share,
+)
 
 HELP = "train a reader on the outputs of a larger one"
 USAGE = "%(prog)s --teacher READER --student READER --texts FILE --output FILE.keras [options]"
@@ -22,7 +32,7 @@ example:
 READERS: Options = {
     "teacher": Option("READER", "the larger reader: what `keras-qa answer` takes", required=True),
     "student": Option("READER", "the reader to train, or an encoder: minilm", required=True),
-    "output": Option("FILE.keras", "file to save the student to", required=True),
+    "output": Option("FILE.keras", "file to save the student to", keras_file, required=True),
     "data": Option("FILE", "one or more files of questions with answers", nargs="+"),
     "texts": Option("FILE", "files of questions whose answers are ignored", nargs="+"),
     "validation_data": Option("FILE", "files of questions that choose the epoch", nargs="+"),
@@ -30,17 +40,17 @@ READERS: Options = {
     "seed": Option("N", "the seed (default: %(default)s)", int, 0),
 }
 SETTINGS: Options = {
-    "temperature": Option("T", "divides the logits of both (default: %(default)s)", float, 2.0),
+    "temperature": Option("T", "divides the logits of both (default: %(default)s)", amount, 2.0),
     "weight": Option(
-        "SHARE", "share of the teacher in the loss (default: %(default)s)", float, 0.7
+        "SHARE", "share of the teacher in the loss (default: %(default)s)", share, 0.7
     ),
     "lora_rank": Option("N", "train LoRA of this rank instead of all weights", positive),
 }
 RECIPE: Options = {
-    "epochs": Option("N", "number of epochs", int),
-    "steps_per_epoch": Option("N", "steps in an epoch, if not a pass over the data", int),
-    "batch_size": Option("N", "windows per step", int),
-    "learning_rate": Option("RATE", "the highest learning rate", float),
+    "epochs": Option("N", "number of epochs", positive),
+    "steps_per_epoch": Option("N", "steps in an epoch, if not a pass over the data", positive),
+    "batch_size": Option("N", "windows per step", positive),
+    "learning_rate": Option("RATE", "the highest learning rate", amount),
 }
 
 
@@ -52,6 +62,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--lenient", action="store_true", help="leave out questions whose answer has no place"
     )
     add_options(parser.add_argument_group("how long and how fast to train"), RECIPE)
+
+
+def check(options: argparse.Namespace) -> None:
+    """Checks the files of questions, and the readers."""
+    for values in (options.data, options.validation_data):
+        data.check_files(values or [], options)
+    data.check_files(options.texts or [], options, answers=False)
+    check_names(options.teacher, options.student)
 
 
 def run(options: argparse.Namespace, results: Results) -> None:

@@ -8,9 +8,10 @@ import pathlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from keras_qa.answering.opening import check_names
 from keras_qa.cli import data
 from keras_qa.cli.ask import RANKER, load_ranker
-from keras_qa.cli.indexing import READING, open_index
+from keras_qa.cli.indexing import READING, check_index, open_index
 from keras_qa.cli.output import Results, print_scores, say
 from keras_qa.cli.parsing import (
     READER_HELP,
@@ -18,6 +19,7 @@ from keras_qa.cli.parsing import (
     Options,
     add_options,
     given_options,
+    keras_file,
     option_name,
 )
 
@@ -33,7 +35,7 @@ examples:
   keras-qa evaluate qa.keras --data simulated --task 1 --report report.html
   keras-qa evaluate reader.keras --data dev-v2.0.json more.json --report report.html
   keras-qa evaluate reader.keras --index handbook.index --data questions.json
-  keras-qa evaluate reader.keras --index handbook.index --data questions.json \
+  keras-qa evaluate reader.keras --index handbook.index --data questions.json \\
       --fit --output calibrated.keras
 """
 
@@ -55,7 +57,7 @@ DOCUMENTS: Options = {
     "index": Option("FILE.index", "answer from this index; repeat it for several", action="append"),
     "ranker": RANKER,
     **READING,
-    "output": Option("FILE.keras", "with --fit: file to save the calibrated reader to"),
+    "output": Option("FILE.keras", "with --fit: file to save the calibrated reader to", keras_file),
 }
 
 # Fields of a report that `--json` prints.
@@ -80,6 +82,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def check(options: argparse.Namespace) -> None:
+    """Checks the options together, the data, the indexes and the models."""
+    for name in given_options(options, ("ranker", *READING, "fit", "output")):
+        if not options.index:
+            raise ValueError(
+                f"`{option_name(name)}` is for asking documents: name them by `--index`."
+            )
+    if options.output is not None and not options.fit:
+        raise ValueError("`--output` saves what `--fit` calibrates: give both, or neither.")
+    data.check_files(options.data, options)
+    for path in options.index or []:
+        check_index(path)
+    check_names(options.file, options.ranker)
+
+
 def run(options: argparse.Namespace, results: Results) -> None:
     """Evaluates a saved answerer, and writes the report if `--report` is given."""
     from keras_qa import report
@@ -87,7 +104,6 @@ def run(options: argparse.Namespace, results: Results) -> None:
     from keras_qa.report.evaluation import has_spans
     from keras_qa.report.findings import coverage_steps
 
-    _check(options)
     answerer = QuestionAnswerer.from_preset(options.file, compile=False)
     examples = data.examples(options, options.split)
     title = f"{pathlib.Path(options.file).name} on {', '.join(options.data)}"
@@ -124,21 +140,6 @@ def run(options: argparse.Namespace, results: Results) -> None:
     if options.report:
         result.save(options.report, title)
         say(f"Wrote {options.report}.")
-
-
-def _check(options: argparse.Namespace) -> None:
-    for name in given_options(options, ("ranker", *READING, "fit", "output")):
-        if not options.index:
-            raise ValueError(
-                f"`{option_name(name)}` is for asking documents: name them by `--index`."
-            )
-    if options.output is not None:
-        if not options.fit:
-            raise ValueError("`--output` saves what `--fit` calibrates: give both, or neither.")
-        # Not at the top: it needs Keras, as training does.
-        from keras_qa.training.runs import check_keras_path
-
-        check_keras_path(options.output, "output")
 
 
 def _say_calibrated(precisions: Sequence[float]) -> None:

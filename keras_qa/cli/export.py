@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from keras_qa.answering.opening import check_names
 from keras_qa.cli import data
 from keras_qa.cli.output import Results, say
 from keras_qa.cli.parsing import (
@@ -12,6 +13,7 @@ from keras_qa.cli.parsing import (
     Option,
     Options,
     add_options,
+    amount,
     given_once,
 )
 
@@ -31,7 +33,7 @@ INT8: Options = {
         "FILE", "with --int8: questions with answers, to compare both graphs", nargs="+"
     ),
     "max_loss": Option(
-        "POINTS", "highest loss of F1, in percent (default: %(default)s)", float, 0.5
+        "POINTS", "highest loss of F1, in percent (default: %(default)s)", amount, 0.5
     ),
 }
 # What is printed of the scores of a graph.
@@ -52,6 +54,17 @@ def add_arguments(parser: CommandParser) -> None:
     add_options(small, {**INT8, **data.COLUMNS})
 
 
+def check(options: argparse.Namespace) -> None:
+    """Checks the folder, the data and the reader."""
+    options.output = given_once(options, "output")
+    if options.output is None:
+        raise ValueError("`export` needs the folder to write: FOLDER or --output.")
+    if options.int8 != (options.data is not None):
+        raise ValueError("`--int8` and `--data` need each other. Give both, or neither.")
+    data.check_files(options.data or [], options)
+    check_names(options.file)
+
+
 def run(options: argparse.Namespace, results: Results) -> int:
     """Exports the reader, and prints what the weights of int8 cost.
 
@@ -62,11 +75,7 @@ def run(options: argparse.Namespace, results: Results) -> int:
     from keras_qa.answering.verification import open_classifier
     from keras_qa.onnx import export
 
-    folder = given_once(options, "output")
-    if folder is None:
-        raise ValueError("`export` needs the folder to write: FOLDER or --output.")
-    if options.int8 != (options.data is not None):
-        raise ValueError("`--int8` and `--data` need each other. Give both, or neither.")
+    folder = options.output
     options.lenient = False
     examples = data.from_files(options.data, options) if options.int8 else None
     model = load(options.file, compile=False)

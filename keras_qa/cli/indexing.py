@@ -11,10 +11,10 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from keras_qa._terminal import clock
+from keras_qa._terminal import clock, plain
 from keras_qa.answering import opening
 from keras_qa.cli.interrupts import advise_after_interrupt
-from keras_qa.cli.output import Results, say
+from keras_qa.cli.output import Results, count_of, say
 from keras_qa.cli.parsing import Option, Options, add_options, given_options, positive, yes_or_no
 
 if TYPE_CHECKING:
@@ -66,6 +66,8 @@ INDEX: Options = {
 
 # The most reasons for which files are left out that are printed.
 _MAX_REASONS = 20
+# The most kinds of files that are not read that are printed.
+_MAX_KINDS = 5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,6 +87,42 @@ def needs_backend(options: argparse.Namespace) -> bool:
         return opening.needs_backend(options.embed)
     name = read_encoder_name(_index_path(options.folder, options.output, "--output"))
     return name is not None and not opening.is_exported_here(name)
+
+
+def check(options: argparse.Namespace) -> None:
+    """Checks the folder or document, its index, and the encoder."""
+    _index_path(options.folder, options.output, "--output")
+    check_document(options.folder)
+    opening.check_names(options.embed)
+
+
+def check_document(name: str) -> bool:
+    """Whether a name is an index, rather than a folder or a document. Raises if it is none."""
+    from keras_qa.documents.file_formats import SUFFIXES
+
+    path = os.path.expanduser(name)
+    if not os.path.exists(path):
+        raise FileNotFoundError(f"There is no folder and no file {name!r}.")
+    if os.path.isdir(path) or os.path.splitext(path)[1].lower() in SUFFIXES:
+        return False
+    check_index(name)
+    return True
+
+
+def check_index(name: str) -> None:
+    """Raises an error if a file is no index, with the kinds of documents that an index reads."""
+    # Not at the top: some builds of Python lack SQLite.
+    from keras_qa.documents import Index
+    from keras_qa.documents.file_formats import SUFFIXES
+
+    try:
+        Index.open(name).close()
+    except ValueError as error:
+        if name.endswith(".index"):
+            raise
+        raise ValueError(
+            f"{error} Documents that can be read end in {', '.join(SUFFIXES)}."
+        ) from None
 
 
 def run(options: argparse.Namespace, results: Results) -> None:
@@ -117,7 +155,6 @@ def open_folder(
     # Not at the top: some builds of Python lack SQLite.
     from keras_qa.data.sqlite import lock
     from keras_qa.documents import Index
-    from keras_qa.documents.file_formats import SUFFIXES
     from keras_qa.documents.storage import TIMEOUT
 
     path = _index_path(folder, path, "--index" if results is None else "--output")
@@ -142,10 +179,7 @@ def open_folder(
                 index.close()
                 if is_new:
                     index.path.unlink()
-                raise ValueError(
-                    f"{folder!r} holds no documents that can be read. Expected files that "
-                    f"end in {', '.join(SUFFIXES)}."
-                )
+                raise ValueError(_no_documents(folder, changes))
         if results is not None:
             counts = {"documents": len(index), "passages": index.passages}
             results.add(output=str(index.path), **counts, **dataclasses.asdict(changes))
@@ -174,17 +208,41 @@ def _update(index: Index, folder: str, **settings: Any) -> tuple[Changes, float]
     advice = "The files read so far are in the index: the same command continues after them."
     with advise_after_interrupt(advice):
         changes = index.update(folder, **settings)
-    reasons: dict[str, list[str]] = {}
-    for name, reason in changes.unreadable.items():
-        reasons.setdefault(reason.replace("`encoding`", "`--encoding`"), []).append(name)
-    groups = sorted(reasons.items(), key=lambda group: -len(group[1]))
-    for reason, names in groups[:_MAX_REASONS]:
-        files = names[0] if len(names) == 1 else f"{len(names):,} files, such as {names[0]}"
-        say(f"Left out {files}: {reason}.", error=True)
+    groups = _reasons(changes)
+    # The error is about a single reason for which nothing can be read.
+    if len(index) or len(groups) > 1:
+        for reason, names in groups[:_MAX_REASONS]:
+            say(f"Left out {_files(names)}: {reason}.", error=True)
     more = sum(len(names) for _, names in groups[_MAX_REASONS:])
     if more:
         say(f"Left out {more:,} more.", error=True)
     return changes, time.monotonic() - began
+
+
+def _reasons(changes: Changes) -> list[tuple[str, list[str]]]:
+    """Returns the reasons for which files were left out with their names, most frequent first."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in changes.unreadable.items():
+        reasons.setdefault(reason.replace("`encoding`", "`--encoding`"), []).append(plain(name))
+    return sorted(reasons.items(), key=lambda group: -len(group[1]))
+
+
+def _files(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names):,} files, such as {names[0]}"
+
+
+def _no_documents(folder: str, changes: Changes) -> str:
+    """The message about a folder of which nothing can be read."""
+    from keras_qa.documents.file_formats import SUFFIXES
+
+    groups = _reasons(changes)
+    if len(groups) == 1:
+        reason, names = groups[0]
+        return f"{folder!r} holds no document that can be read. {_files(names)}: {reason}."
+    return (
+        f"{folder!r} holds no document that can be read. Expected files that end in "
+        f"{', '.join(SUFFIXES)}."
+    )
 
 
 def _summary(index: Index, changes: Changes, seconds: float) -> str:
@@ -194,11 +252,22 @@ def _summary(index: Index, changes: Changes, seconds: float) -> str:
     settings = (("language", index.language), ("encoding", index.encoding), encoder)
     shown = ", ".join(f"{name} {value}" for name, value in settings if value is not None)
     return (
-        f"{index.path}: {len(index):,} documents, {index.passages:,} passages{vectors}. "
+        f"{index.path}: {count_of(len(index), 'document')}, "
+        f"{count_of(index.passages, 'passage')}{vectors}. "
         f"{changes.written:,} new or changed, {changes.removed:,} gone, "
-        f"{len(changes.unreadable):,} left out, {changes.others:,} of other kinds, in "
+        f"{len(changes.unreadable):,} left out, {_other_kinds(changes)}, in "
         f"{clock(seconds)}. Settings: {shown}."
     )
+
+
+def _other_kinds(changes: Changes) -> str:
+    """The files of other kinds: "25 of other kinds (21 .png, 4 .xlsx)"."""
+    kinds = [
+        f"{count:,} {plain(suffix) or 'without ending'}" for suffix, count in changes.others.items()
+    ]
+    more = ", …" if len(kinds) > _MAX_KINDS else ""
+    shown = f" ({', '.join(kinds[:_MAX_KINDS])}{more})" if kinds else ""
+    return f"{sum(changes.others.values()):,} of other kinds{shown}"
 
 
 def _find_encoder(path: str, embed: str | TextEmbedder | None) -> TextEmbedderLike | None:

@@ -8,7 +8,7 @@ import functools
 import pathlib
 from concurrent.futures import ThreadPoolExecutor
 
-from keras_qa.answering.opening import default_verifiers
+from keras_qa.answering.opening import check_names, default_verifiers
 from keras_qa.cli import ask
 from keras_qa.cli.indexing import FOLDER, open_folder, open_index
 from keras_qa.cli.output import Results, say_warnings
@@ -26,6 +26,7 @@ http://127.0.0.1:8000/mcp. docs/mcp.md shows the configuration of clients.
 """
 
 MODELS = ask.MODELS
+HAS_RESULTS = False
 
 OPTIONS: Options = {name: ask.OPTIONS[name] for name in ("reader", "ranker", "embed", *ask.LEAST)}
 
@@ -40,10 +41,15 @@ def add_arguments(parser: CommandParser) -> None:
     add_options(http, ADDRESS)
 
 
+def check(options: argparse.Namespace) -> None:
+    """Checks the documents and the models."""
+    ask.check_documents(options)
+    check_names(options.reader, options.ranker, options.embed)
+    read_token(options.token_file)
+
+
 def run(options: argparse.Namespace, results: Results) -> None:
     """Serves the documents until standard input ends, or with `--http` until a signal."""
-    if options.json and not options.http:
-        raise ValueError("`--json` needs `--http`: otherwise standard output is for the client.")
     try:
         from keras_qa.serving import mcp_server
     except ImportError as error:
@@ -82,4 +88,4 @@ def run(options: argparse.Namespace, results: Results) -> None:
             return
         token, hosts = read_token(options.token_file), allowed_hosts(options)
         app = mcp_server.create_mcp_app(service, token, hosts)
-        run_app(app, options, limits.timeout, results, " ".join(options.documents), "/mcp")
+        run_app(app, options, limits.timeout, " ".join(options.documents), "/mcp")

@@ -115,10 +115,15 @@ def print_marked(text: str, spans: Sequence[tuple[int, int]]) -> None:
     _write("".join([*parts, _plain_lines(text[last:])]).rstrip(), sys.stdout)
 
 
+def count_of(count: int, noun: str) -> str:
+    """Returns a number with its noun: "1 passage", "1,200 passages"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def print_scores(scores: Mapping[str, float]) -> None:
     """Prints a line of scores."""
     f1 = f"F1 {scores['f1']:.1f} %, " if "f1" in scores else ""
-    say(f"exact match {scores['exact_match']:.1f} %, {f1}{scores['examples']} examples")
+    say(f"exact match {scores['exact_match']:.1f} %, {f1}{count_of(int(scores['examples']), 'example')}")
 
 
 def mark_answer(text: str, start: int, end: int, marks: Sequence[str] = PLAIN_MARKS) -> str:

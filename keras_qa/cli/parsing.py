@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import difflib
+import math
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn
@@ -37,7 +39,14 @@ Options = Mapping[str, Option]
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line that names the help."""
+    """A parser whose errors are one line that names the help, and the nearest name."""
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            error.message += _nearest(value, action.choices or (), ". The nearest name is")
+            raise
 
     def error(self, message: str) -> NoReturn:
         shown = shorten(plain(message), MAX_MESSAGE_LENGTH - 100)
@@ -73,10 +82,16 @@ class CommandParser(Parser):
             self._is_second_call = False
         if unknown:
             options = re.findall(r"--[\w-]+", self.format_help())
-            near = difflib.get_close_matches(unknown[0].partition("=")[0], options, 1)
-            advice = f". The nearest option is {near[0]}" if near else ""
-            self.error(f"unrecognized arguments: {shorten(' '.join(unknown))}{advice}")
+            # The values after an unknown option may be arguments that are known.
+            wrong = [value for value in unknown if value.startswith("-")][:1] or unknown
+            advice = _nearest(wrong[0].partition("=")[0], options, ". The nearest option is")
+            self.error(f"unrecognized arguments: {shorten(' '.join(wrong))}{advice}")
         return parsed, unknown
+
+
+def _nearest(value: object, names: Iterable[str], advice: str) -> str:
+    near = difflib.get_close_matches(str(value), list(names), 1)
+    return f"{advice} {near[0]}" if near else ""
 
 
 def option_name(name: str) -> str:
@@ -112,6 +127,43 @@ def positive(value: str) -> int:
     if value.isdecimal() and int(value):
         return int(value)
     raise argparse.ArgumentTypeError(f"must be a positive integer. Received: {value!r}")
+
+
+def whole(value: str) -> int:
+    """The type of an option that takes a positive integer or 0."""
+    if value.isdecimal():
+        return int(value)
+    raise argparse.ArgumentTypeError(f"must be 0 or a positive integer. Received: {value!r}")
+
+
+def share(value: str) -> float:
+    """The type of an option that takes a number from 0 to 1."""
+    return _number(value, lambda number: 0 <= number <= 1, "a number from 0 to 1")
+
+
+def amount(value: str) -> float:
+    """The type of an option that takes a number, 0 or more."""
+    return _number(value, lambda number: 0 <= number < math.inf, "a number, 0 or more")
+
+
+def _number(value: str, is_right: Callable[[float], bool], kind: str) -> float:
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    if is_right(number):
+        return number
+    raise argparse.ArgumentTypeError(f"must be {kind}. Received: {value!r}")
+
+
+def keras_file(value: str) -> str:
+    """The type of an option that names a `.keras` file to write, in a folder that exists."""
+    path = os.path.expanduser(value)
+    if not path.endswith(".keras"):
+        raise argparse.ArgumentTypeError(f"must end in .keras. Received: {value!r}")
+    if os.path.isdir(path) or not os.path.isdir(os.path.dirname(path) or "."):
+        raise argparse.ArgumentTypeError(f"must be a file in an existing folder: {value!r}")
+    return value
 
 
 def yes_or_no(value: str) -> bool:

@@ -1,4 +1,4 @@
-"""`keras-qa quickstart`: asks two presets, then trains and asks a model, in about a minute."""
+"""`keras-qa quickstart`: asks two presets, then trains and asks a model, in less than a minute."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from keras_qa.data import babi
 if TYPE_CHECKING:
     from keras_qa.answering.answerer import QuestionAnswerer
 
-HELP = "ask two presets, then train a small model and ask it, in about a minute"
+HELP = "ask two presets, then train a small model and ask it, in less than a minute"
 USAGE = "%(prog)s [options]"
 EPILOG = """\
 example:

@@ -17,15 +17,17 @@ from keras_qa.answering.opening import (
     DEFAULT_CHECKER,
     DEFAULT_RANKER,
     DEFAULT_READER,
+    check_names,
     default_verifiers,
 )
-from keras_qa.cli.indexing import open_index, read_encoder_name
+from keras_qa.cli.indexing import check_index, open_index, read_encoder_name
 from keras_qa.cli.output import Results, say
 from keras_qa.cli.parsing import (
     READER_HELP,
     Option,
     Options,
     add_options,
+    amount,
     given_options,
     positive,
     yes_or_no,
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 TOKEN = "KERAS_QA_TOKEN"
 
 MODELS = ("reader", "ranker", "embed", "checker")
+HAS_RESULTS = False
 HELP = "serve a reader, ranker or embedder over HTTP: a page for people, and routes for programs"
 USAGE = "%(prog)s MODEL [options]"
 EPILOG = f"""\
@@ -76,8 +79,8 @@ LIMITS: Options = {
     "max_body": Option("N", "bytes of a request (default: 1048576)", positive),
     "max_text": Option("N", "characters of a text (default: 100000)", positive),
     "max_questions": Option("N", "questions of a request (default: 64)", positive),
-    "max_wait_ms": Option("MS", "longest wait for more questions (default: 5)", float),
-    "timeout": Option("S", "seconds until a request fails without answer (default: 30)", float),
+    "max_wait_ms": Option("MS", "longest wait for more questions (default: 5)", amount),
+    "timeout": Option("S", "seconds until a request fails without answer (default: 30)", amount),
 }
 
 _LOCAL = ("localhost", "127.0.0.1", "[::1]")
@@ -114,6 +117,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser.add_argument_group("limits"), LIMITS)
 
 
+def check(options: argparse.Namespace) -> None:
+    """Checks the indexes, the models and the token."""
+    for path in options.index or []:
+        check_index(path)
+    check_names(options.reader, options.ranker, options.embed, options.checker)
+    read_token(options.token_file)
+
+
 def run(options: argparse.Namespace, results: Results) -> None:
     """Serves the models until a signal."""
     from keras_qa import serving
@@ -140,24 +151,17 @@ def run(options: argparse.Namespace, results: Results) -> None:
             thread=thread,
             **limits,
         )
-        run_app(app, options, timeout, results, options.reader)
+        run_app(app, options, timeout, options.reader)
 
 
 def run_app(
-    app: Starlette,
-    options: argparse.Namespace,
-    timeout: float,
-    results: Results,
-    name: str,
-    path: str = "",
+    app: Starlette, options: argparse.Namespace, timeout: float, name: str, path: str = ""
 ) -> None:
     """Serves an application with `name` at the address of the options until a signal."""
     from keras_qa.serving import run
 
     def ready(url: str) -> None:
         say(f"Serving {name} at {url}{path}. Ctrl-C ends it.")
-        results.add(url=url + path)
-        results.print()
 
     with _log_to_stderr():
         run(app, options.host, options.port, timeout, ready)

@@ -5,19 +5,38 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 from collections.abc import Sequence
 from typing import Any
 
+from keras_qa.answering.opening import check_names
 from keras_qa.cli import data
+from keras_qa.cli.indexing import check_index
 from keras_qa.cli.interrupts import advise_after_interrupt
 from keras_qa.cli.output import Results, print_scores, say, say_warnings, show_epochs
-from keras_qa.cli.parsing import Option, Options, add_options, given_options, option_name, positive
+from keras_qa.cli.parsing import (
+    Option,
+    Options,
+    add_options,
+    amount,
+    given_options,
+    keras_file,
+    option_name,
+    positive,
+    share,
+)
 from keras_qa.data import unanswerable
 from keras_qa.example import Example
 from keras_qa.text import WordVectors
 
 # The default models. The second solves tasks that the first does not, such as bAbI's task 16.
 DEFAULT_MODELS = ("universal_transformer", "memory_network")
+
+# Factories of `keras_qa.models` that have a recipe.
+FACTORIES = (
+    *("answer_classifier", "memory_network", "multiple_choice"),
+    *("span_reader", "universal_transformer"),
+)
 
 HELP = "train an answerer on texts, questions and answers, and save it"
 USAGE = "%(prog)s --data DATA --output FILE.keras [options]"
@@ -40,7 +59,7 @@ Options that are not given come from the model's recipe.
 """
 
 RUN: Options = {
-    "output": Option("FILE.keras", "file to save the answerer to", required=True),
+    "output": Option("FILE.keras", "file to save the answerer to", keras_file, required=True),
     "validation_data": Option(
         "FILE",
         "files of examples that choose the best epoch (default: those of the stories)",
@@ -55,7 +74,7 @@ RUN: Options = {
     "results": Option("FILE.json", "file to append the results of each training to"),
     "seed": Option("N", "the first seed (default: %(default)s)", int, 0),
     "seeds": Option(
-        "N", "trainings with different seeds; the best is saved (default: %(default)s)", int, 1
+        "N", "trainings with different seeds; the best is saved (default: %(default)s)", positive, 1
     ),
     "devices": Option("N", "devices of this machine to divide each batch among", positive),
 }
@@ -71,6 +90,7 @@ MODEL: Options = {
         "a factory in keras_qa.models, such as span_reader or multiple_choice; of several, the "
         f"best is saved (default: {DEFAULT_MODELS[0]} and, if it errs, {DEFAULT_MODELS[1]})",
         nargs="+",
+        choices=FACTORIES,
     ),
     "model_options": Option(
         "JSON", "further arguments of the factory, such as '{\"units\": 32}'", default="{}"
@@ -93,9 +113,11 @@ READER: Options = {
         choices=("span", "yes", "no"),
     ),
     "lora_rank": Option("N", "train LoRA of this rank instead of all weights", positive),
-    "adapter": Option("FILE.keras", "file to save the LoRA weights to, without the backbone"),
+    "adapter": Option(
+        "FILE.keras", "file to save the LoRA weights to, without the backbone", keras_file
+    ),
     "unanswerable": Option(
-        "SHARE", "share of the questions to repeat with a text that does not answer them", float
+        "SHARE", "share of the questions to repeat with a text that does not answer them", share
     ),
     "unanswerable_kinds": Option(
         "KIND",
@@ -105,21 +127,21 @@ READER: Options = {
         choices=unanswerable.KINDS,
     ),
     "vectors": Option("FILE", "word vectors in GloVe's text format"),
-    "max_length": Option("N", "positions of a window; a longer text is read in several", int),
+    "max_length": Option("N", "positions of a window; a longer text is read in several", positive),
 }
 # Number of rows that a message names.
 _SHOWN_ROWS = 5
 # Fields of `Recipe`.
 RECIPE: Options = {
-    "epochs": Option("N", "largest number of epochs", int),
-    "steps_per_epoch": Option("N", "steps in an epoch, if not a pass over the data", int),
-    "batch_size": Option("N", "questions per step", int),
-    "gradient_accumulation_steps": Option("N", "batches per update of the weights", int),
-    "learning_rate": Option("RATE", "the highest learning rate", float),
-    "weight_decay": Option("RATE", "weight decay of AdamW; 0 for Adam", float),
-    "patience": Option("N", "epochs without improvement before training stops", int),
-    "hard_example_share": Option("SHARE", "share of the batches with wrong answers first", float),
-    "keep": Option("EPOCH", "best, by the validation accuracy, or last"),
+    "epochs": Option("N", "largest number of epochs", positive),
+    "steps_per_epoch": Option("N", "steps in an epoch, if not a pass over the data", positive),
+    "batch_size": Option("N", "questions per step", positive),
+    "gradient_accumulation_steps": Option("N", "batches per update of the weights", positive),
+    "learning_rate": Option("RATE", "the highest learning rate", amount),
+    "weight_decay": Option("RATE", "weight decay of AdamW; 0 for Adam", amount),
+    "patience": Option("N", "epochs without improvement before training stops", positive),
+    "hard_example_share": Option("SHARE", "share of the batches with wrong answers first", share),
+    "keep": Option("EPOCH", "best, by the validation accuracy, or last", choices=("best", "last")),
     "augment_to": Option("N", "numbers of questions to augment to; none: off", int, nargs="*"),
 }
 
@@ -142,20 +164,38 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add_options(parser.add_argument_group(title), options)
 
 
+def check(options: argparse.Namespace) -> None:
+    """Checks the options together, the data, the index and the models."""
+    if options.adapter is not None and options.lora_rank is None:
+        raise ValueError("`--adapter` needs `--lora-rank`: it saves the weights of LoRA.")
+    start = _start(options)
+    _options(options, start)
+    text = "" if options.index is not None else None
+    data.check_files(options.data, options, text=text)
+    data.check_files(options.validation_data or [], options, text=text)
+    if options.index is not None:
+        check_index(options.index)
+    check_names(start, options.backbone)
+    if options.vectors is not None and not os.path.isfile(options.vectors):
+        raise FileNotFoundError(f"There is no file {options.vectors!r}.")
+
+
+def _start(options: argparse.Namespace) -> str | None:
+    # `from` is a keyword of Python.
+    start: str | None = vars(options)["from"]
+    return start
+
+
 def run(options: argparse.Namespace, results: Results) -> None:
     """Trains an answerer by a recipe and saves it."""
     from keras_qa import training
     from keras_qa.training.results import add_results
-    from keras_qa.training.runs import check_keras_path
 
-    check_keras_path(options.output, "output")
-    if options.adapter is not None:
-        if options.lora_rank is None:
-            raise ValueError("`--adapter` needs `--lora-rank`: it saves the weights of LoRA.")
-        check_keras_path(options.adapter, "adapter")
-    # `from` is a keyword of Python.
-    start = vars(options)["from"]
+    start = _start(options)
     model_options, answerer_options = _options(options, start)
+    if options.vectors is not None:
+        vectors = answerer_options["vectors"] = WordVectors.load(options.vectors)
+        say(f"Read the vectors of {len(vectors):,} words, {vectors.dim} numbers each.")
     train, valid, about = data.training_parts(options)
     if options.index is not None:
         train, valid = _find_passages(options.index, train, valid)
@@ -254,9 +294,6 @@ def _options(
         **_parse_object(options.model_options),
         **given_options(options, ("backbone", "answer_types", "lora_rank", "dtype")),
     }
-    if options.vectors is not None:
-        vectors = answerer_options["vectors"] = WordVectors.load(options.vectors)
-        say(f"Read the vectors of {len(vectors):,} words, {vectors.dim} numbers each.")
     return model_options, answerer_options
 
 

@@ -6,15 +6,18 @@ import argparse
 import dataclasses
 from typing import TYPE_CHECKING
 
+from keras_qa._arguments import check_not_blank
 from keras_qa.answering.opening import (
     DEFAULT_CHECKER,
     DEFAULT_RANKER,
     DEFAULT_READER,
+    check_names,
     default_verifiers,
 )
 from keras_qa.cli import data
+from keras_qa.cli.indexing import check_document
 from keras_qa.cli.output import Results, print_marked, say, say_warnings
-from keras_qa.cli.parsing import Option, Options, add_options
+from keras_qa.cli.parsing import Option, Options, add_options, share
 
 if TYPE_CHECKING:
     from keras_qa.answering.verification import Verdict
@@ -46,7 +49,7 @@ OPTIONS: Options = {
     "checker": Option(
         "CHECKER", f"checks claims (default: {DEFAULT_CHECKER}, without Keras none); or none"
     ),
-    "threshold": Option("P", "lowest score of a sentence (default: %(default)s)", float, 0.5),
+    "threshold": Option("P", "lowest score of a sentence (default: %(default)s)", share, 0.5),
 }
 
 
@@ -58,11 +61,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_options(parser, OPTIONS)
 
 
+def check(options: argparse.Namespace) -> None:
+    """Checks the documents and the models, and reads the answer."""
+    if options.question is not None:
+        check_not_blank("question", options.question)
+    check_document(options.documents)
+    check_names(options.reader, options.ranker, options.checker)
+    options.answer = data.read_text(options.answer)
+
+
 def run(options: argparse.Namespace, results: Results) -> int:
     """Verifies the answer. Returns the exit code."""
     from keras_qa.answering.verification import verify
 
-    answer = data.read_text(options.answer)
     ranker, checker = default_verifiers(options.reader)
     names = {
         "reader": options.reader,
@@ -72,14 +83,18 @@ def run(options: argparse.Namespace, results: Results) -> int:
     models = {kind: None if name == "none" else name for kind, name in names.items()}
     with say_warnings():
         verdicts = verify(
-            answer, options.documents, options.question, threshold=options.threshold, **models
+            options.answer,
+            options.documents,
+            options.question,
+            threshold=options.threshold,
+            **models,
         )
     unsupported = [(verdict.start, verdict.end) for verdict in verdicts if not verdict.supported]
     for verdict in verdicts:
         results.add(**dataclasses.asdict(verdict), supported=verdict.supported)
     if models["reader"] is None:
         say(WORDS_ONLY)
-    print_marked(answer, unsupported)
+    print_marked(options.answer, unsupported)
     say(f"\nUnsupported: {len(unsupported)}.")
     for verdict in verdicts:
         if verdict.document is not None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import os
 import pathlib
 
 FOLDER = pathlib.Path(__file__).parents[1] / "models" / "ready"
@@ -26,15 +24,3 @@ PRESETS = {
 
 # Presets that are not answerers: `keras_qa.load` knows their classes.
 EMBEDDERS = {"minilm-embed": "minilm"}
-
-
-def check_name(name: str) -> None:
-    """Raises a `FileNotFoundError` if nothing has this name: no file, repository, or preset."""
-    if name in PRESETS or name in ENCODERS or name.startswith(PREFIX) or os.path.exists(name):
-        return
-    near = difflib.get_close_matches(name, [*PRESETS, *ENCODERS], 1)
-    raise FileNotFoundError(
-        f"There is no file `{name[-100:]}`, and no preset of that name. Expected a `.keras` file, "
-        f"a folder, `hf://owner/name`, or one of the presets: {', '.join(PRESETS)}."
-        + "".join(f" The nearest name is `{name}`." for name in near)
-    )

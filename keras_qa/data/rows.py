@@ -82,13 +82,8 @@ def _read_csv(
             twice = [name for name, count in collections.Counter(header).items() if count > 1]
             if twice:
                 raise ValueError(f"`{path}` has two columns {quote_names(twice)}. Rename one.")
-            nested = set()
-            for name, column in _pairs(columns):
-                top = column.split(".")[0]
-                if column not in header and top not in header:
-                    raise MissingColumnError(f"`{path}`", name, column, header)
-                if column not in header:
-                    nested.add(top)
+            check_columns(f"`{path}`", columns, header)
+            nested = {column.split(".")[0] for _, column in _pairs(columns) if column not in header}
             for cells in reader:
                 location = f"`{path}`, line {reader.line_num}"
                 if not cells:
@@ -178,12 +173,9 @@ def parquet_rows(path: Path, columns: Columns, block: Block = ALL) -> Iterator[R
 def _read_parquet(path: Path, columns: Columns, begin: int) -> Iterator[Row]:
     with _open_parquet(path) as file:
         names = file.schema_arrow.names
-        wanted = []
-        for name, column in _pairs(columns):
-            top = column if column in names else column.split(".")[0]
-            if top not in names:
-                raise MissingColumnError(f"`{path}`", name, column, names)
-            wanted.append(top)
+        check_columns(f"`{path}`", columns, names)
+        pairs = _pairs(columns)
+        wanted = [column if column in names else column.split(".")[0] for _, column in pairs]
         groups = list(range(file.num_row_groups))
         at = 0
         while groups and at + file.metadata.row_group(groups[0]).num_rows <= begin:
@@ -218,16 +210,31 @@ def _pairs(columns: Columns) -> Iterator[tuple[str, str]]:
             yield name, entry
 
 
-class MissingColumnError(ValueError):
-    """A table lacks the column of a `field`. `problem` is the message without advice for Python."""
+def check_columns(location: str, columns: Columns, names: Sequence[str]) -> None:
+    """Raises a `MissingColumnError` if a column is in none of `names`, nor is its first part."""
+    missing = {
+        name: column
+        for name, column in _pairs(columns)
+        if column not in names and column.split(".")[0] not in names
+    }
+    if missing:
+        raise MissingColumnError(location, missing, names)
 
-    def __init__(self, location: str, field: str, column: str, names: Sequence[str]) -> None:
-        self.field = field
+
+class MissingColumnError(ValueError):
+    """A table lacks the columns of `fields`. `problem` is the message without advice."""
+
+    def __init__(self, location: str, missing: Mapping[str, str], names: Sequence[str]) -> None:
+        self.fields = list(missing)
+        columns = "columns" if len(missing) > 1 else "column"
         self.problem = (
-            f"{location} has no column {quote_names([column])}. It has: {quote_names(names)}."
+            f"{location} has no {columns} {quote_names([*missing.values()])}. It has: "
+            f"{quote_names(names)}."
         )
-        example = {"text": "context", "answers": "answer"}.get(field, "column")
-        advice = f'Name its column, for example `{field}="{example}"`'
-        if field == "answers":
+        examples = {"text": "context", "answers": "answer"}
+        named = [f'`{name}="{examples.get(name, "column")}"`' for name in missing]
+        its = "their columns" if len(missing) > 1 else "its column"
+        advice = f"Name {its}, for example {' and '.join(named)}"
+        if "answers" in missing:
             advice += ", or pass `answers=None` if there are none"
         super().__init__(f"{self.problem} {advice}.")

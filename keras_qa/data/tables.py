@@ -217,6 +217,7 @@ def _layout(row: Mapping[str, Any]) -> dict[str, str]:
 
 def _example(location: str, row: Mapping[str, Any], columns: rows.Columns) -> Example:
     fields: dict[str, Any] = {}
+    rows.check_columns(location, columns, list(row))
     for name, column in columns.items():
         if isinstance(column, str):
             fields[name] = _value(location, name, column, row)
@@ -262,7 +263,7 @@ def _value(location: str, name: str, column: str, row: Mapping[str, Any]) -> Any
             if value is None:
                 break
             if not isinstance(value, Mapping) or key not in value:
-                raise rows.MissingColumnError(location, name, column, list(row))
+                raise rows.MissingColumnError(location, {name: column}, list(row))
             value = value[key]
     # pandas writes missing values as NaN.
     return None if isinstance(value, float) and value != value else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import hashlib
@@ -33,13 +34,14 @@ _MANY = 100
 class Changes:
     """The documents `written` and `removed`, and the files `kept` and of `others` types.
 
+    `others` has the number of files of each other type by its ending, such as `{".png": 3}`.
     `unreadable` has the reason, by name, for each file that could not be read and was skipped.
     """
 
     written: int
     removed: int
     kept: int
-    others: int
+    others: dict[str, int]
     unreadable: dict[str, str]
 
 
@@ -109,7 +111,8 @@ def update_index(
     for name in (digests.keys() | files.keys()) - indexed:
         deleted = writer.remove_file(name)
         removed += deleted if name in digests else 0
-    if bar is not None:
+    # A bar of an unchanged folder, which takes no time, would tell nothing.
+    if bar is not None and (bar.is_shown or verbose != "auto"):
         bar.end(len(files))
     if is_outdated:
         writer.write_setting("reading", storage.READING)
@@ -148,20 +151,22 @@ def read_paged_file(
     return content, storage.decode_pages(row[2])
 
 
-def _list_files(folder: pathlib.Path, unreadable: dict[str, str]) -> tuple[dict[str, str], int]:
-    """Returns the paths of files of supported types, sorted by name, and the number of others."""
+def _list_files(
+    folder: pathlib.Path, unreadable: dict[str, str]
+) -> tuple[dict[str, str], dict[str, int]]:
+    """Returns the paths of files of supported types by name, and the numbers of other files."""
     if not folder.is_dir():
         if folder.suffix.lower() not in SUFFIXES or not folder.is_file():
             raise ValueError(
                 f"`folder` must be a folder, or a regular file that ends in {', '.join(SUFFIXES)}. "
                 f"Received: {str(folder)!r}."
             )
-        return {folder.name: os.path.realpath(folder)}, 0
+        return {folder.name: os.path.realpath(folder)}, {}
 
     def report(error: OSError) -> None:
         unreadable[os.path.relpath(error.filename, folder)] = reason(error)
 
-    others = 0
+    others: collections.Counter[str] = collections.Counter()
     root = os.path.realpath(folder)
     files: dict[str, str] = {}
     for parent, folders, names in os.walk(folder, onerror=report):
@@ -171,15 +176,16 @@ def _list_files(folder: pathlib.Path, unreadable: dict[str, str]) -> tuple[dict[
                 continue
             path = os.path.join(parent, name)
             relative = os.path.relpath(path, folder).replace(os.sep, "/")
-            if os.path.splitext(name)[1].lower() not in SUFFIXES:
-                others += 1
+            suffix = os.path.splitext(name)[1].lower()
+            if suffix not in SUFFIXES:
+                others[suffix] += 1
             elif not os.path.isfile(path):
                 unreadable[relative] = "it is not a regular file"
             elif not pathlib.Path(real := os.path.realpath(path)).is_relative_to(root):
                 unreadable[relative] = "it is a link to a file outside the folder"
             else:
                 files[relative] = real
-    return dict(sorted(files.items())), others
+    return dict(sorted(files.items())), dict(others.most_common())
 
 
 def _readable_documents(

@@ -118,7 +118,7 @@ def test_only_indexes_are_asked_as_one(shards, tmp_path, capsys) -> None:
     for second, message in (
         ("handbook", f"'handbook' is a folder or a document, {advice}"),
         ("a.txt", f"'a.txt' is a folder or a document, {advice}"),
-        ("none.index", "There is no folder and no file 'none.index'. Give a folder of doc"),
+        ("none.index", "There is no folder and no file 'none.index'. If the question begins there"),
         ("a.index", "as one must have documents of different names. `a.index` and `a.index` both"),
         ("vectors.index", "as one must have the same encoder. `a.index` has None, `vectors.index"),
     ):
@@ -164,7 +164,7 @@ def test_one_document_is_asked(name: str, folder, capsys) -> None:
     assert main([*asked, "--no-answer=no", "--index=one.index"]) == 0
     printed, errors = capsys.readouterr()
     assert re.search(rf"^ +{re.escape(name)}(#1)?:\d$", printed, re.MULTILINE)
-    assert errors.startswith("one.index: 1 documents, 1 passages. 1 new or changed")
+    assert errors.startswith("one.index: 1 document, 1 passage. 1 new or changed")
     assert main(asked) == 0
     assert sorted(path.name for path in folder.iterdir()) == ["desk.txt", name, f"{name}.index"]
 
@@ -229,7 +229,7 @@ def test_options_of_the_index(folder, tmp_path, capsys) -> None:
     ("arguments", "message"),
     [
         (["hanbook"], "There is no folder and no file 'hanbook'. Give a folder of documents, on"),
-        (["empty"], "'empty' holds no documents that can be read. Expected files that"),
+        (["empty"], "'empty' holds no document that can be read. Expected files that"),
         (["empty/picture.png"], "is not an index of keras-qa: it is not an SQLite file. Make one"),
         (
             ["empty/picture.png", "--index=a.index"],

@@ -54,14 +54,14 @@ def test_train_and_evaluate(tmp_path, capsys) -> None:
         (["train", "--data=none.json", "--output=x.keras"], ": There is no file 'none.json'.\n"),
         (
             ["train", "--data=simulated", "--seeds=0", "--output=x.keras"],
-            "`seeds` must be a positive",
+            "argument --seeds: must be a positive",
         ),
         (
             ["train", "--data", "simulated", "x.csv", "--output=x.keras"],
             "`simulated` must be the only",
         ),
         (["train", "--data=simulated", "--task=4", "--output=x.keras"], "`task` must be"),
-        (["answer", "QA", "A text.", "?", "--top-k=0"], "`top_k` must be a positive"),
+        (["answer", "QA", "A text.", "?", "--top-k=0"], "argument --top-k: must be a positive"),
     ],
 )
 def test_errors_are_one_line(
@@ -218,7 +218,8 @@ def test_jax_compilation_cache_folder(switch, given, used, tmp_path, monkeypatch
             monkeypatch.delenv(name)
         else:
             monkeypatch.setenv(name, value)
-    assert main(["answer", str(tmp_path / "missing.keras"), "a text", "a question"]) != 0
+    (tmp_path / "broken.keras").touch()
+    assert main(["answer", str(tmp_path / "broken.keras"), "a text", "a question"]) != 0
     found = os.environ.get("JAX_COMPILATION_CACHE_DIR")
     assert found == (str(tmp_path / "jax") if used == "own" else used)
 

@@ -1,6 +1,7 @@
 """`keras-qa index` without a backend."""
 
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -27,21 +28,19 @@ def test_summary_of_changes(folder, tmp_path, capsys) -> None:
     out = tmp_path / "handbook.index"
     assert main(["index", str(folder), f"--output={out}", "--language=en"]) == 0
     printed, errors = capsys.readouterr()
-    assert printed.startswith(
-        f"{out}: 1 documents, 1 passages. 1 new or changed, 0 gone, 1 left out"
-    )
+    assert printed.startswith(f"{out}: 1 document, 1 passage. 1 new or changed, 0 gone, 1 left out")
     # Control characters of file names are replaced.
     reason = "it is not UTF-8 at byte 0. Name its encoding with `--encoding`."
     assert errors == f"Left out \N{REPLACEMENT CHARACTER}[31m.txt: {reason}\n"
     (folder / "a.txt").unlink()
     assert main(["index", str(folder), f"--output={out}", "--encoding=cp1252"]) == 0
     printed, errors = capsys.readouterr()
-    assert ": 1 documents, 1 passages. 1 new or changed, 1 gone, 0 left out, 0 of other" in printed
+    assert ": 1 document, 1 passage. 1 new or changed, 1 gone, 0 left out, 0 of other" in printed
     assert printed.endswith(". Settings: language en, encoding cp1252.\n")
     # The index keeps its settings.
     assert main(["index", str(folder), f"--output={out}"]) == 0
     printed, errors = capsys.readouterr()
-    assert ": 1 documents, 1 passages. 0 new or changed, 0 gone, 0 left out" in printed
+    assert ": 1 document, 1 passage. 0 new or changed, 0 gone, 0 left out" in printed
     assert printed.endswith(". Settings: language en, encoding cp1252.\n")
     assert errors == ""
     with Index.open(out) as index:
@@ -73,7 +72,7 @@ def test_default_path_of_the_index(folder, tmp_path, monkeypatch, capsys) -> Non
     monkeypatch.chdir(folder)
     for given in (str(folder), f"{folder}/", ".", "../handbook"):
         assert main(["index", given]) == 0
-        assert "handbook.index: 1 documents, 1 passages." in capsys.readouterr().out
+        assert "handbook.index: 1 document, 1 passage." in capsys.readouterr().out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["handbook", "handbook.index"]
     assert error_line(capsys, "index", "/") == (
         "keras-qa: error: The folder '/' has no name. Name its index by `--output`.\n"
@@ -98,10 +97,33 @@ def test_a_folder_without_documents_is_an_error(folder, tmp_path, capsys) -> Non
     assert main(["index", str(folder)]) == 2
     printed, errors = capsys.readouterr()
     assert printed == ""
-    assert errors.splitlines()[-1].startswith(
-        f"keras-qa: error: '{folder}' holds no documents that can be read. Expected files that"
+    # One message, not two: the files cannot be read for one reason.
+    assert errors == (
+        f"keras-qa: error: '{folder}' holds no document that can be read. "
+        "\N{REPLACEMENT CHARACTER}[31m.txt: it is not UTF-8 at byte 0. Name its encoding with "
+        "`--encoding`.\n"
     )
     assert [path.name for path in tmp_path.iterdir()] == ["handbook"]
+
+
+def test_files_of_other_kinds_and_names_of_two_lines(folder, capsys) -> None:
+    for name in ("a.png", "b.PNG", "c.xlsx", "LICENCE"):
+        (folder / name).touch()
+    (folder / "a\nLeft out nothing.txt").write_bytes(b"\xff\xfe\xfd")
+    assert main(["index", str(folder)]) == 0
+    printed, errors = capsys.readouterr()
+    assert "4 of other kinds (2 .png, 1 .xlsx, 1 without ending), in" in printed
+    assert not re.search("^Left out nothing", errors, re.MULTILINE)
+
+
+def test_an_unchanged_folder_has_no_progress_bar(folder, capsys) -> None:
+    for number in range(100):
+        (folder / f"{number}.txt").write_text("A text.")
+    assert main(["index", str(folder)]) == 0
+    assert "] 102/102" not in capsys.readouterr().err
+    with Index.open(f"{folder}.index") as index:
+        index.update(folder, verbose=1)
+    assert "] 102/102" in capsys.readouterr().err
 
 
 def test_errors_are_one_line(folder, tmp_path, capsys) -> None:
@@ -120,7 +142,7 @@ def test_errors_are_one_line(folder, tmp_path, capsys) -> None:
 
 @pytest.mark.parametrize(
     ("options", "printed"),
-    [([], "1 passages. 1 new"), ([f"--embed={EMBEDDER}"], "1 passages with vectors. 1 new")],
+    [([], "1 passage. 1 new"), ([f"--embed={EMBEDDER}"], "1 passage with vectors. 1 new")],
 )
 def test_it_needs_no_backend(options, printed, folder, tmp_path) -> None:
     code = "import sys; from keras_qa.cli import main; sys.exit(main(sys.argv[1:]))"
@@ -156,5 +178,5 @@ def test_a_second_command_ends_while_the_first_writes_the_index(folder, tmp_path
         )
         process.kill()
     assert main(arguments) == 0
-    assert "1 documents, 1 passages. 1 new or changed" in capsys.readouterr().out
+    assert "1 document, 1 passage. 1 new or changed" in capsys.readouterr().out
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.index", "handbook"]

@@ -49,7 +49,7 @@ def test_index_and_ask(tmp_path, capsys, monkeypatch) -> None:
     path = tmp_path / "a.index"
     (found,) = json_results(capsys, "index", tmp_path / "texts", "--output", path)
     assert (found.pop("output"), [*found.pop("unreadable")]) == (str(path), ["b.txt"])
-    counts = {"documents": 1, "passages": 1, "written": 1, "removed": 0, "kept": 0, "others": 0}
+    counts = {"documents": 1, "passages": 1, "written": 1, "removed": 0, "kept": 0, "others": {}}
     assert found == counts
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{QUESTION}\nWho slept?\n"))
     results = json_results(capsys, "ask", path, "--reader", READER, "--no-answer=no")

@@ -2,11 +2,7 @@
 
 import sys
 
-import pytest
 from command_line import error_line
-
-from keras_qa.cli import mcp, parser
-from keras_qa.cli.output import Results
 
 
 def test_without_the_package_the_command_names_the_extra(tmp_path, capsys, monkeypatch) -> None:
@@ -16,8 +12,3 @@ def test_without_the_package_the_command_names_the_extra(tmp_path, capsys, monke
         "keras-qa: error: `keras-qa mcp` needs the package mcp 2.3 or later (import of mcp_types "
         'halted; None in sys.modules). Install it: `pip install "keras-qa[mcp]"`.\n'
     )
-
-
-def test_without_http_standard_output_is_not_for_json(tmp_path, capsys) -> None:
-    with pytest.raises(ValueError, match=r"^`--json` needs `--http`: otherwise standard output is"):
-        mcp.run(parser().parse_args(["mcp", str(tmp_path), "--json"]), Results())

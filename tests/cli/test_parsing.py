@@ -77,7 +77,7 @@ def test_options_of_train_are_fields_of_its_recipe() -> None:
         (True, [], ["universal_transformer", "memory_network"]),
         # Options are for one factory only.
         (True, ['--model-options={"num_heads": 2}'], ["universal_transformer"]),
-        (True, ["--model", "b", "a"], ["b", "a"]),
+        (True, ["--model", "span_reader", "memory_network"], ["span_reader", "memory_network"]),
     ],
 )
 def test_default_models(validated: bool, arguments: list[str], models: list[str]) -> None:
@@ -90,7 +90,10 @@ def test_examples_in_help_are_commands(command: str, capsys) -> None:
     with pytest.raises(SystemExit) as end:
         main([command, "--help"])
     assert end.value.code == 0
-    shown = capsys.readouterr().out.split("\nexample")[1].replace("\\\n", " ")
+    printed = capsys.readouterr().out
+    # Without its backslash, the line of an example would go on.
+    assert max(map(len, printed.splitlines())) <= 100
+    shown = printed.split("\nexample")[1].replace("\\\n", " ")
     lines = re.findall(r"^  (.*keras-qa .*)$", shown, re.MULTILINE)
     assert lines
     for line in lines:
@@ -102,14 +105,17 @@ def test_examples_in_help_are_commands(command: str, capsys) -> None:
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ("", "keras-qa: error: the following arguments are required: COMMAND."),
+        (
+            "aks handbook Who?",
+            "keras-qa: error: argument COMMAND: invalid choice: 'aks' (choose fro",
+        ),
         ("evaluate", "keras-qa evaluate: error: the following arguments are required: READER"),
         (
-            "train --data=x --output=y --hard-example-share=z",
-            "keras-qa train: error: argument --hard-example-share: invalid float value: 'z'.",
+            "train --data=x --output=y.keras --hard-example-share=z",
+            "keras-qa train: error: argument --hard-example-share: must be a number from 0 to 1.",
         ),
         (
-            "train --data=x --output=y --task=first",
+            "train --data=x --output=y.keras --task=first",
             "keras-qa train: error: argument --task: must be from 1 to 20, or all. Received: 'f",
         ),
         (
@@ -119,10 +125,10 @@ def test_examples_in_help_are_commands(command: str, capsys) -> None:
         ("answer qa.keras --\x1b[31m\n", "keras-qa answer: error: unrecognized arguments: --�[31m"),
         (
             "ask handbook/ Who? --topk 3",
-            "keras-qa ask: error: unrecognized arguments: --topk 3. The nearest option is --top-k.",
+            "keras-qa ask: error: unrecognized arguments: --topk. The nearest option is --top-k.",
         ),
         (
-            "train --data=a.csv --output=o --batchsize=3",
+            "train --data=a.csv --output=o.keras --batchsize=3",
             "keras-qa train: error: unrecognized arguments: --batchsize=3. The nearest option is "
             "--batch-size.",
         ),
@@ -132,6 +138,86 @@ def test_errors_of_options_are_one_line(arguments: str, line: str, capsys) -> No
     errors = error_line(capsys, *(arguments.split(" ") if arguments else []))
     assert errors.startswith(line)
     assert re.search(r" See keras-qa( \w+)? --help\.\n$", errors)
+
+
+NO_KERAS = """
+import sys
+from keras_qa.cli import main
+try:
+    code = main(sys.argv[1:])
+except SystemExit as end:
+    code = end.code
+print(code, "keras" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["answer", "minilm-sqaud", "A text.", "?"], "The nearest name is `minilm-squad`."),
+        (["answer", "minilm-squad", "a.txt", "?"], "There is no text file 'a.txt'"),
+        (["answer", "minilm-squad", "A text.", ""], "`question`"),
+        (
+            ["answer", "babi", "--input=a.csv", "--output=b"],
+            "has no column `question`. It has",
+        ),
+        (["ask", "none", "Who?"], "There is no folder and no file 'none'."),
+        (["ask", "folder", ""], "`question`"),
+        (["ask", "folder", "How", "long", "is it"], 'put it in quotes: "How long is it".'),
+        (["ask", "a.png", "Who?"], "not an SQLite file. Make one of a folder with"),
+        (["ask", "a.png", "Who?"], "Documents that can be read end in .txt"),
+        (["ask", "folder", "Who?", "--min-score=80"], "--min-score: must be a number from 0 to 1."),
+        (["ask", "folder", "Who?", "--ranker=minilm-rank"], "nearest name is `minilm-rerank`."),
+        (["verify", "A text.", "--documents=none"], "There is no folder and no file 'none'."),
+        (["verify", "A b.", "--documents=folder", "--checker=x"], "There is no file `x`"),
+        (["index", "none"], "There is no folder and no file 'none'."),
+        (["index", "folder", "--embed=minilm-emb"], "The nearest name is `minilm-embed`."),
+        (
+            ["evaluate", "x.keras", "--data=a.csv"],
+            "`a.csv` has no columns `question`, `answers`.",
+        ),
+        (["evaluate", "babi", "--data=none.json"], "There is no file 'none.json'."),
+        (["evaluate", "x.keras", "--data=babi", "--index=none"], "There is no index at 'none'."),
+        (["train", "--data=a.csv", "--output=qa.txt"], "--output: must end in .keras. Received"),
+        (["train", "--data=a.csv", "--output=no/a.keras"], "must be a file in an existing folder"),
+        (
+            ["train", "--data=a.csv", "--output=a.keras"],
+            "--columns question=NAME,answers=NAME`.",
+        ),
+        (["train", "--data=babi", "--output=a.keras", "--model=spanreader"], "name is span_reader"),
+        (["train", "--data=babi", "--output=a.keras", "--epochs=-1"], "must be a positive integer"),
+        (["train", "--data=babi", "--output=a.keras", "--from=bab"], "nearest name is `babi`."),
+        (["distill", "--teacher=x", "--student=minilm", "--output=a.keras"], "no file `x`"),
+        (["export", "minilm-squad"], "`export` needs the folder to write: FOLDER or --output."),
+        (["export", "minilm-sqad", "folder"], "The nearest name is `minilm-squad`."),
+        (["serve", "minilm-squad", "--index=none"], "There is no index at 'none'."),
+        (["serve", "minilm-squad", "--token-file=none"], "'none': No such file or directory."),
+        (["mcp", "none"], "There is no folder and no file 'none'."),
+    ],
+)
+def test_what_was_typed_is_checked_before_keras_is_imported(
+    arguments: list[str], message: str, tmp_path
+) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "a.png").write_bytes(b"no picture")
+    (tmp_path / "a.csv").write_text("context,ask\nA text.,Who?\n")
+    code = f"import os; os.chdir({str(tmp_path)!r})" + NO_KERAS
+    done = python(code, *arguments, hidden=BACKENDS)
+    assert message in done.stderr
+    assert done.stdout == "2 False\n"
+    assert not list(tmp_path.glob("*.index"))
+
+
+def test_without_a_command_the_help_is_printed(capsys) -> None:
+    assert main([]) == 0
+    assert capsys.readouterr().out == parser().format_help()
+
+
+def test_commands_without_results_have_no_json(capsys) -> None:
+    for command in ("serve", "mcp", "completion"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        assert "--json" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -154,7 +240,7 @@ def test_positional_arguments(arguments, expected) -> None:
 
 def test_columns() -> None:
     def columns(given: str) -> dict[str, str]:
-        arguments = ["train", "--data=d", "--output=o", f"--columns={given}"]
+        arguments = ["train", "--data=d", "--output=o.keras", f"--columns={given}"]
         return data.columns(parser().parse_args(arguments))
 
     assert columns("text=a b,id=n=o") == {"text": "a b", "id": "n=o"}
@@ -172,7 +258,7 @@ def parts(tmp_path, monkeypatch):
         (tmp_path / f"{name}.csv").write_text("text,question,answer,id\n" + "".join(rows))
 
     def run(arguments: str) -> tuple[list[str], list[str], object]:
-        options = parser().parse_args(["train", "--output=o", *arguments.split()])
+        options = parser().parse_args(["train", "--output=o.keras", *arguments.split()])
         train, valid, about = data.training_parts(options)
         return [one.question for one in train], [one.question for one in valid], about["data"]
 

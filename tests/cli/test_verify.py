@@ -96,11 +96,14 @@ def test_unreadable_files_are_named(folder, capsys) -> None:
     ("arguments", "message"),
     [
         (["a b"], "the following arguments are required: --documents"),
-        (["a b", "--documents=none"], "must be a folder or a file. There is no 'none'."),
+        (["a b", "--documents=none"], "There is no folder and no file 'none'."),
         (["none.txt", "--documents=handbook"], "There is no text file 'none.txt', and without a "),
         (["a b", "--documents=empty"], "must hold at least one document that can be read."),
         (["a b", "--documents=picture.png"], "is not an index of keras-qa: it is not an SQLite"),
-        (["a b", "--documents=handbook", "--threshold=5"], "`threshold` must be between 0 and 1."),
+        (
+            ["a b", "--documents=handbook", "--threshold=5"],
+            "--threshold: must be a number from 0 to 1. Rec",
+        ),
         (["a b", "--documents=handbook", "--question=b"], "A `question` needs a reader."),
     ],
 )

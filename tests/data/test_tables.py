@@ -238,7 +238,7 @@ FIELDS = {"text": "a", "question": "b", "answers": "c"}
         ("t.jsonl", json.dumps({f"c{place}": 1 for place in range(100_000)}), {}, "99,995 more"),
         ("t.json", json.dumps({f"c{place}": 1 for place in range(100_000)}), {}, "99,995 more"),
         ("t.json", json.dumps({"data": LONG}), {}, "expected a list `data`"),
-        ("t.csv", f"text,{LONG},{LONG}1\n", {}, "has no column `question`"),
+        ("t.csv", f"text,{LONG},{LONG}1\n", {}, "has no columns `question`, `answers`"),
         ("t.csv", "text,question,answers\n", {"text": LONG}, "has no column `xxx"),
         ("t.csv", f"text,question,answers\na,b,{LONG}\n", {"id": "answers.d"}, "expected JSON"),
         ("t.jsonl", f'{{"a": "{LONG}"', {}, "expected one JSON object"),

@@ -38,7 +38,12 @@ def test_an_index_follows_the_content_of_a_folder(folder, tmp_path, capsys) -> N
     with Index.create(tmp_path / "a.index") as index:
         index.add([{"name": "added", "text": "Added by hand."}])
         changes = index.update(folder)
-        assert (changes.written, changes.removed, changes.kept, changes.others) == (2, 0, 0, 1)
+        assert (changes.written, changes.removed, changes.kept, changes.others) == (
+            2,
+            0,
+            0,
+            {".png": 1},
+        )
         assert changes.unreadable == {}
         assert index.names == ["added", "a.txt", "guide/b.md"]
         assert [passage.document for passage in index.search("return")] == ["guide/b.md"]

@@ -15,7 +15,7 @@ import tomllib
 from typing import Any
 
 import pytest
-from command_line import check_fields, error_line
+from command_line import error_line
 from interpreters import HELPERS_OF_KERAS, HIDE, start
 from servers import error_of, send
 from small_checkpoints import cross_encoder
@@ -133,10 +133,8 @@ sys.exit(code)
 def test_an_exported_reader_is_served_without_keras_and_with_few_files_until_ctrl_c() -> None:
     reader = ROOT / "tests" / "golden" / "exported" / "reader"
     text, question = "then she slept. Mary went to the bathroom.", "Where went Mary?"
-    with start_server(EXPORTED, "serve", str(reader), "--port", "0", "--json") as started:
-        started_as = json.loads(started.stdout.readline())
-        check_fields(started_as)
-        url = started_as["results"][0]["url"]
+    with start_server(EXPORTED, "serve", str(reader), "--port", "0") as started:
+        url = re.search(r" at (http://\S+)\. ", started.stdout.readline())[1]
         host, port = url.removeprefix("http://").split(":")
         # More than the process has file descriptors, most without a request.
         idle = [socket.create_connection((host, int(port)), timeout=30) for _ in range(450)]
@@ -185,7 +183,7 @@ def test_documents_are_served_without_the_default_ranker(qa, monkeypatch, tmp_pa
 
 def test_errors_are_one_line(qa, tmp_path, capsys) -> None:
     assert "must be from 0 to 65535" in error_line(capsys, "serve", "a", "--port", "65536")
-    assert "No such file" in error_line(capsys, "serve", "a", "--token-file", tmp_path / "none")
+    assert "No such file" in error_line(capsys, "serve", "babi", "--token-file", tmp_path / "none")
     qa.save(tmp_path / "small.keras")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

@@ -133,9 +133,8 @@ def test_the_dockerfile_installs_and_serves(environment, wheel) -> None:
     words = ["0" if word == "8000" else word for word in json.loads(command)]
     path = environment.folder / "env" / "bin" / words[0]
     variables = {**environment.variables, "KERAS_BACKEND": "torch"}
-    command = [path, *words[1:], "--json"]
+    command = [path, *words[1:]]
     with start(command, stdout=subprocess.PIPE, env=variables, text=True) as server:
-        url = json.loads(server.stdout.readline())["results"][0]["url"]
-        port = url.rpartition(":")[2]
+        port = re.search(r":(\d+)\. ", server.stdout.readline())[1]
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=60) as response:
             assert response.status == 200
