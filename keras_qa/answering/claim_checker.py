@@ -15,8 +15,8 @@ import numpy as np
 from keras_qa._numbers import sigmoid
 from keras_qa.answering.claim_features import (
     Evidence,
-    find_conflict,
     find_evidence,
+    has_conflict,
     make_questions,
 )
 from keras_qa.documents.facts import Facts, contains, find_facts
@@ -33,9 +33,9 @@ PASSAGES = 8
 # Number of windows of sentences of these that a ranker sorts, and how many logits of the ranker are
 # worth as much as all words of a claim.
 WINDOWS, DISTANCE = 12, 8.0
-# The lowest score of another answer of the reader that contradicts a claim, and the highest logit
-# of support of evidence that does so by its negation.
-CONTRADICTION, NEGATED = 0.3, -1.0
+# The lowest score of another answer of the reader that contradicts a claim, that of one that is
+# shown alone, and the highest logit of support of evidence that contradicts by its negation.
+CONTRADICTION, CORRECTION, NEGATED = 0.3, 0.75, -1.0
 _NEGATION = re.compile(
     r"\b(not|no|never|none|cannot|without|neither|nor)\b|n['’]t\b", re.IGNORECASE
 )
@@ -125,14 +125,13 @@ def _check(claims: Sequence[str], best: Sequence[Evidence | None], checker: Rera
 
 
 def _compare(claim: str, facts: Facts, evidence: Evidence, tokenizer: FullTextTokenizer) -> None:
-    """Adds what the evidence says instead, if words tell."""
-    evidence.instead = find_conflict(facts, evidence)
+    """Adds the evidence as what is said instead, if words tell that it contradicts the claim."""
     opposites = {
         "reversed": is_reversed(claim, evidence.text, tokenizer),
         "opposite": has_opposite(claim, evidence.text, tokenizer),
     }
     evidence.features |= {name: float(value) for name, value in opposites.items()}
-    if any(opposites.values()) and evidence.instead is None:
+    if any(opposites.values()) or has_conflict(facts, evidence):
         evidence.instead = evidence.text
 
 
@@ -145,18 +144,18 @@ def _read(
 ) -> None:
     """Asks the reader for each number and name of the claims in the passages of their evidence."""
     questions = [
-        (evidence, question)
+        (evidence, fact, question)
         for claim, fact, evidence in zip(claims, facts, best, strict=True)
         if evidence is not None
         for question in make_questions(claim, fact)
     ]
     answers = reader.answer(
-        [evidence.passage.text for evidence, _ in questions],
-        [question.text for _, question in questions],
+        [evidence.passage.text for evidence, _, _ in questions],
+        [question.text for _, _, question in questions],
         no_answer=False,
         verbose=0,
     )
-    for (evidence, question), answer in zip(questions, answers, strict=True):
+    for (evidence, fact, question), answer in zip(questions, answers, strict=True):
         read = find_facts(answer.text, tokenizer)
         kind = "name" if question.number is None else "number"
         is_same, is_open = question.is_answered_by(read), question.is_open(evidence.facts)
@@ -167,4 +166,7 @@ def _read(
             evidence.features[name] = max(evidence.features.get(name, 0.0), answer.score)
         is_better = answer.score > max(CONTRADICTION, evidence.certainty)
         if is_better and (is_rival or (is_open and not is_same)):
-            evidence.instead, evidence.certainty = answer.text, answer.score
+            is_sure = answer.score >= CORRECTION and answer.text in evidence.text
+            is_sure = is_sure and question.is_corrected_by(read, fact, evidence.facts)
+            evidence.instead = answer.text if is_sure else evidence.text
+            evidence.certainty = answer.score

@@ -13,12 +13,14 @@ from keras_qa.documents.facts import Facts, Number, contains, windows
 if TYPE_CHECKING:
     from keras_qa.documents import Passage
 
-# Share of the words of a claim that evidence may lack.
-RELATED = 0.4
+# Share of the words of a claim that evidence may lack, and that a sentence with a value for a fact
+# of the claim must have.
+RELATED, SAME_ROLE = 0.4, 0.5
 
 # The shortest stem of which a longer word is a form.
 _FORM = 4
 _YEAR = re.compile(r"[12]\d{3}s?")
+_YEARS = range(1000, 3000)
 _BEFORE_YEAR = re.compile(
     r"\b(in|since|from|until|by|of|to|year|before|after|january|february|march|april|may|june|july|"
     r"august|september|october|november|december)\s+$",
@@ -42,7 +44,7 @@ class Evidence:
     distance: float
     # Probability that the window supports the claim.
     score: float = 0.0
-    # What the window says instead of a fact of the claim, and the reader's score of this.
+    # What the window says instead of a fact of the claim, or the window, and the reader's score.
     instead: str | None = None
     certainty: float = 0.0
 
@@ -97,14 +99,13 @@ def _is_known(name: str, stems: frozenset[str], text: str) -> bool:
     return 1 < len(name) < _FORM + 2 and re.search(initials, text) is not None
 
 
-def find_conflict(claim: Facts, evidence: Evidence) -> str | None:
-    """Returns another number of what a claim counts, with the word after it."""
-    for number in claim.numbers:
-        for other in evidence.facts.numbers:
-            if is_missing(number, evidence.facts) and number.conflicts(other):
-                phrase = re.match(r"\S+(?:\s+\w+)?", evidence.text[other.start :])
-                return None if phrase is None else phrase[0].rstrip(".,;:)")
-    return None
+def has_conflict(claim: Facts, evidence: Evidence) -> bool:
+    """Whether evidence has another number of what a claim counts."""
+    return any(
+        is_missing(number, evidence.facts) and number.conflicts(other)
+        for number in claim.numbers
+        for other in evidence.facts.numbers
+    )
 
 
 def is_missing(number: Number, facts: Facts) -> bool:
@@ -119,6 +120,7 @@ class Question:
     text: str
     stems: frozenset[str]
     number: Number | None
+    is_year: bool = False
 
     def is_answered_by(self, answer: Facts) -> bool:
         """Whether an answer is the fact of the claim."""
@@ -133,6 +135,25 @@ class Question:
             self.number is not None and is_missing(self.number, facts)
         )
 
+    def is_corrected_by(self, answer: Facts, claim: Facts, evidence: Facts) -> bool:
+        """Whether an answer stands in evidence in the role of the fact in the claim.
+
+        It is a name for a name, or the only number of the evidence with the same unit. The evidence
+        has half of the other words of the claim or more.
+        """
+        others = claim.stems - self.stems
+        if len(others & evidence.stems) < SAME_ROLE * len(others):
+            return False
+        if self.number is None:
+            return not answer.numbers and any(stem in evidence.names for stem in answer.stems)
+        if len(answer.numbers) != 1:
+            return False
+        value = answer.numbers[0].value
+        if self.is_year:
+            return value in _YEARS
+        rivals = {other.value for other in evidence.numbers if self.number.conflicts(other)}
+        return rivals == {value}
+
 
 def make_questions(claim: str, facts: Facts) -> list[Question]:
     """Asks for each number and each name of a claim."""
@@ -146,7 +167,7 @@ def make_questions(claim: str, facts: Facts) -> list[Question]:
             word, end = "what percentage", percent.end()
         if number.value != 1:
             text = _replaced(claim, start, end, word)
-            questions.append(Question(text, frozenset(), number))
+            questions.append(Question(text, frozenset(), number, word == "what year"))
     names: list[tuple[int, int, frozenset[str]]] = []
     for stem, (start, end) in sorted(facts.names.items(), key=lambda item: item[1]):
         stems = frozenset([stem])

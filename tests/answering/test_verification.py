@@ -54,7 +54,7 @@ def test_the_source_says_something_else() -> None:
         **{"text": "You have ten days for it.", "start": 0, "end": 25, "outcome": "contradicted"},
         **{"score": pytest.approx(0.3, abs=0.19), "document": "a", "page": None},
         **{"document_start": 17, "document_end": 51, "line": 4, "end_line": 4},
-        "instead": "five working",
+        "instead": "You have five working days for it.",
     }
     assert (second.outcome, second.document, second.line, second.instead) == (
         "not found",
@@ -95,7 +95,7 @@ def test_evidence_is_the_passage_that_the_claim_is_about() -> None:
     assert (verdict.outcome, verdict.document, verdict.instead) == (
         "contradicted",
         "0",
-        "two years",
+        "The lamp has a warranty of two years.",
     )
 
 

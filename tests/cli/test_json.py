@@ -78,7 +78,7 @@ def test_verify(tmp_path, capsys) -> None:
     arguments = ["verify", answer, "--documents", tmp_path / "a.txt", "--reader=none"]
     results = json_results(capsys, *arguments, code=1)
     assert [found["supported"] for found in results] == [True, False]
-    assert results[1]["instead"] == "1,200 euros"
+    assert results[1]["instead"] == "The lamp costs 1,200 euros."
 
 
 def test_train_and_evaluate(data, tmp_path, capsys) -> None:

@@ -62,7 +62,7 @@ def test_exit_codes_and_sources_of_the_answer(folder, capsys, monkeypatch) -> No
         assert capsys.readouterr().out == (
             f"{FIRST}«It costs 1,300 euros.»\n\nUnsupported: 1.\n"
             f"  contradicted  {ODD}.txt:3  It costs 1,300 euros.\n"
-            "      the source says: 1,200 euros\n"
+            "      the source says: The lamp costs 1,200 euros.\n"
         )
     stream = io.TextIOWrapper(io.BytesIO(b""))
     monkeypatch.setattr(sys, "stdin", stream)
