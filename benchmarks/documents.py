@@ -3,8 +3,9 @@
 FOLDER has `docs/`, the documents, and two files of JSON Lines: `questions.jsonl` with `question`,
 `answers` (accepted ones; none if the documents do not answer) and `documents` (names of documents
 that answer), and, if there is one, `claims.jsonl` with `claim`, `supported` and `kind`. An answer
-is right if it is an accepted one, alone or with at most three more words. A calibration error is
-that of the answers that are given, in ten bins of the score.
+is right if it is an accepted one, alone or with at most three more words; exact match and F1 of the
+first answer stand beside it. A calibration error is that of the answers that are given, in ten bins
+of the score.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import numpy as np
 
 import keras_qa
 from benchmarks.measure import RESULTS, circumstances
-from keras_qa.metrics.answers import contains_answer
+from keras_qa.metrics.answers import contains_answer, exact_match, f1
 from keras_qa.training.results import add_results
 
 
@@ -33,6 +34,9 @@ class Asked(NamedTuple):
     right: bool
     right_among_three: bool
     score: float
+    # Of the first answer, or 0 if none is given.
+    exact_match: float
+    f1: float
     # Whether an answer among three is from a document that answers.
     document: bool = False
 
@@ -105,12 +109,18 @@ def ask(
                 first and right[0],
                 any(right),
                 answers[0].score,
+                *exactness(answers[0].text, row["answers"]),
                 bool(row["documents"]) and any(sources),
             )
         )
         # The first answer if "no answer" is left out.
         forced.append(bool(row["answers"]) and bool(right) and right[0])
     return {"what": "questions", "seconds": round(seconds, 2), **summarize(results, forced)}
+
+
+def exactness(text: str, answers: list[str]) -> tuple[float, float]:
+    """Returns the exact match and the F1 of an answer, zeros if it is empty."""
+    return (exact_match(text, answers), f1(text, answers)) if text and answers else (0.0, 0.0)
 
 
 def summarize(results: list[Asked], forced: list[bool]) -> dict[str, float]:
@@ -133,6 +143,8 @@ def summarize(results: list[Asked], forced: list[bool]) -> dict[str, float]:
         "answerable": len(answerable),
         "unanswerable": len(unanswerable),
         "first_right": share([row.right for row in answerable]),
+        "exact_match": share([row.exact_match for row in answerable]),
+        "f1": share([row.f1 for row in answerable]),
         "among_three": share([row.right_among_three for row in answerable]),
         "document_among_three": share([row.document for row in answerable]),
         "refused_answerable": share([not row.answered for row in answerable]),
@@ -146,7 +158,7 @@ def summarize(results: list[Asked], forced: list[bool]) -> dict[str, float]:
 
 
 def share(values: Any) -> float:
-    """Returns the percentage of true values."""
+    """Returns the mean in percent."""
     return round(100 * float(np.mean(values)), 1) if len(values) else 0.0
 
 

@@ -123,9 +123,8 @@ def count_of(count: int, noun: str) -> str:
 def print_scores(scores: Mapping[str, float]) -> None:
     """Prints a line of scores."""
     f1 = f"F1 {scores['f1']:.1f} %, " if "f1" in scores else ""
-    say(
-        f"exact match {scores['exact_match']:.1f} %, {f1}{count_of(int(scores['examples']), 'example')}"
-    )
+    count = count_of(int(scores["examples"]), "example")
+    say(f"exact match {scores['exact_match']:.1f} %, {f1}{count}")
 
 
 def mark_answer(text: str, start: int, end: int, marks: Sequence[str] = PLAIN_MARKS) -> str:
