@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -143,8 +144,8 @@ def span_reader(
             `@revision` (extra `hf`): BERT, DistilBERT, RoBERTa, XLM-RoBERTa, CamemBERT, ELECTRA,
             ALBERT, MPNet, DeBERTa v2 and v3, ModernBERT, with their head for question answering if
             they have one; or `"minilm"`, an encoder of six layers in this package. Or a
-            `keras_hub.models.Backbone` (extra `hub`). All arguments above, except `dropout`, are
-            then ignored.
+            `keras_hub.models.Backbone` (extra `hub`). It has its own layers: of the arguments above
+            only `dropout` is for it.
         tokenizer: The backbone's tokenizer: a `text.SubwordTokenizer`, its `tokenizer.json` or
             folder. `None` for the one in the backbone's folder. Without a tokenizer the start of
             the text is unknown, and only padding is masked.
@@ -171,8 +172,8 @@ def span_reader(
     Raises:
         ImportError: If a library that reads checkpoints is not installed.
         TypeError: If `backbone` is not a backbone or a name.
-        ValueError: If a size is out of its range, `word_vectors` has another shape, or the backbone
-            cannot be loaded or is not supported.
+        ValueError: If a size is out of its range, `word_vectors` has another shape, the backbone
+            cannot be loaded or is not supported, or an argument is given that would not be used.
 
     Examples:
         >>> import numpy as np
@@ -183,6 +184,20 @@ def span_reader(
         ((2, 8), (2, 8))
     """
     types = _other_types(answer_types)
+    _check_unused(
+        backbone is not None,
+        "the backbone has its own layers",
+        text_vocabulary_size=text_vocabulary_size,
+        question_vocabulary_size=question_vocabulary_size,
+        embedding_dim=embedding_dim,
+        units=units,
+        num_layers=num_layers,
+        cell=cell,
+        word_vectors=word_vectors,
+        trainable_vectors=trainable_vectors,
+        fused=fused,
+    )
+    _check_unused(backbone is None, "it is for a `backbone`", tokenizer=tokenizer, lora_rank=lora_rank)
     if backbone is not None:
         dropout = 0.1 if dropout is None else dropout
         model = _on_backbone(backbone, tokenizer, dropout, lora_rank, dtype, name, types)
@@ -200,6 +215,20 @@ def span_reader(
         loss_weights={"start": 0.5, "end": 0.5},
     )
     return model
+
+
+def _check_unused(is_unused: bool, reason: str, **arguments: Any) -> None:
+    """Raises if arguments that a reader with or without a backbone does not use are given."""
+    defaults = inspect.signature(span_reader).parameters
+    given = [
+        name
+        for name, value in arguments.items()
+        if value is not defaults[name].default
+        and not (isinstance(value, (int, str)) and value == defaults[name].default)
+    ]
+    if is_unused and given:
+        names = ", ".join(f"`{name}`" for name in given)
+        raise ValueError(f"{names} would not be used: {reason}. Leave it out.")
 
 
 def _other_types(answer_types: Sequence[str] | None) -> tuple[str, ...]:

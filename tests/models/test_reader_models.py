@@ -97,6 +97,14 @@ def test_without_kerashub_one_line_says_what_to_install(tmp_path, monkeypatch) -
             "holds no tokenizer: expected `tokenizer.json`",
         ),
         (
+            lambda path: span_reader(backbone=bert(), units=8, cell="gru"),
+            "`units`, `cell` would not be used: the backbone has its own layers. Leave it out.",
+        ),
+        (
+            lambda path: span_reader(20, lora_rank=2),
+            "`lora_rank` would not be used: it is for a `backbone`. Leave it out.",
+        ),
+        (
             lambda path: SpanReader([keras.Input((3,))], keras.Input((3,))),
             "`outputs` must be a dict of `start` and `end`",
         ),

@@ -117,7 +117,7 @@ def test_the_commands_index_and_verify_without_keras(tmp_path, capsys) -> None:
     # Without a name of its own it has that of the folder, which the index names.
     change(folder, name="")
     assert main(["index", str(tmp_path / "stories"), "--embed", str(folder)]) == 0
-    assert "1 passages with vectors" in capsys.readouterr().out
+    assert "1 passage with vectors" in capsys.readouterr().out
     index = str(tmp_path / "stories.index")
     assert main(["ask", index, QUESTIONS[0], "--reader", str(READER)]) == 0
     assert "Mary went «home»." in capsys.readouterr().out
