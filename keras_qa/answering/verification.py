@@ -131,7 +131,7 @@ def verify(
         >>> answer = "The lamp is sold for 1200 euros. The warranty is ten years."
         >>> verdicts = keras_qa.verify(answer, [text], reader=None)
         >>> [(item.outcome, item.document, item.line, item.instead) for item in verdicts]
-        [('supported', '0', 1, None), ('contradicted', '0', 1, 'two years')]
+        [('supported', '0', 1, None), ('contradicted', '0', 1, 'The warranty is two years.')]
     """
     for name, value in (("answer", answer), ("question", "" if question is None else question)):
         if not isinstance(value, str):

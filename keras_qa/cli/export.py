@@ -13,7 +13,6 @@ from keras_qa.cli.parsing import (
     Option,
     Options,
     add_options,
-    amount,
     given_once,
 )
 
@@ -33,7 +32,7 @@ INT8: Options = {
         "FILE", "with --int8: questions with answers, to compare both graphs", nargs="+"
     ),
     "max_loss": Option(
-        "POINTS", "highest loss of F1, in percent (default: %(default)s)", amount, 0.5
+        "POINTS", "highest loss of F1, in percent (default: %(default)s)", float, 0.5
     ),
 }
 # What is printed of the scores of a graph.

@@ -197,7 +197,9 @@ def span_reader(
         trainable_vectors=trainable_vectors,
         fused=fused,
     )
-    _check_unused(backbone is None, "it is for a `backbone`", tokenizer=tokenizer, lora_rank=lora_rank)
+    _check_unused(
+        backbone is None, "it is for a `backbone`", tokenizer=tokenizer, lora_rank=lora_rank
+    )
     if backbone is not None:
         dropout = 0.1 if dropout is None else dropout
         model = _on_backbone(backbone, tokenizer, dropout, lora_rank, dtype, name, types)

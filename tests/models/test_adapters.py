@@ -471,7 +471,10 @@ def test_the_command_trains_by_lora(folder, tmp_path, capsys) -> None:
     [
         (["--adapter=a.keras"], "`--adapter` needs `--lora-rank`"),
         (["--adapter=a.bin", "--lora-rank=2"], "--adapter: must end in .keras. Received: 'a.bin'"),
-        (["--adapter=/none/a.keras", "--lora-rank=2"], "--adapter: must be a file in an existing folder"),
+        (
+            ["--adapter=/none/a.keras", "--lora-rank=2"],
+            "--adapter: must be a file in an existing folder",
+        ),
         (["--unanswerable=2"], "--unanswerable: must be a number from 0 to 1"),
         (["--unanswerable=1", "--model=answer_classifier"], "`--unanswerable` is for --model span"),
     ],

@@ -273,7 +273,7 @@ def test_invalid_combinations_of_options(path, data, capsys) -> None:
             [*index, "--output=a.keras"],
             "`--output` saves what `--fit` calibrates: give both, or neither",
         ),
-        ([*index, "--fit", "--output=a.h5"], "`output` must end in `.keras`"),
+        ([*index, "--fit", "--output=a.h5"], "argument --output: must end in .keras"),
         (["--index=none.index"], "There is no index at "),
         ([*index, f"--ranker={READER}"], "is not a ranker. Expected"),
     ):

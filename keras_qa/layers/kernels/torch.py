@@ -86,6 +86,10 @@ def gru(
 
 def _run_loop(loop, x, state, weights, *arguments):
     """Runs a loop of PyTorch, in one thread if its steps are small."""
+    if x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        # Many processors cannot run loops in the types of autocast, and PyTorch raises an error.
+        with torch.autocast("cpu", enabled=False):
+            return _run_loop(loop, x, state, weights, *arguments)
     states = (state,) if isinstance(state, torch.Tensor) else state
     units = states[0].shape[-1]
     if x.device.type == "meta":
