@@ -42,7 +42,8 @@ class SaveMixin:
 
         The path must end in `.keras`, and the answerer must be fitted. The optimizer of a loaded
         file starts anew. With `keep_optimizer` it continues; Adam's state makes a file three times
-        as large.
+        as large. The default ranker of `minilm-squad` belongs to its name: a copy has none, unless
+        it was calibrated with `minilm-rerank`.
         """
         check_flag("keep_optimizer", keep_optimizer)
         model, _ = self._fitted()

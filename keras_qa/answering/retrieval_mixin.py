@@ -209,15 +209,15 @@ class RetrievalMixin(Estimator):
         will ask questions that the documents do not answer, the examples must contain such.
 
         The result is stored in `model_.preprocessor.asking`, and saved with the model. `ask` uses
-        it, including its passages and options, until the next `fit`.
+        it, including its passages and options, until the next `fit`. The attribute `ranker_`
+        changes, too: to `"minilm-rerank"` if that was the ranker, otherwise to `None`.
 
         Args:
             index: As in `ask`.
             examples: Examples, or mappings with the same keys. Only questions and answers are used.
                 Pass no examples of the test set.
             passages, batch_size, verbose, **options: As in `ask`.
-            ranker: As in `ask`, which needs the same one for `min_precision`. `"auto"` of `ask` is
-                this one from then on if it is `minilm-rerank`, otherwise none.
+            ranker: As in `ask`, which needs the same one for `min_precision`.
 
         Returns:
             The settings: `confidence`, `has_ranker`, `passages`, `options`, and with
