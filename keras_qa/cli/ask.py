@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from keras_qa._arguments import check_not_blank
+from keras_qa._terminal import on_terminal, plain
 from keras_qa.answering.opening import DEFAULT_RANKER, DEFAULT_READER, check_names
 from keras_qa.cli.indexing import FOLDER, READING, check_index, open_folder, open_index
 from keras_qa.cli.output import SENTENCE_REACH, Results, print_answers, say, say_warnings
@@ -123,6 +124,9 @@ def check_documents(options: argparse.Namespace) -> None:
 
 def run(options: argparse.Namespace, results: Results) -> None:
     """Answers the question, or the questions of a prompt."""
+    if on_terminal(error=True):
+        # Before the imports, which take seconds.
+        say(f"Reading {plain(', '.join(options.documents))} …", error=True)
     from keras_qa.answering.answerer import QuestionAnswerer
 
     questions = _questions(options.question)

@@ -5,6 +5,7 @@ import json
 import pathlib
 import re
 import shutil
+import sys
 
 import pytest
 from command_line import error_line
@@ -186,6 +187,16 @@ def test_verify_with_a_question(folder, capsys) -> None:
     assert 0.5 < found[0]["score"] < 1
     # Nothing is left beside the folder.
     assert [path.name for path in folder.parent.iterdir()] == ["handbook"]
+
+
+def test_a_terminal_shows_what_is_read_before_the_imports(tmp_path, monkeypatch, capsys) -> None:
+    (tmp_path / "a.txt").write_text("The door is red.")
+    monkeypatch.setitem(sys.modules, "keras_qa.answering.answerer", None)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert main(["ask", str(tmp_path), "What is red?"]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == f"Reading {tmp_path} …"
+    assert "import of keras_qa.answering.answerer halted" in second
 
 
 def test_the_index_is_updated_before_each_question(folder, capsys) -> None:
