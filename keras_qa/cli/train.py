@@ -82,8 +82,8 @@ SIMULATE = Option("N", "questions to simulate for a task without a training file
 MODEL: Options = {
     "from": Option(
         "READER",
-        "an answerer or a ranker to train further, as for `answer`; the result is never worse on "
-        "the validation data",
+        "an answerer or a ranker to train further, as for `answer`; with --validation-data the "
+        "result is never worse on these, without them nothing is compared",
     ),
     "model": Option(
         "NAME",
@@ -240,6 +240,11 @@ def run(options: argparse.Namespace, results: Results) -> None:
         say(result.summary())
         scores = result.answerer.evaluate(valid, verbose=0)
         print_scores(scores)
+    elif start is not None:
+        say(
+            "Nothing was compared: the answers may be worse than before. Hold some questions back, "
+            "and give them as --validation-data."
+        )
     results.add(output=options.output, adapter=options.adapter, runs=runs, scores=scores)
 
 

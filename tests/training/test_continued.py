@@ -139,9 +139,16 @@ def test_the_command_trains_a_reader_further(start, tmp_path, capsys) -> None:
     assert main([*command, "--lenient", "--validation-data", str(table)]) == 0
     printed = capsys.readouterr()
     assert "none in row 9 (counted from 1). They are left out." in (printed.out + printed.err)
+    assert "Nothing was compared" not in printed.out
     assert keras_qa.load(out).answer("a door is red.", "What colour is the door?").text
     assert main([*command, "--model", "span_reader"]) == 2
     assert "`--model` is for a new model. Leave it or `--from` out." in capsys.readouterr().err
+    command[command.index(out)] = str(tmp_path / "unseen.keras")
+    assert main([*command, "--lenient"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "Nothing was compared: the answers may be worse than before. Hold some questions back, and "
+        "give them as --validation-data."
+    )
 
 
 PLACES = ("home", "the bathroom", "there")
