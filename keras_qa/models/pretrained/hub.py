@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pathlib
+import socket
+import urllib.error
+import urllib.request
+from collections.abc import Callable
 from types import ModuleType
 
 from keras_qa._arguments import first_line, import_extra
@@ -11,6 +16,9 @@ from keras_qa.data.presets import ENCODERS, PREFIX
 from keras_qa.models.pretrained.checkpoint import CONFIG, PretrainedCheckpoint, is_checkpoint
 from keras_qa.models.pretrained.checkpoint_tensors import INDEX, PICKLED, WHOLE, shards
 from keras_qa.text.tokenizer_files import FILES
+
+# Seconds for the first answer of the Hub.
+_TIMEOUT = 10.0
 
 
 def find_checkpoint(name: str) -> PretrainedCheckpoint | None:
@@ -54,13 +62,17 @@ def _fetch(name: str) -> pathlib.Path:
     hub = import_extra("`hf://…`", "huggingface_hub", "hf")
     repository, _, revision = name.removeprefix(PREFIX).partition("@")
     name = name[:80]
+    from huggingface_hub import constants
+
+    is_offline = constants.HF_HUB_OFFLINE or not _is_reachable(constants.ENDPOINT)
+    download = functools.partial(hub.hf_hub_download, repository, local_files_only=is_offline)
     try:
-        config = hub.hf_hub_download(repository, CONFIG, revision=revision or None)
+        config = download(CONFIG, revision=revision or None)
         # Use one commit for all files, even if others are pushed meanwhile.
-        commit = pathlib.Path(config).parent.name
-        _weights(hub, repository, commit)
+        download = functools.partial(download, revision=pathlib.Path(config).parent.name)
+        _weights(hub, download, is_offline)
         for file in FILES:
-            _optional(hub, repository, file, commit)
+            _optional(hub, download, file, is_offline)
     except hub.errors.GatedRepoError:
         raise ValueError(
             f"`{name}` is a gated repository. Request access on its page, and set `HF_TOKEN`."
@@ -87,23 +99,36 @@ def _fetch(name: str) -> pathlib.Path:
     return pathlib.Path(config).parent
 
 
-def _weights(hub: ModuleType, repository: str, commit: str) -> None:
-    if _optional(hub, repository, WHOLE, commit):
+def _is_reachable(address: str) -> bool:
+    """Whether a server can be connected to. `huggingface_hub` tries it for half a minute."""
+    try:
+        urllib.request.urlopen(urllib.request.Request(address, method="HEAD"), timeout=_TIMEOUT)
+    except urllib.error.HTTPError:
+        return True
+    except urllib.error.URLError as error:
+        return not isinstance(error.reason, (socket.gaierror, ConnectionError, TimeoutError))
+    return True
+
+
+def _weights(hub: ModuleType, download: Callable[[str], str], is_offline: bool) -> None:
+    if _optional(hub, download, WHOLE, is_offline):
         return
-    index = _optional(hub, repository, INDEX, commit)
+    index = _optional(hub, download, INDEX, is_offline)
     if index is None:
-        hub.hf_hub_download(repository, PICKLED, revision=commit)
+        download(PICKLED)
         return
     for shard in shards(index):
-        hub.hf_hub_download(repository, shard, revision=commit)
+        download(shard)
 
 
-def _optional(hub: ModuleType, repository: str, file: str, commit: str) -> pathlib.Path | None:
+def _optional(
+    hub: ModuleType, download: Callable[[str], str], file: str, is_offline: bool
+) -> pathlib.Path | None:
     try:
-        return pathlib.Path(hub.hf_hub_download(repository, file, revision=commit))
+        return pathlib.Path(download(file))
     except hub.errors.LocalEntryNotFoundError:
         # Offline, a file that is not in the cache may not exist at all.
-        if hub.constants.HF_HUB_OFFLINE:
+        if is_offline:
             return None
         raise
     except hub.errors.EntryNotFoundError:

@@ -113,8 +113,16 @@ def test_what_cannot_be_fetched_is_one_line(hub, fetch_from, tmp_path) -> None:
     refused("mary/reader", "`hf://mary/reader` cannot be downloaded")
 
 
-def test_without_a_server_it_is_one_line_too(fetch_from, tmp_path, monkeypatch) -> None:
+def test_without_a_server_only_the_cache_is_read_at_once(
+    hub, fetch_from, tmp_path, monkeypatch
+) -> None:
+    slept = []
+    # `huggingface_hub` waits between its tries.
+    monkeypatch.setattr(time, "sleep", slept.append)
     fetch_from("http://127.0.0.1:9", tmp_path)
-    # `huggingface_hub` tries again for half a minute.
-    monkeypatch.setattr(time, "sleep", lambda seconds: None)
-    refused("mary/reader", "`hf://mary/reader` cannot be downloaded")
+    refused("mary/reader", "`hf://mary/reader` cannot be downloaded: the Hub cannot be reached")
+    fetch_from(hub.address, tmp_path)
+    answer = keras_qa.load("hf://mary/reader").answer(TEXT, QUESTION)
+    fetch_from("http://127.0.0.1:9", tmp_path)
+    assert keras_qa.load("hf://mary/reader").answer(TEXT, QUESTION) == answer
+    assert not slept
